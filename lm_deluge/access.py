@@ -1,0 +1,152 @@
+"""Who asks, and where: from a client's settings and a body to a request that can be sent."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+from attrs import evolve, field, frozen
+
+from lm_deluge._version import __version__
+from lm_deluge.endpoint import redact_url, validate_api_key, validate_headers
+from lm_deluge.errors import AuthenticationError
+from lm_deluge.models import DEFAULT_API_KEY_ENV, ModelInfo, resolve_model
+from lm_deluge.transport import Request
+
+__all__ = ["Access"]
+
+logger = logging.getLogger("lm_deluge")
+
+#: Headers whose values are secret wherever they come from.
+_SECRET_HEADERS: Final = frozenset(
+    {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"}
+)
+
+#: Shorter values are no keys, and redacting them would garble messages.
+_SHORTEST_SECRET: Final = 6
+
+
+@frozen(kw_only=True)
+class Access:
+    """The settings of a client that say how its models are reached; ``None``: not given.
+
+    ``api_key``, ``base_url``, ``auth_header``, ``accept_eof``, ``organization``, ``project`` win over
+    the model's registration and the environment; ``headers`` over all headers.
+    """
+
+    api_key: str | None = field(default=None, repr=False)
+    base_url: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(factory=dict, repr=False)
+    query: Mapping[str, str] = field(factory=dict, repr=False)
+    auth_header: str | None = None
+    organization: str | None = None
+    project: str | None = None
+    accept_eof: bool | None = None
+
+    def resolve(self, name: str) -> ModelInfo:
+        """Return what is known of a model; raises ``UnsupportedModelError``."""
+        info = resolve_model(
+            name, base_url=self.base_url, env_base_url=os.environ.get("OPENAI_BASE_URL")
+        )
+        return info if self.accept_eof is None else evolve(info, accept_eof=self.accept_eof)
+
+    def request(self, info: ModelInfo, body: Mapping[str, Any]) -> Request:
+        """Return the request for one model.
+
+        Raises ``AuthenticationError`` without a key, ``ValueError`` or ``TypeError`` for a body that
+        JSON cannot hold.
+        """
+        base_url = info.base_url or ""
+        key = self._key(info)
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "text/event-stream",
+            # Compression makes proxies hold tokens back until they fill a block.
+            "Accept-Encoding": "identity",
+            "User-Agent": f"lm_deluge/{__version__}",
+        }
+        if key is not None:
+            name = self.auth_header or info.auth_header
+            headers[name] = f"Bearer {key}" if name.lower() == "authorization" else key
+        if info.api_key_env == DEFAULT_API_KEY_ENV:
+            for name, value in (
+                ("OpenAI-Organization", self.organization or os.environ.get("OPENAI_ORG_ID")),
+                ("OpenAI-Project", self.project or os.environ.get("OPENAI_PROJECT_ID")),
+            ):
+                if value:
+                    headers[name] = value
+        for extra in (info.headers, self.headers):
+            given = {name.lower() for name in extra}
+            headers = {name: headers[name] for name in headers if name.lower() not in given}
+            headers.update(extra)
+        try:
+            data = msgspec.json.encode(body)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            message = f"the request cannot be written as JSON: {error}"
+            raise (TypeError if isinstance(error, TypeError) else ValueError)(message) from None
+        if key is not None:
+            _warn_of_plain_http(base_url)
+        parts = urlsplit(base_url)
+        return Request(
+            url=f"{base_url}/chat/completions",
+            shown_url=redact_url(base_url),
+            headers=validate_headers(headers),
+            body=data,
+            query={**info.query, **self.query},
+            secrets=_secrets(headers, key, unquote(parts.password or "")),
+        )
+
+    def _key(self, info: ModelInfo) -> str | None:
+        """Return the key to send, ``None`` if none is needed."""
+        if self.api_key is not None:
+            return self.api_key
+        own_header = (self.auth_header or info.auth_header).lower()
+        if info.api_key_env is None or own_header in map(str.lower, self.headers):
+            return None
+        key = os.environ.get(info.api_key_env, "").strip()
+        if key:
+            return validate_api_key(key, info.api_key_env)
+        if info.origin == "unknown" and is_loopback(info.base_url or ""):
+            return None  # Ollama, llama.cpp or vLLM on this machine
+        message = (
+            f"no API key for {info.name}: set the environment variable {info.api_key_env}, "
+            "or give api_key="
+        )
+        raise AuthenticationError(message, status_code=None)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL's host is this machine by its name or address alone."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _secrets(headers: Mapping[str, str], key: str | None, password: str) -> tuple[str, ...]:
+    values = {key or "", password}
+    for name, value in headers.items():
+        if name.lower() in _SECRET_HEADERS:
+            values.update((value, value.rpartition(" ")[2]))
+    # The longest first, so that none is cut by a shorter one in it.
+    return tuple(
+        sorted((value for value in values if len(value) >= _SHORTEST_SECRET), key=len, reverse=True)
+    )
+
+
+_warned_of: set[str] = set()
+
+
+def _warn_of_plain_http(base_url: str) -> None:
+    shown = redact_url(base_url)
+    if base_url.startswith("http://") and not is_loopback(base_url) and shown not in _warned_of:
+        _warned_of.add(shown)
+        logger.warning("the API key goes to %s unencrypted: use https", shown)

@@ -1,0 +1,1 @@
+"""Requests without a client: one function per API."""

@@ -1,0 +1,378 @@
+"""``LLMClient``: a model, how to reach it, and who observes its streams."""
+
+from __future__ import annotations
+
+import ssl
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import aiohttp
+
+from lm_deluge.access import Access
+from lm_deluge.config import Limits, ReasoningEffort, RetryPolicy, SamplingParams, Timeouts
+from lm_deluge.conversation import Prompt, to_messages
+from lm_deluge.endpoint import (
+    normalize_base_url,
+    redact_url,
+    validate_api_key,
+    validate_headers,
+    validate_query,
+)
+from lm_deluge.handlers import attach, methods_of
+from lm_deluge.plan import Plan, Slots, Target
+from lm_deluge.response import APIResponse
+from lm_deluge.stream import Stream, outcome_of
+from lm_deluge.transport import Transport
+from lm_deluge.wire.request import build_body
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["LLMClient"]
+
+T = TypeVar("T")
+
+
+class _Unset:
+    """Stands for ``StdoutPrinter()``: the client knows no handler until it needs one."""
+
+    def __repr__(self) -> str:
+        return "StdoutPrinter()"
+
+
+_PRINT: Final = _Unset()
+_DEFAULT_PARAMS: Final = SamplingParams()
+_DEFAULT_TIMEOUTS: Final = Timeouts()
+_DEFAULT_POLICY: Final = RetryPolicy()
+_DEFAULT_LIMITS: Final = Limits()
+
+
+class LLMClient:
+    """Streams answers of one model. Cheap to make; need not be closed; works in any event loop.
+
+    Arguments:
+        model: the model's name. Any is accepted here; ``stream()`` says if it is not served.
+        sampling_params: how answers are drawn; ``temperature``, ``top_p``, ``max_new_tokens``,
+            ``json_mode`` and ``reasoning_effort`` set single fields of it.
+        api_key: instead of the environment variable (``OPENAI_API_KEY``, or the registered one).
+        base_url: where an OpenAI-compatible server answers ``/chat/completions``; instead of the
+            registration's or ``OPENAI_BASE_URL``.
+        extra_headers, extra_body: added to every request, and win over what the client sends.
+        query: added to the URL (Azure: ``{"api-version": "..."}``).
+        auth_header: the header that carries the key; ``"Authorization"`` takes ``Bearer <key>``, any
+            other the bare key (Azure: ``"api-key"``).
+        organization, project: instead of ``OPENAI_ORG_ID`` and ``OPENAI_PROJECT_ID``.
+        timeouts, retries, limits: ``Timeouts`` (seconds), ``RetryPolicy``, ``Limits``.
+        fallback_models: asked in order, before any output, when the one before cannot answer.
+        handlers: attached to every stream of this client, in order.
+        printer: hears the streams of ``stream()`` first; ``None`` for silence.
+        tags: a dict of your own on every stream, response and log line.
+        stream_options: whether to ask for usage; ``None``: where the model's server knows it.
+        max_tokens_field: ``"max_tokens"`` or ``"max_completion_tokens"``; ``None``: as the model's
+            server knows it.
+        accept_eof: take the end of the connection for the end of the answer; ``None``: as registered.
+        strict: a failing handler ends the stream with ``HandlerError``.
+        handler_wait: seconds the end of a stream waits for ``async`` handlers.
+        max_concurrent_streams: at most so many at a time; the others wait in order.
+        connector: an ``aiohttp`` connector of your own, which you close; for one event loop.
+        ssl_context: instead of the default one.
+        trust_env: use the proxies named by the environment.
+
+    Raises ``ValueError`` or ``TypeError`` naming the argument that makes no sense.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        sampling_params: SamplingParams | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        max_new_tokens: int | None = None,
+        json_mode: bool | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+        auth_header: str | None = None,
+        organization: str | None = None,
+        project: str | None = None,
+        timeouts: Timeouts = _DEFAULT_TIMEOUTS,
+        retries: RetryPolicy = _DEFAULT_POLICY,
+        limits: Limits = _DEFAULT_LIMITS,
+        fallback_models: Sequence[str] = (),
+        handlers: Sequence[object] = (),
+        printer: object | None = _PRINT,
+        tags: Mapping[str, Any] | None = None,
+        stream_options: bool | None = None,
+        max_tokens_field: str | None = None,
+        accept_eof: bool | None = None,
+        strict: bool = False,
+        handler_wait: float = 5.0,
+        max_concurrent_streams: int | None = None,
+        connector: aiohttp.BaseConnector | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        trust_env: bool = True,
+        transport: Transport | None = None,
+    ) -> None:
+        self.model = model
+        self.sampling_params = _instance(
+            "sampling_params", sampling_params or _DEFAULT_PARAMS, SamplingParams
+        ).merged(
+            temperature=temperature,
+            top_p=top_p,
+            max_new_tokens=max_new_tokens,
+            json_mode=json_mode,
+            reasoning_effort=reasoning_effort,
+        )
+        self.timeouts = _instance("timeouts", timeouts, Timeouts)
+        self.retries = _instance("retries", retries, RetryPolicy)
+        self.limits = _instance("limits", limits, Limits)
+        self.fallback_models = _names("fallback_models", fallback_models)
+        self.handlers = _handlers(handlers)
+        self.printer = _checked_printer(printer)
+        self.tags = _dict("tags", tags)
+        self.strict = strict
+        self.handler_wait = _seconds("handler_wait", handler_wait)
+        self._access = Access(
+            api_key=None if api_key is None else validate_api_key(api_key),
+            base_url=None if base_url is None else normalize_base_url(base_url),
+            headers=validate_headers(extra_headers, "extra_headers"),
+            query=validate_query(query),
+            auth_header=auth_header,
+            organization=organization,
+            project=project,
+            accept_eof=accept_eof,
+        )
+        if auth_header is not None:
+            validate_headers({auth_header: ""}, "auth_header")
+        self._extra_body = _dict("extra_body", extra_body)
+        self._stream_options = stream_options
+        self._max_tokens_field = max_tokens_field
+        self._slots = Slots(_bound("max_concurrent_streams", max_concurrent_streams))
+        self._transport = transport or Transport(
+            connector=connector,
+            ssl_context=ssl_context if ssl_context is not None else True,
+            trust_env=trust_env,
+        )
+        self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
+
+    def __repr__(self) -> str:
+        base_url = self._access.base_url
+        where = f", base_url={redact_url(base_url)!r}" if base_url else ""
+        return f"LLMClient({self.model!r}{where})"
+
+    async def stream(
+        self,
+        prompt: Prompt,
+        *,
+        handlers: Sequence[object] = (),
+        printer: object | None = _PRINT,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: str | Mapping[str, Any] | None = None,
+        response_format: Mapping[str, Any] | None = None,
+        sampling_params: SamplingParams | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+        timeouts: Timeouts | None = None,
+        tags: Mapping[str, Any] | None = None,
+    ) -> APIResponse:
+        """Print the answer's tokens as they arrive and return the whole response.
+
+        Arguments:
+            prompt: text, a ``Message``, a ``Conversation``, or a list of OpenAI message dicts.
+            handlers: attached to this stream, after the client's.
+            printer: instead of the client's; ``None`` for silence. It adds nothing to the text, no
+                newline at the end.
+            tools, tool_choice, response_format: as in OpenAI's API, verbatim.
+            sampling_params, timeouts: instead of the client's.
+            extra_body, tags: added to the client's, and win.
+
+        Raises before anything is sent: ``ValueError`` or ``TypeError`` for arguments that make no
+        sense, ``UnsupportedModelError`` for a model that is not served, ``AuthenticationError`` for a
+        missing key. Afterwards the ``StreamError`` that ended the stream, with what was received in
+        ``.partial``.
+        """
+        stream = self.open_stream(
+            prompt,
+            handlers=handlers,
+            tools=tools,
+            tool_choice=tool_choice,
+            response_format=response_format,
+            sampling_params=sampling_params,
+            extra_body=extra_body,
+            timeouts=timeouts,
+            tags=tags,
+            _printer=self.printer if printer is _PRINT else _checked_printer(printer),
+        )
+        try:
+            return await outcome_of(stream)
+        finally:
+            del stream
+
+    def open_stream(
+        self,
+        prompt: Prompt,
+        *,
+        handlers: Sequence[object] = (),
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: str | Mapping[str, Any] | None = None,
+        response_format: Mapping[str, Any] | None = None,
+        sampling_params: SamplingParams | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+        timeouts: Timeouts | None = None,
+        tags: Mapping[str, Any] | None = None,
+        _printer: object | None = None,
+    ) -> Stream:
+        """Return a ``Stream`` that has not started; nothing is printed. Arguments as of ``stream``.
+
+        Raises what ``stream`` raises before anything is sent.
+        """
+        handlers = _handlers(handlers)
+        messages = to_messages(prompt)
+        params = self.sampling_params
+        if sampling_params is not None:
+            params = _instance("sampling_params", sampling_params, SamplingParams)
+        times = self.timeouts if timeouts is None else _instance("timeouts", timeouts, Timeouts)
+        extra = {**self._extra_body, **_dict("extra_body", extra_body)}
+        targets = []
+        choices = params.n
+        for name in (self.model, *self.fallback_models):
+            info = self._access.resolve(name)
+            body = build_body(
+                info,
+                messages,
+                params,
+                tools=tools,
+                tool_choice=tool_choice,
+                response_format=response_format,
+                extra_body=extra,
+                stream_options=self._stream_options,
+                max_tokens_field=self._max_tokens_field,
+            )
+            choices = body["n"] if isinstance(body.get("n"), int) else 1
+            targets.append(
+                Target(
+                    info=info,
+                    request=self._access.request(info, body),
+                    timeouts=times.resolved(info.reasoning),
+                )
+            )
+        plan = Plan(
+            targets=tuple(targets),
+            transport=self._transport,
+            slots=self._slots,
+            policy=self.retries,
+            limits=self.limits,
+            tags={**self.tags, **_dict("tags", tags)},
+            choices=max(choices, 1),
+            prompt_chars=_characters(messages),
+            strict=self.strict,
+            handler_wait=self.handler_wait,
+        )
+        stream = Stream(plan)
+        if _printer is not None:
+            attach(_default_printer() if _printer is _PRINT else _printer, stream)
+        for handler in (*self.handlers, *handlers):
+            attach(handler, stream)
+        self._streams.add(stream)
+        return stream
+
+    async def close(self) -> None:
+        """End the streams that still run and close the connections of the running event loop.
+
+        Not needed; the client can be used again afterwards.
+        """
+        for stream in list(self._streams):
+            if stream.state == "running":
+                await stream.aclose("its client was closed")
+        await self._transport.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+def _default_printer() -> object:
+    from lm_deluge_plugins.stdout_printer import StdoutPrinter
+
+    return StdoutPrinter()
+
+
+def _checked_printer(printer: object | None) -> object | None:
+    if printer is not None and printer is not _PRINT:
+        methods_of(printer)
+    return printer
+
+
+def _handlers(handlers: Iterable[object]) -> tuple[object, ...]:
+    if isinstance(handlers, (str, bytes, Mapping)) or not isinstance(handlers, Iterable):
+        message = f"handlers must be a list of handlers, not {type(handlers).__name__}"
+        raise TypeError(message)
+    handlers = tuple(handlers)
+    for handler in handlers:
+        methods_of(handler)
+    return handlers
+
+
+def _instance(name: str, value: T, kind: type[T]) -> T:
+    if not isinstance(value, kind):
+        message = f"{name} must be {kind.__name__}(...), not {type(value).__name__}"
+        raise TypeError(message)
+    return value
+
+
+def _dict(name: str, value: Mapping[str, Any] | None) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        message = f"{name} must be a dict with str keys, not {type(value).__name__}"
+        raise TypeError(message)
+    return dict(value)
+
+
+def _names(name: str, value: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(value, str):
+        message = f"{name} must be a list of model names, not the str {value!r}"
+        raise TypeError(message)
+    return tuple(value)
+
+
+def _seconds(name: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+        message = f"{name} must be a number of seconds, 0 or more, not {value!r}"
+        raise ValueError(message)
+    return float(value)
+
+
+def _bound(name: str, value: int | None) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        message = f"{name} must be an integer of at least 1, or None for no bound; not {value!r}"
+        raise ValueError(message)
+    return value
+
+
+def _characters(messages: Iterable[Mapping[str, Any]]) -> int:
+    """Return how many characters of text the messages hold."""
+    total = 0
+    for message in messages:
+        content = message.get("content")
+        if isinstance(content, str):
+            total += len(content)
+        elif isinstance(content, list):
+            total += sum(
+                len(part["text"])
+                for part in content
+                if isinstance(part, Mapping) and isinstance(part.get("text"), str)
+            )
+    return total

@@ -1,0 +1,102 @@
+"""From an error reply to the exception that tells it. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from lm_deluge.errors import APIStatusError, status_error
+from lm_deluge.retrying import retry_after
+from lm_deluge.wire.chunks import decode_any
+
+__all__ = ["error_from_reply", "request_id"]
+
+_HINTS: Final = (
+    (
+        "must be verified to stream",
+        "OpenAI asks organizations to verify themselves before they may stream this model; "
+        "models that need no verification are gpt-4o and gpt-4.1",
+    ),
+    (
+        "does not support 'system'",
+        "register the model with register_model(..., system_role='user-prefix')",
+    ),
+    (
+        "stream_options",
+        "a server that does not know stream_options: LLMClient(..., stream_options=False)",
+    ),
+)
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """Return the id under which the server logged the request."""
+    return headers.get("x-request-id") or headers.get("apim-request-id") or headers.get("cf-ray")
+
+
+def error_from_reply(
+    status: int, headers: Mapping[str, str], body: bytes, *, shown_url: str
+) -> APIStatusError:
+    """Return the most specific exception for a reply with a status other than 200.
+
+    ``body``: as far as it was read, with secrets replaced. JSON of the known shapes gives the
+    provider's message, type, code and param; anything else is shown as it came.
+    """
+    try:
+        parsed: Any = decode_any(body)
+    except ValueError:
+        parsed = None
+    error = parsed
+    if isinstance(parsed, list) and parsed:  # Gemini's compatible endpoint
+        error = parsed[0]
+    if isinstance(error, Mapping) and error.get("error"):
+        error = error["error"]
+    fields: Mapping[str, Any] = error if isinstance(error, Mapping) else {}
+    message = _message(fields) or (error if isinstance(error, str) else None)
+    if message is None:
+        message = _shown(body) or "no explanation"
+    if 300 <= status < 400:
+        message = (
+            f"{shown_url} redirects to {_host(headers.get('Location', ''))}; redirects are refused, "
+            "because the key must not follow to another host: correct the base_url"
+        )
+    code = fields.get("code")
+    kind = fields.get("type")
+    param = fields.get("param")
+    text = f"{message.rstrip()} (HTTP {status}{f', {code}' if code else ''})"
+    for mark, hint in _HINTS:
+        if mark in message:
+            text = f"{text}. Hint: {hint}"
+    should_retry = headers.get("x-should-retry")
+    return status_error(status)(
+        text,
+        status_code=status,
+        body=error if error is not None else body.decode("utf-8", "replace"),
+        type=kind if isinstance(kind, str) else None,
+        code=code if isinstance(code, (str, int)) else None,
+        param=param if isinstance(param, str) else None,
+        request_id=request_id(headers),
+        retry_after=retry_after(headers),
+        should_retry={"true": True, "false": False}.get((should_retry or "").lower()),
+    )
+
+
+def _message(fields: Mapping[str, Any]) -> str | None:
+    for name in ("message", "detail", "error", "msg"):
+        value = fields.get(name)
+        if isinstance(value, str) and value:
+            return value
+        if isinstance(value, list) and value:  # FastAPI's validation errors
+            return str(value)
+    return None
+
+
+def _shown(body: bytes) -> str:
+    """Return the beginning of a body that is no JSON, on one line."""
+    text = " ".join(body[:500].decode("utf-8", "replace").split())
+    return f"{text[:200]}…" if len(text) > 200 else text
+
+
+def _host(location: str) -> str:
+    """Return scheme and host of a redirect's target: the rest may hold a secret."""
+    scheme, separator, rest = location.partition("://")
+    return f"{scheme}://{rest.split('/')[0].rpartition('@')[2]}" if separator else "another path"

@@ -1,0 +1,288 @@
+"""What a stream leaves behind: a whole ``APIResponse``, or the ``Partial`` of an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from attrs import define, field, fields, frozen
+
+from lm_deluge.conversation import Message, ToolCall
+from lm_deluge.payloads import HandlerFailure
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from lm_deluge.arrivals import Arrivals
+    from lm_deluge.timeline import Timeline
+
+__all__ = ["APIResponse", "Choice", "FailedAttempt", "Partial", "Usage"]
+
+
+def _count(value: object) -> int | None:
+    """Return a server's count; ``None`` for anything that is none (absent, text, NaN)."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        return int(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+@frozen(kw_only=True)
+class Usage:
+    """Tokens as the server counted them; ``None`` where it did not say, which is not 0.
+
+    ``input_tokens``, ``output_tokens``, ``total_tokens``: the server's own numbers; the total need
+    not be the sum. ``cache_read_tokens``: input tokens served from the provider's cache.
+    ``reasoning_tokens``: output tokens spent on reasoning. ``raw``: the object as it came.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    raw: dict[str, Any] = field(factory=dict, repr=False)
+
+    @classmethod
+    def from_openai(cls, usage: Mapping[str, Any]) -> Self:
+        """Read the ``usage`` object of a chat completion."""
+        prompt = usage.get("prompt_tokens_details")
+        completion = usage.get("completion_tokens_details")
+        cached = prompt.get("cached_tokens") if isinstance(prompt, Mapping) else None
+        if cached is None:
+            # DeepSeek and Moonshot name it at the top level.
+            cached = usage.get("prompt_cache_hit_tokens", usage.get("cached_tokens"))
+        reasoning = (
+            completion.get("reasoning_tokens") if isinstance(completion, Mapping) else None
+        )
+        if reasoning is None:
+            reasoning = usage.get("reasoning_tokens")
+        return cls(
+            input_tokens=_count(usage.get("prompt_tokens")),
+            output_tokens=_count(usage.get("completion_tokens")),
+            total_tokens=_count(usage.get("total_tokens")),
+            cache_read_tokens=_count(cached),
+            reasoning_tokens=_count(reasoning),
+            raw=dict(usage),
+        )
+
+
+@frozen(kw_only=True)
+class Choice:
+    """One of the ``n`` answers.
+
+    ``index``: the server's. ``completion``: visible text. ``finish_reason``: the last one the server
+    named, ``None`` if none. ``reasoning``, ``refusal``: ``None`` where there was none. ``logprobs``:
+    the object of the chat format, its lists joined over all chunks.
+    """
+
+    index: int = 0
+    completion: str = ""
+    finish_reason: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[ToolCall] = field(factory=list)
+    logprobs: dict[str, Any] | None = None
+
+    @property
+    def content(self) -> Message:
+        """The answer as a message that can be added to a conversation, tool calls included."""
+        return Message(
+            role="assistant",
+            content=self.completion or None if self.tool_calls else self.completion,
+            tool_calls=list(self.tool_calls),
+        )
+
+
+_NO_CHOICE = Choice()
+
+
+@frozen(kw_only=True)
+class FailedAttempt:
+    """An attempt that failed before the one that answered, as plain strings and numbers.
+
+    ``model``: the model asked. ``error``: class name. ``message``: its text. ``delay``: seconds
+    waited before the next attempt.
+    """
+
+    model: str
+    error: str
+    message: str
+    delay: float
+
+
+@define(kw_only=True)
+class _Received:
+    """What a whole answer and a partial one have in common.
+
+    ``choices``: the answers, ordered by index. ``usage``: ``None`` when the server sent none.
+    ``model_external``, ``response_id``, ``request_id``, ``system_fingerprint``, ``service_tier``: as
+    the server names them, else ``None``. ``ttft``: seconds from t0 to the first output of any kind
+    (reasoning included), monotonic clock; ``None`` without output.
+    """
+
+    choices: list[Choice] = field(factory=list)
+    usage: Usage | None = None
+    model_external: str | None = None
+    response_id: str | None = None
+    request_id: str | None = None
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
+    ttft: float | None = None
+    source: TimelineSource | None = field(default=None, eq=False, repr=False, init=False)
+
+    @property
+    def _first(self) -> Choice:
+        return next((choice for choice in self.choices if choice.index == 0), _NO_CHOICE)
+
+    @property
+    def completion(self) -> str:
+        """Visible text of choice 0, ``""`` if there was none."""
+        return self._first.completion
+
+    @property
+    def content(self) -> Message:
+        """Choice 0 as a message: ``conversation.add(response.content)``."""
+        return self._first.content
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why choice 0 ended, in the server's word; ``None`` if it did not say."""
+        return self._first.finish_reason
+
+    @property
+    def reasoning(self) -> str | None:
+        """Reasoning text of choice 0, ``None`` if there was none."""
+        return self._first.reasoning
+
+    @property
+    def refusal(self) -> str | None:
+        """Refusal text of choice 0, ``None`` if there was none."""
+        return self._first.refusal
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """Tool calls of choice 0, in order of appearance."""
+        return self._first.tool_calls
+
+    @property
+    def logprobs(self) -> dict[str, Any] | None:
+        """Log probabilities of choice 0 in the chat format, ``None`` unless asked for."""
+        return self._first.logprobs
+
+    @property
+    def timeline(self) -> Timeline | None:
+        """Arrival times of every token; ``None`` on an object read back with ``from_dict``."""
+        return self.source.build(self) if self.source is not None else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain dicts, lists, strings and numbers that JSON can hold; no timeline."""
+        return {
+            attribute.name: msgspec.to_builtins(getattr(self, attribute.name))
+            for attribute in fields(type(self))
+            if attribute.init
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read what ``to_dict`` wrote, also through JSON. Unknown keys are ignored.
+
+        Raises ``ValueError`` naming the field whose value has the wrong shape.
+        """
+        known: dict[str, Any] = {}
+        for attribute in fields(cls):
+            if not attribute.init or attribute.name not in data:
+                continue
+            try:
+                known[attribute.name] = msgspec.convert(
+                    data[attribute.name], _FIELD_TYPES.get(attribute.name, Any)
+                )
+            except msgspec.ValidationError as error:
+                message = f"{cls.__name__}.from_dict: {attribute.name}: {error}"
+                raise ValueError(message) from None
+        return cls(**known)
+
+
+@frozen(eq=False)
+class TimelineSource:
+    """What ``timeline`` is built from when somebody asks for it.
+
+    ``outcome``: ``"complete"``, ``"error"``, or ``"open"`` while the stream goes on.
+    """
+
+    arrivals: Arrivals
+    stream_id: str
+    model: str
+    queued: float
+    at: str
+    tags: Mapping[str, Any]
+    outcome: str
+    error: str | None
+    phase: str | None
+    elapsed: float
+    attempts: int
+
+    def build(self, received: _Received) -> Timeline:
+        from lm_deluge.timeline import Timeline
+
+        return Timeline.from_stream(self, received)
+
+
+@define(kw_only=True)
+class Partial(_Received):
+    """All that was received of an answer that did not become whole.
+
+    ``completion`` and ``text`` are the visible text of choice 0; tool calls may be unfinished.
+    """
+
+    @property
+    def text(self) -> str:
+        """Visible text of choice 0 so far."""
+        return self.completion
+
+
+@define(kw_only=True)
+class APIResponse(_Received):
+    """A whole answer.
+
+    ``model``: the model asked for. ``model_used``: the one that answered, another where a fallback
+    did. ``failed_attempts``: why the attempts before it failed. ``cost``: US dollars, ``None`` where
+    price or usage is unknown. ``elapsed``: seconds from t0 to the arrival of the bytes that made the
+    answer whole, monotonic clock. ``attempts``: requests sent. ``tags``: the caller's.
+    ``handler_failures``: complete once ``stream()`` has returned.
+    """
+
+    model: str
+    model_used: str = ""
+    cost: float | None = None
+    elapsed: float = 0.0
+    attempts: int = 1
+    failed_attempts: list[FailedAttempt] = field(factory=list)
+    tags: dict[str, Any] = field(factory=dict)
+    handler_failures: list[HandlerFailure] = field(factory=list)
+
+    def __str__(self) -> str:
+        return self.completion
+
+
+_FIELD_TYPES: dict[str, Any] = {
+    "choices": list[Choice],
+    "usage": Usage | None,
+    "model": str,
+    "model_used": str,
+    "model_external": str | None,
+    "response_id": str | None,
+    "request_id": str | None,
+    "system_fingerprint": str | None,
+    "service_tier": str | None,
+    "ttft": float | None,
+    "cost": float | None,
+    "elapsed": float,
+    "attempts": int,
+    "failed_attempts": list[FailedAttempt],
+    "tags": dict[str, Any],
+    "handler_failures": list[HandlerFailure],
+}

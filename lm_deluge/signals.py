@@ -1,0 +1,84 @@
+"""The six signals of a stream. The sender is always the ``Stream``.
+
+Connect a plain function; it is called as ``receiver(stream, token=token)`` and so on::
+
+    from lm_deluge.signals import on_token
+
+    @on_token.connect
+    def count(stream, token): ...
+
+``connect(receiver)`` observes every stream of the process, ``connect(receiver, sender=stream)`` one.
+blinker holds receivers weakly unless told ``weak=False``: keep a reference to yours. For objects with
+several methods, for ``async`` ones, and for a fixed order, use ``lm_deluge.attach``.
+
+    on_start ──> on_token | on_delta ... ──> on_complete | on_error
+        └──> on_retry ... ──┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from blinker import ANY, NamedSignal
+
+__all__ = ["on_complete", "on_delta", "on_error", "on_retry", "on_start", "on_token"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class StreamSignal(NamedSignal):
+    """A blinker signal that counts its changes, so that the engine need not resolve receivers
+    for every token to notice one that comes or goes in the middle of a stream.
+
+    ``payload``: the keyword of its payload, ``None`` if it has none.
+    """
+
+    #: Connects and disconnects of all stream signals of the process so far.
+    changes = 0
+
+    def __init__(self, name: str, payload: str | None, doc: str) -> None:
+        super().__init__(name, doc)
+        self.payload: Final = payload
+
+    def connect(self, receiver: F, sender: Any = ANY, weak: bool = True) -> F:  # noqa: FBT001, FBT002 - blinker's signature
+        """Connect ``receiver``; see the module's docstring."""
+        StreamSignal.changes += 1
+        return super().connect(receiver, sender, weak)
+
+    def disconnect(self, receiver: Callable[..., Any], sender: Any = ANY) -> None:
+        """Disconnect ``receiver`` from one sender, or from all."""
+        StreamSignal.changes += 1
+        super().disconnect(receiver, sender)
+
+
+on_start = StreamSignal(
+    "on_start",
+    None,
+    """Once per stream: the first attempt is about to be sent; ``stream.started_at`` is set.""",
+)
+on_token = StreamSignal(
+    "on_token", "token", """A piece of visible answer text arrived: ``token``, a ``Token``."""
+)
+on_delta = StreamSignal(
+    "on_delta",
+    "delta",
+    """Reasoning, refusal text or a fragment of a tool call arrived: ``delta``, a ``Delta``.""",
+)
+on_retry = StreamSignal(
+    "on_retry",
+    "retry",
+    """An attempt failed before any output and another follows: ``retry``, a ``Retry``.""",
+)
+on_complete = StreamSignal(
+    "on_complete",
+    "response",
+    """The answer is whole: ``response``, the ``APIResponse`` that ``client.stream()`` returns.""",
+)
+on_error = StreamSignal(
+    "on_error",
+    "error",
+    """The stream ended any other way: ``error``, a ``StreamError`` with what was received.""",
+)
+
+SIGNALS: Final = (on_start, on_token, on_delta, on_retry, on_complete, on_error)

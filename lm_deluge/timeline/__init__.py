@@ -1,0 +1,1 @@
+"""The timeline of a stream: its log record, reading logs, metrics, comparison, reports."""

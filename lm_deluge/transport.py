@@ -1,0 +1,279 @@
+"""HTTP: one session per event loop, one exchange per attempt, aiohttp's errors translated to ours.
+
+This is the one border at which aiohttp's exceptions end. They are chained as the cause.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import weakref
+from collections.abc import AsyncGenerator, Mapping
+from typing import Final
+
+import aiohttp
+from attrs import define, field, frozen
+
+from lm_deluge.errors import (
+    APIConnectionError,
+    APITimeoutError,
+    ConnectionLostError,
+    ProtocolError,
+    StreamError,
+)
+
+__all__ = ["Exchange", "Request", "Transport"]
+
+#: Seconds an idle connection is kept for the next turn. A chat user's pause; servers close earlier
+#: if they want to, and a stale connection is noticed before any output.
+_KEEPALIVE: Final = 60.0
+
+
+@frozen(kw_only=True)
+class Request:
+    """One POST, ready to be sent. ``secrets`` are what must not appear in any message."""
+
+    url: str
+    shown_url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    query: Mapping[str, str] = field(factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    def redact(self, text: str) -> str:
+        """Return ``text`` with every secret replaced."""
+        for secret in self.secrets:
+            text = text.replace(secret, "[redacted]")
+        return text
+
+
+@define(eq=False)
+class _Session:
+    """A session of one event loop, and the generator that closes it when the loop ends."""
+
+    session: aiohttp.ClientSession
+    owner: AsyncGenerator[None, None]
+
+
+class Transport:
+    """The connections of one client: a session for every event loop it is used in.
+
+    Nothing needs closing: ``asyncio.run`` and its like close the async generators of their loop when
+    they end, and one of those owns the session; a transport that is collected takes its sessions
+    with it the same way. ``close()`` does it at once, for the running loop.
+
+    ``connector``: an ``aiohttp`` connector of the caller's, who closes it; for one event loop only.
+    ``ssl_context``: instead of the default one. ``trust_env``: use the proxies of the environment.
+    """
+
+    def __init__(
+        self,
+        *,
+        connector: aiohttp.BaseConnector | None = None,
+        ssl_context: ssl.SSLContext | bool = True,
+        trust_env: bool = True,
+    ) -> None:
+        self._connector = connector
+        self._ssl = ssl_context
+        self._trust_env = trust_env
+        self._sessions: dict[asyncio.AbstractEventLoop, _Session] = {}
+
+    async def open(self, request: Request, *, connect_timeout: float | None) -> Exchange:
+        """Send the request and return its exchange once the response's headers are there.
+
+        Raises ``APIConnectionError``, ``APITimeoutError`` (phase ``"connect"``) or ``ProtocolError``.
+        """
+        session = await self._session()
+        failure: StreamError
+        cause: BaseException | None
+        try:
+            response = await session.post(
+                request.url,
+                data=request.body,
+                headers=request.headers,
+                params=request.query or None,
+                allow_redirects=False,  # a key must not follow to another host
+                timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout),
+            )
+        except (aiohttp.ClientError, OSError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not session.closed:
+                raise
+            failure = _translate_open(error, request, connect_timeout)
+            cause = _cause(error)
+        else:
+            return Exchange(response, request)
+        raise failure from cause
+
+    async def close(self) -> None:
+        """Close the running loop's session and its connections; the next request opens another."""
+        entry = self._sessions.pop(asyncio.get_running_loop(), None)
+        if entry is not None:
+            await entry.owner.aclose()
+
+    async def _session(self) -> aiohttp.ClientSession:
+        loop = asyncio.get_running_loop()
+        entry = self._sessions.get(loop)
+        if entry is None or entry.session.closed:
+            for other in [other for other in self._sessions if other.is_closed()]:
+                del self._sessions[other]
+            session = self._new_session()
+            owner = _own(session, weakref.ref(self), loop)
+            entry = self._sessions[loop] = _Session(session, owner)
+            # The loop learns of a generator at its first step; it ends at once.
+            await owner.asend(None)
+        return entry.session
+
+    def _new_session(self) -> aiohttp.ClientSession:
+        connector = self._connector
+        if connector is None:
+            connector = aiohttp.TCPConnector(
+                limit=0, keepalive_timeout=_KEEPALIVE, ssl=self._ssl
+            )
+        return aiohttp.ClientSession(
+            connector=connector,
+            connector_owner=self._connector is None,
+            timeout=aiohttp.ClientTimeout(total=None),
+            trust_env=self._trust_env,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    def forget(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Drop what is kept for an event loop that ends."""
+        self._sessions.pop(loop, None)
+
+
+async def _own(
+    session: aiohttp.ClientSession,
+    transport: weakref.ref[Transport],
+    loop: asyncio.AbstractEventLoop,
+) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        if (alive := transport()) is not None:
+            alive.forget(loop)
+        await session.close()
+
+
+class Exchange:
+    """One request and its response.
+
+    ``status``, ``headers``: of the response. ``content_type``: lower case, ``""`` if it names none.
+    """
+
+    def __init__(self, response: aiohttp.ClientResponse, request: Request) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.content_type = (
+            response.content_type.lower() if "Content-Type" in response.headers else ""
+        )
+        self.request = request
+        self._response = response
+        self._reader = response.content
+
+    async def read(self) -> bytes:
+        """Return the next bytes as they arrived, ``b""`` at the end of the body.
+
+        Raises ``ConnectionLostError`` when the connection breaks; what had arrived before it is
+        returned first.
+        """
+        failure: StreamError
+        try:
+            return await self._reader.readany()
+        except (aiohttp.ClientError, OSError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not self.is_gone:
+                raise
+            # aiohttp raises before it gives back what it had buffered.
+            if data := self.salvage():
+                return data
+            failure = _translate_read(error, self.request)
+            cause = _cause(error)
+        raise failure from cause
+
+    def salvage(self) -> bytes:
+        """Return what has arrived and was not read yet, without waiting; never raises."""
+        broken = self._reader.exception()
+        if broken is not None:
+            self._reader.set_exception(None)  # type: ignore[arg-type]  # the way past its own check
+        try:
+            return self._reader.read_nowait()
+        except (aiohttp.ClientError, OSError, RuntimeError):
+            return b""
+        finally:
+            if broken is not None:
+                self._reader.set_exception(broken)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the connection is closed, whatever a hanging read has to say."""
+        connection = self._response.connection
+        if connection is None or connection.transport is None:
+            return not self._reader.is_eof()
+        return connection.transport.is_closing()
+
+    async def drain(self, limit: float) -> None:
+        """Read what is left for at most ``limit`` seconds, so that the connection can be reused."""
+        try:
+            async with asyncio.timeout(limit):
+                while await self._reader.readany():
+                    pass
+        except (aiohttp.ClientError, OSError, RuntimeError, TimeoutError):
+            pass
+
+    async def body(self, limit: int) -> bytes:
+        """Return the rest of the body, at most ``limit`` bytes of it."""
+        parts: list[bytes] = []
+        size = 0
+        while size < limit and (data := await self.read()):
+            parts.append(data)
+            size += len(data)
+        return b"".join(parts)[:limit]
+
+    def close(self) -> None:
+        """Give the connection back if the body was read to its end, else close it."""
+        self._response.close()
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    # Its repr shows the request's headers, and so the key.
+    return error.__cause__ if isinstance(error, aiohttp.ClientResponseError) else error
+
+
+def _detail(error: BaseException, request: Request) -> str:
+    text = request.redact(str(error)) or type(error).__name__
+    return text.replace("\r", " ").replace("\n", " ")
+
+
+def _translate_open(
+    error: BaseException, request: Request, connect_timeout: float | None
+) -> StreamError:
+    where = request.shown_url
+    if isinstance(error, (aiohttp.ConnectionTimeoutError, TimeoutError)):
+        limit = connect_timeout if connect_timeout is not None else 0.0
+        return APITimeoutError(
+            f"no connection to {where} within {limit:g} s (Timeouts.connect)",
+            phase="connect",
+            limit=limit,
+        )
+    if isinstance(error, aiohttp.ClientResponseError):
+        return ProtocolError(
+            f"{where} answered with something that is not HTTP: {request.redact(error.message)}",
+            phase="connect",
+        )
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return APIConnectionError(
+            f"{where} closed the connection without an answer", phase="connect"
+        )
+    detail = _detail(error, request)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return APIConnectionError(f"no connection to {where}: {detail}", phase="connect")
+    return APIConnectionError(f"the request to {where} failed: {detail}", phase="connect")
+
+
+def _translate_read(error: BaseException, request: Request) -> StreamError:
+    detail = _detail(error, request)
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return ConnectionLostError(f"the connection broke before the answer was whole: {detail}")
+    return ConnectionLostError(
+        f"the connection to {request.shown_url} broke before the answer was whole: {detail}"
+    )

@@ -1,0 +1,324 @@
+"""One answer put together from the bytes of one response body. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from lm_deluge.arrivals import Arrivals
+from lm_deluge.config import Limits
+from lm_deluge.errors import LimitExceededError, ProtocolError, ProviderError, StreamError
+from lm_deluge.payloads import Delta, Token, make_token
+from lm_deluge.response import Choice, Usage
+from lm_deluge.wire.choice import ChoiceParts, Piece
+from lm_deluge.wire.chunks import decode_any, decode_plain
+from lm_deluge.wire.sse import Event, EventDecoder
+
+__all__ = ["Answer"]
+
+_EVIDENCE = 200
+
+
+class Answer:
+    """Bytes in, pieces out, and the whole answer at the end.
+
+    Feed every network read with ``feed``; it returns the pieces that became whole with it, in order,
+    all with the arrival time given. ``close`` takes the end of the bytes. After each of them:
+
+    ``done``: ``[DONE]`` was read; what follows is ignored. ``finished``: every choice has a finish
+    reason; usage or a further tool call may still follow. ``error``: the answer cannot become whole;
+    the pieces before it were returned. ``whole``: nothing is missing.
+    """
+
+    def __init__(
+        self, *, choices: int = 1, limits: Limits | None = None, accept_eof: bool = False
+    ) -> None:
+        self.limits = limits if limits is not None else _LIMITS
+        self.arrivals = Arrivals()
+        self.done = False
+        self.finished = False
+        self.error: StreamError | None = None
+        self.usage: Usage | None = None
+        self.response_id: str | None = None
+        self.model_external: str | None = None
+        self.system_fingerprint: str | None = None
+        self.service_tier: str | None = None
+        self._expected = choices
+        self._accept_eof = accept_eof
+        self._events = EventDecoder(self.limits.max_event_bytes)
+        self._choices: dict[int, ChoiceParts] = {}
+        self._chunks = 0
+        self._characters = 0
+        self._fed = 0
+        self._reads = 0
+        self._index = 0
+        self._closed = False
+        # Only while no piece of a character is held back, and after the first chunk, whose ids and
+        # model name are wanted, may a chunk be decoded for its text alone.
+        self._plain = False
+
+    @property
+    def has_output(self) -> bool:
+        """Whether a piece of any kind arrived."""
+        return self.arrivals.first_output is not None
+
+    @property
+    def has_chunks(self) -> bool:
+        """Whether a chunk of any kind arrived."""
+        return self._chunks > 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether the answer may end here without anything missing."""
+        if self.done or self.finished:
+            return True
+        return self._closed and self._accept_eof and self._chunks > 0
+
+    def feed(self, data: bytes, arrived: float) -> list[Token | Delta]:
+        """Take one network read; ``arrived`` in seconds from t0."""
+        pieces: list[Token | Delta] = []
+        read = self._reads
+        self._reads = read + 1
+        if self.done or self.error is not None:
+            return pieces
+        pending = self._events.pending
+        try:
+            events = self._events.feed(data)
+        except LimitExceededError as error:
+            self.error = error
+            return pieces
+        texts: list[str] = []
+        for event in events:
+            if self._plain:
+                try:
+                    chunk = decode_plain(event.data)
+                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                    pass
+                else:
+                    choice = chunk.choices[0]
+                    if choice.index == 0 and not event.event:
+                        text = choice.delta.content
+                        if text:
+                            pieces.append(make_token(text, self._index, arrived, read, 0))
+                            self._index += 1
+                            texts.append(text)
+                        continue
+            if texts:
+                self._visible(0).extend(texts)
+                texts = []
+            self._take(event, arrived, read, pieces)
+            if self.done or self.error is not None:
+                if isinstance(self.error, ProtocolError) and self.error.offset is None:
+                    found = data.find(event.data)
+                    self.error.offset = self._fed + found if found >= 0 else self._fed - pending
+                break
+        if texts:
+            self._visible(0).extend(texts)
+        self._fed += len(data)
+        self._account(pieces)
+        return pieces
+
+    def close(self, arrived: float) -> list[Token | Delta]:
+        """Take the end of the bytes: the last event may lack its blank line."""
+        pieces: list[Token | Delta] = []
+        if not self._closed and not self.done and self.error is None:
+            for event in self._events.close():
+                try:
+                    decode_any(event.data)
+                except ValueError:
+                    if not event.data.startswith(b"[DONE]"):
+                        break  # cut in the middle: the answer is incomplete, not malformed
+                self._take(event, arrived, self._reads - 1, pieces)
+        if not self._closed:
+            self._closed = True
+            self._flush_held(arrived, pieces)
+            self._account(pieces)
+        return pieces
+
+    def feed_json(self, data: bytes, arrived: float) -> list[Token | Delta]:
+        """Take the JSON body of a server that did not stream: a whole answer, or an error object."""
+        pieces: list[Token | Delta] = []
+        self._reads += 1
+        self._take(Event(data), arrived, 0, pieces)
+        if self.error is None and not self._choices:
+            self.error = ProtocolError(
+                "the server answered with JSON that is neither an answer nor an error",
+                offset=0,
+                evidence=data[:_EVIDENCE],
+            )
+        self.done = self.error is None
+        self._closed = True
+        self._flush_held(arrived, pieces)
+        self._account(pieces)
+        return pieces
+
+    def choices(self) -> list[Choice]:
+        """Return what was received of every choice, ordered by index."""
+        return [self._choices[index].build(index) for index in sorted(self._choices)]
+
+    def _visible(self, index: int) -> list[str]:
+        return self._parts(index).text
+
+    def _parts(self, index: int) -> ChoiceParts:
+        parts = self._choices.get(index)
+        if parts is None:
+            if len(self._choices) >= self.limits.max_choices:
+                raise LimitExceededError(
+                    "max_choices", limit=self.limits.max_choices, value=len(self._choices) + 1
+                )
+            parts = self._choices[index] = ChoiceParts(self.limits.max_tool_calls)
+        return parts
+
+    def _take(
+        self, event: Event, arrived: float, read: int, pieces: list[Token | Delta]
+    ) -> None:
+        """Take one event the general way."""
+        data = event.data.strip()
+        if not data:
+            return
+        if data.startswith(b"[DONE]"):
+            self.done = True
+            self._flush_held(arrived, pieces)
+            return
+        try:
+            chunk = decode_any(data)
+        except ValueError as error:
+            if event.event not in ("", "message", "error"):
+                return  # a ping or the like, with a payload of its own
+            self.error = ProtocolError(
+                f"an event holds no JSON ({error}): {data[:_EVIDENCE]!r}",
+                evidence=data[:_EVIDENCE],
+            )
+            return
+        if not isinstance(chunk, dict):
+            if event.event in ("", "message"):
+                self.error = ProtocolError(
+                    f"an event holds {type(chunk).__name__} where a chunk object is expected: "
+                    f"{data[:_EVIDENCE]!r}",
+                    evidence=data[:_EVIDENCE],
+                )
+            elif event.event == "error":
+                self.error = _provider_error(chunk)
+            return
+        try:
+            self._take_chunk(chunk, arrived, read, pieces)
+        except LimitExceededError as error:
+            self.error = error
+            return
+        error = _error_in(chunk, event.event)
+        if error is not None:
+            self.error = _provider_error(error)
+        self._plain = not any(parts.holds for parts in self._choices.values())
+
+    def _take_chunk(
+        self, chunk: dict[str, Any], arrived: float, read: int, pieces: list[Token | Delta]
+    ) -> None:
+        usage = chunk.get("usage")
+        if not isinstance(usage, Mapping):
+            groq = chunk.get("x_groq")
+            usage = groq.get("usage") if isinstance(groq, Mapping) else None
+        if isinstance(usage, Mapping):
+            self.usage = Usage.from_openai(usage)
+        self.response_id = _text(chunk.get("id")) or self.response_id
+        self.model_external = _text(chunk.get("model")) or self.model_external
+        self.system_fingerprint = (
+            _text(chunk.get("system_fingerprint")) or self.system_fingerprint
+        )
+        self.service_tier = _text(chunk.get("service_tier")) or self.service_tier
+        choices = chunk.get("choices")
+        if not isinstance(choices, list):
+            return
+        self._chunks += 1
+        for position, choice in enumerate(choices):
+            if not isinstance(choice, Mapping):
+                continue
+            index = choice.get("index")
+            if not isinstance(index, int) or isinstance(index, bool) or index < 0:
+                index = position
+            parts = self._parts(index)
+            for piece in parts.take(choice):
+                self._append(piece, index, arrived, read, pieces)
+            if choice.get("finish_reason") is not None:
+                self._note_finish()
+
+    def _append(
+        self, piece: Piece, choice: int, arrived: float, read: int, pieces: list[Token | Delta]
+    ) -> None:
+        if piece.kind == "text":
+            pieces.append(make_token(piece.text, self._index, arrived, read, choice))
+            self._index += 1
+            return
+        pieces.append(
+            Delta(
+                kind=piece.kind,
+                index=piece.index,
+                text=piece.text,
+                arrived=arrived,
+                read=read,
+                choice=choice,
+                id=piece.id,
+                name=piece.name,
+                arguments=piece.text if piece.kind == "tool_call" else None,
+            )
+        )
+
+    def _note_finish(self) -> None:
+        reasons = [parts.finish_reason for parts in self._choices.values()]
+        self.finished = len(reasons) >= self._expected and None not in reasons
+
+    def _flush_held(self, arrived: float, pieces: list[Token | Delta]) -> None:
+        """Nothing follows: a half character that waited for its other half stays alone."""
+        for index, parts in self._choices.items():
+            for piece in parts.flush():
+                self._append(piece, index, arrived, max(self._reads - 1, 0), pieces)
+
+    def _account(self, pieces: list[Token | Delta]) -> None:
+        if not pieces:
+            return
+        tokens = [piece for piece in pieces if type(piece) is Token]
+        deltas: list[Delta] = []
+        if len(tokens) < len(pieces):
+            deltas = [piece for piece in pieces if type(piece) is Delta]
+        self._characters += self.arrivals.add(tokens, deltas)
+        if self._characters > self.limits.max_answer_chars and self.error is None:
+            self.error = LimitExceededError(
+                "max_answer_chars", limit=self.limits.max_answer_chars, value=self._characters
+            )
+
+
+_LIMITS = Limits()
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _error_in(chunk: Mapping[str, Any], event: str) -> object:
+    """Return the error that a chunk carries in one of the shapes servers use, else ``None``."""
+    error = chunk.get("error")
+    if error:
+        return error
+    if event == "error" or chunk.get("object") == "error":
+        return chunk
+    if chunk.get("type") == "error" and "choices" not in chunk:
+        return chunk
+    return None
+
+
+def _provider_error(body: object) -> ProviderError:
+    fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
+    message = fields.get("message")
+    if not isinstance(message, str) or not message:
+        nested = fields.get("detail") or fields.get("error")
+        message = nested if isinstance(nested, str) else None
+    if not message:
+        message = body if isinstance(body, str) else msgspec.json.encode(body).decode()
+    code = fields.get("code")
+    return ProviderError(
+        f"the provider reported an error in the middle of its answer: {message}",
+        body=body,
+        type=_text(fields.get("type")),
+        code=code if isinstance(code, (str, int)) else None,
+    )

@@ -1,0 +1,236 @@
+"""One choice of an answer, put together from its deltas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from io import StringIO
+from typing import Any, Literal
+
+import msgspec
+from attrs import frozen
+
+from lm_deluge.errors import LimitExceededError
+from lm_deluge.response import Choice
+from lm_deluge.wire.text import join_surrogates
+from lm_deluge.wire.tool_calls import ToolCallParts
+
+__all__ = ["ChoiceParts", "Piece", "TextBuffer"]
+
+
+@frozen
+class Piece:
+    """A piece of one choice. ``text`` is a tool call's fragment of arguments; see ``Delta``."""
+
+    kind: Literal["text", "reasoning", "refusal", "tool_call"]
+    text: str
+    index: int = 0
+    id: str | None = None
+    name: str | None = None
+
+
+class TextBuffer:
+    """Text that grows by small pieces: its characters only, not an object a piece."""
+
+    __slots__ = ("_buffer", "extend")
+
+    def __init__(self) -> None:
+        self._buffer = StringIO()
+        self.extend = self._buffer.writelines
+
+    def __str__(self) -> str:
+        return self._buffer.getvalue()
+
+
+class ChoiceParts:
+    """What was received of one choice.
+
+    ``take`` reads one entry of a chunk's ``choices``, keeps what it holds and yields its pieces.
+    """
+
+    __slots__ = (
+        "_counts",
+        "_held",
+        "_max_tool_calls",
+        "finish_reason",
+        "logprobs",
+        "reasoning",
+        "refusal",
+        "text",
+        "tools",
+    )
+
+    def __init__(self, max_tool_calls: int) -> None:
+        self.text = TextBuffer()
+        self.reasoning: TextBuffer | None = None
+        self.refusal: TextBuffer | None = None
+        self.tools: ToolCallParts | None = None
+        self.finish_reason: str | None = None
+        self.logprobs: dict[str, Any] | None = None
+        self._max_tool_calls = max_tool_calls
+        self._counts = {"reasoning": 0, "refusal": 0}
+        self._held: dict[tuple[str, int], str] = {}
+
+    @property
+    def holds(self) -> bool:
+        """Whether half a character waits for its other half."""
+        return bool(self._held)
+
+    def take(self, choice: Mapping[str, Any]) -> Iterator[Piece]:
+        """Read one entry of ``choices``."""
+        reason = choice.get("finish_reason")
+        if reason is not None:
+            self.finish_reason = str(reason)
+        logprobs = choice.get("logprobs")
+        if isinstance(logprobs, Mapping):
+            self._join_logprobs(logprobs)
+        delta = choice.get("delta")
+        if not isinstance(delta, Mapping):
+            # A whole answer, or a server that says "message" in its chunks.
+            delta = choice.get("message")
+        if isinstance(delta, Mapping):
+            yield from self._take_delta(delta)
+
+    def flush(self) -> Iterator[Piece]:
+        """Yield what was held back, with U+FFFD for each half character."""
+        held, self._held = self._held, {}
+        for kind, index in held:
+            yield from self._piece(kind, "\N{REPLACEMENT CHARACTER}", index)
+
+    def build(self, index: int) -> Choice:
+        """Return the choice as a value."""
+        return Choice(
+            index=index,
+            completion=str(self.text),
+            finish_reason=self.finish_reason,
+            reasoning=None if self.reasoning is None else str(self.reasoning),
+            refusal=None if self.refusal is None else str(self.refusal),
+            tool_calls=[] if self.tools is None else self.tools.calls(),
+            logprobs=self.logprobs,
+        )
+
+    def _take_delta(self, delta: Mapping[str, Any]) -> Iterator[Piece]:
+        for name in ("reasoning_content", "reasoning"):
+            value = delta.get(name)
+            if isinstance(value, str) and value:
+                # Some servers send both, with the same text.
+                yield from self._piece("reasoning", value)
+                break
+        content = delta.get("content")
+        if isinstance(content, str):
+            yield from self._piece("text", content)
+        elif isinstance(content, list):
+            yield from self._take_parts(content)
+        refusal = delta.get("refusal")
+        if isinstance(refusal, str):
+            yield from self._piece("refusal", refusal)
+        calls = delta.get("tool_calls")
+        if isinstance(calls, list):
+            for fragment in calls:
+                if isinstance(fragment, Mapping):
+                    yield from self._take_call(fragment)
+        legacy = delta.get("function_call")
+        if isinstance(legacy, Mapping):
+            yield from self._take_legacy_call(legacy)
+
+    def _take_parts(self, parts: list[Any]) -> Iterator[Piece]:
+        """Read content that is a list of parts (Mistral)."""
+        for part in parts:
+            if isinstance(part, str):
+                yield from self._piece("text", part)
+            elif isinstance(part, Mapping):
+                if part.get("type") == "thinking":
+                    yield from self._piece("reasoning", _thinking(part.get("thinking")))
+                elif isinstance(part.get("text"), str):
+                    yield from self._piece("text", part["text"])
+
+    def _take_call(self, fragment: Mapping[str, Any]) -> Iterator[Piece]:
+        function = fragment.get("function")
+        if not isinstance(function, Mapping):
+            function = {}
+        name = function.get("name")
+        if self.tools is None:
+            self.tools = ToolCallParts()
+        slot = self.tools.slot_for(fragment, name if isinstance(name, str) else "")
+        yield from self._extend(slot.position, name, function.get("arguments"))
+
+    def _take_legacy_call(self, function: Mapping[str, Any]) -> Iterator[Piece]:
+        if self.tools is None:
+            self.tools = ToolCallParts()
+        slot = self.tools.legacy_slot()
+        yield from self._extend(slot.position, function.get("name"), function.get("arguments"))
+
+    def _extend(self, position: int, name: object, arguments: object) -> Iterator[Piece]:
+        assert self.tools is not None
+        if position >= self._max_tool_calls:
+            raise LimitExceededError(
+                "max_tool_calls", limit=self._max_tool_calls, value=position + 1
+            )
+        slot = self.tools.slots[position]
+        if isinstance(name, str) and name and name != slot.name:
+            slot.name += name
+        text = arguments if isinstance(arguments, str) else ""
+        if isinstance(arguments, (dict, list)):
+            text = _json(arguments)
+        yield from self._piece("tool_call", text, position)
+
+    def _piece(self, kind: str, text: str, index: int = 0) -> Iterator[Piece]:
+        key = (kind, index)
+        held = self._held.pop(key, "")
+        if held or not text.isascii():
+            text, held = join_surrogates(held + text)
+            if held:
+                self._held[key] = held
+        if kind == "tool_call":
+            assert self.tools is not None
+            slot = self.tools.slots[index]
+            if text:
+                slot.arguments.append(text)
+            yield Piece("tool_call", text, index, slot.id, slot.name or None)
+            return
+        if not text:
+            return
+        if kind == "text":
+            self.text.extend((text,))
+            yield Piece("text", text)
+        elif kind == "reasoning":
+            if self.reasoning is None:
+                self.reasoning = TextBuffer()
+            self.reasoning.extend((text,))
+            yield Piece("reasoning", text, self._ordinal(kind))
+        else:
+            if self.refusal is None:
+                self.refusal = TextBuffer()
+            self.refusal.extend((text,))
+            yield Piece("refusal", text, self._ordinal(kind))
+
+    def _ordinal(self, kind: str) -> int:
+        ordinal = self._counts[kind]
+        self._counts[kind] = ordinal + 1
+        return ordinal
+
+    def _join_logprobs(self, logprobs: Mapping[str, Any]) -> None:
+        if self.logprobs is None:
+            self.logprobs = {}
+        for key, value in logprobs.items():
+            if isinstance(value, list) and isinstance(self.logprobs.get(key), list):
+                self.logprobs[key].extend(value)
+            elif value is not None or key not in self.logprobs:
+                self.logprobs[key] = list(value) if isinstance(value, list) else value
+
+
+def _thinking(value: object) -> str:
+    """Return the text of a Mistral ``thinking`` part: a string, or a list of text parts."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list):
+        return ""
+    return "".join(
+        part["text"]
+        for part in value
+        if isinstance(part, Mapping) and isinstance(part.get("text"), str)
+    )
+
+
+def _json(value: object) -> str:
+    """Return the JSON text of arguments that a server sent as an object (Ollama)."""
+    return msgspec.json.encode(value).decode()

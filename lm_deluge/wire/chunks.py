@@ -1,0 +1,66 @@
+"""One event's data to one chunk: a typed decoder for what nearly every chunk is, JSON for the rest."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+__all__ = ["PlainChunk", "decode_any", "decode_plain"]
+
+
+class _PlainDelta(msgspec.Struct, gc=False):
+    """A delta of visible text and nothing else.
+
+    A field of type ``None`` refuses any other value: a chunk that carries more than text fails to
+    decode here and goes the general way, so the common one needs no test per field.
+    """
+
+    content: str
+    reasoning_content: None = None
+    reasoning: None = None
+    refusal: None = None
+    tool_calls: None = None
+    function_call: None = None
+
+
+class _PlainChoice(msgspec.Struct, gc=False):
+    delta: _PlainDelta
+    index: int = 0
+    finish_reason: None = None
+    logprobs: None = None
+
+
+class PlainChunk(msgspec.Struct, gc=False):
+    """A chunk with one choice that holds visible text, and no usage and no error."""
+
+    choices: tuple[_PlainChoice]
+    usage: None = None
+    error: None = None
+    x_groq: None = None
+
+
+#: Decodes a plain chunk; raises ``msgspec.MsgspecError`` or ``UnicodeDecodeError`` for any other data.
+decode_plain = msgspec.json.Decoder(PlainChunk).decode
+
+_decode_fast = msgspec.json.Decoder(Any).decode
+
+
+def decode_any(data: bytes) -> Any:
+    """Return the JSON value in ``data``; raise ``ValueError`` saying why there is none.
+
+    Lone surrogates and NaN are taken as Python's ``json`` takes them; bytes that are not UTF-8 become
+    U+FFFD, as the event-stream standard has it.
+    """
+    try:
+        return _decode_fast(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        return json.loads(data.decode("utf-8", "replace"))
+    except RecursionError:
+        message = "nested too deeply"
+    except ValueError as error:
+        message = str(error)
+    raise ValueError(message)

@@ -1,0 +1,70 @@
+"""What a finished stream felt like, in a line or a table."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from lm_deluge import APIResponse
+
+__all__ = ["one_line", "print_summary"]
+
+
+def one_line(response: APIResponse) -> str:
+    """Return the timing of one answer in a line."""
+    timeline = response.timeline
+    parts = []
+    if response.ttft is not None:
+        parts.append(f"first token after {response.ttft:.2f} s")
+    if response.usage is not None and response.usage.output_tokens is not None:
+        parts.append(f"{response.usage.output_tokens} tokens")
+    if timeline is not None and timeline.rate is not None:
+        parts.append(f"{timeline.rate:.0f} tokens/s")
+    if response.cost is not None:
+        parts.append(f"${response.cost:.4f}")
+    parts.append(f"{response.elapsed:.2f} s")
+    if response.attempts > 1:
+        parts.append(f"{response.attempts} attempts")
+    return " · ".join(parts)
+
+
+def print_summary(response: APIResponse, console: Console) -> None:
+    """Print the timeline of one answer as a small table."""
+    timeline = response.timeline
+    assert timeline is not None
+    gaps = sorted(timeline.gaps)
+    stalls = timeline.stalls()
+    table = Table(title="How it felt", title_justify="left", show_header=False, box=None)
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    table.add_row("time to first token", _seconds(response.ttft))
+    table.add_row("gap between pieces, median", _seconds(_at(gaps, 0.5)))
+    table.add_row("                    95 %", _seconds(_at(gaps, 0.95)))
+    table.add_row("                    longest", _seconds(gaps[-1] if gaps else None))
+    rate = timeline.rate
+    table.add_row("output rate", f"{rate:.0f} tokens/s" if rate is not None else "-")
+    table.add_row("stalls over 1 s", str(stalls.count))
+    quality = timeline.qoe()
+    table.add_row("quality of experience", f"{quality:.2f}" if quality is not None else "-")
+    table.add_row("pieces, tokens", f"{len(timeline)}, {_tokens(response)}")
+    table.add_row("whole answer after", _seconds(response.elapsed))
+    console.print(table)
+
+
+def _at(ordered: list[float], share: float) -> float | None:
+    """Return a percentile, linearly interpolated; ``None`` of nothing."""
+    if not ordered:
+        return None
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def _seconds(value: float | None) -> str:
+    return f"{value:.3f} s" if value is not None else "-"
+
+
+def _tokens(response: APIResponse) -> str:
+    usage = response.usage
+    return str(usage.output_tokens) if usage and usage.output_tokens is not None else "unknown"

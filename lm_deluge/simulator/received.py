@@ -1,0 +1,49 @@
+"""What the server saw of a request, and of the client behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import attrs
+from multidict import CIMultiDictProxy
+
+
+@attrs.define(eq=False, kw_only=True)
+class ReceivedRequest:
+    """A request as it arrived, and what became of its reply so far (the last fields are live).
+
+    Moments are seconds of ``time.perf_counter``.
+    """
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: CIMultiDictProxy[str]
+    """Case-insensitive."""
+    body: bytes = attrs.field(repr=False)
+    json: Any = attrs.field(repr=False)
+    """The parsed body, or ``None`` when it is not JSON."""
+    connection: int
+    """Number of the TCP connection it came on, from 1 in order of arrival."""
+    index: int
+    """Number of the request, from 0 in order of arrival."""
+    at: float
+    """When the head of the request had been read."""
+    fault: str | None = None
+    """The fault that was played on it, as on the command line."""
+    status: int | None = None
+    """Status that was sent; ``None`` before, or when none was."""
+    sent: int = 0
+    """Pieces written so far."""
+    sent_at: list[float] = attrs.field(factory=list, repr=False)
+    """When each piece was written."""
+    finished: asyncio.Event = attrs.field(factory=asyncio.Event, repr=False)
+    """Set when the reply is over, whoever ended it."""
+    gone_at: float | None = None
+    """When the server noticed that the client had closed its connection before the end."""
+
+    @property
+    def disconnected(self) -> bool:
+        """Whether the client closed its connection before the reply was over."""
+        return self.gone_at is not None

@@ -1,0 +1,563 @@
+"""Every stream ends once, with everything that was received."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import pickle
+import weakref
+from typing import Any
+
+import pytest
+from blinker.base import ANY_ID
+
+from lm_deluge import (
+    APIResponse,
+    LLMClient,
+    RetryPolicy,
+    Stream,
+    StreamHandler,
+    Timeouts,
+    attach,
+)
+from lm_deluge.api_requests.openai import stream_chat
+from lm_deluge.errors import (
+    AnswerCutError,
+    APIConnectionError,
+    APITimeoutError,
+    ConnectionLostError,
+    HandlerError,
+    ProtocolError,
+    ProviderError,
+    StreamCancelled,
+    StreamError,
+)
+from scripted import (
+    CLOSE,
+    DONE,
+    END,
+    HANG,
+    HEADERS,
+    RESET,
+    ScriptedServer,
+    answer,
+    delta,
+    ending,
+    events,
+    http,
+    reply,
+    sse,
+)
+
+
+class Recorder(StreamHandler):
+    """Keeps what it hears, in order."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.text = ""
+        self.endings: list[object] = []
+
+    def on_start(self, stream: Stream) -> None:
+        self.heard.append("start")
+
+    def on_token(self, stream: Stream, token: Any) -> None:
+        self.heard.append("token")
+        self.text += token.text
+
+    def on_retry(self, stream: Stream, retry: Any) -> None:
+        self.heard.append("retry")
+
+    def on_complete(self, stream: Stream, response: APIResponse) -> None:
+        self.heard.append("complete")
+        self.endings.append(response)
+
+    def on_error(self, stream: Stream, error: StreamError) -> None:
+        self.heard.append("error")
+        self.endings.append(error)
+
+
+def client_for(server: ScriptedServer, **kwargs: Any) -> LLMClient:
+    kwargs.setdefault("retries", RetryPolicy.none())
+    kwargs.setdefault("printer", None)
+    return LLMClient("gpt-4o", base_url=server.base_url, api_key="sk-test-key-123456", **kwargs)
+
+
+async def test_a_whole_answer_gives_the_text_usage_and_finish_reason() -> None:
+    recorder = Recorder()
+    async with ScriptedServer(answer("Once", " upon")) as server:
+        response = await client_for(server, handlers=[recorder]).stream("hi")
+    assert response.completion == "Once upon" == recorder.text
+    assert response.usage is not None
+    assert response.usage.total_tokens == 11
+    assert response.finish_reason == "stop"
+    assert response.model_external == "gpt-4o-2024-08-06"
+    assert recorder.heard == ["start", "token", "token", "complete"]
+    assert recorder.endings == [response]
+
+
+async def test_a_second_turn_reuses_the_connection() -> None:
+    async with ScriptedServer(answer("a"), answer("b")) as server:
+        client = client_for(server)
+        await client.stream("hi")
+        await client.stream("hi")
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("how", [RESET, CLOSE])
+async def test_a_connection_lost_after_two_tokens_keeps_the_partial_text(how: object) -> None:
+    recorder = Recorder()
+    steps = [HEADERS, http(events("Once", " upon")), 0.05, how]
+    async with ScriptedServer(steps) as server:
+        with pytest.raises(ConnectionLostError) as caught:
+            await client_for(server, handlers=[recorder]).stream("hi")
+    error = caught.value
+    assert error.partial is not None
+    assert error.partial.text == "Once upon" == recorder.text
+    assert error.phase == "between_tokens"
+    assert recorder.heard == ["start", "token", "token", "error"]
+    assert recorder.endings == [error]
+
+
+async def test_tokens_that_arrive_together_with_a_reset_are_not_lost() -> None:
+    async with ScriptedServer([HEADERS + http(events("Once", " upon")), RESET]) as server:
+        with pytest.raises(ConnectionLostError) as caught:
+            await client_for(server).stream("hi")
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "Once upon"
+
+
+async def test_a_clean_end_without_done_or_finish_reason_is_a_cut_answer() -> None:
+    async with ScriptedServer([HEADERS, http(events("Once")) + END]) as server:
+        with pytest.raises(AnswerCutError) as caught:
+            await client_for(server).stream("hi")
+        assert caught.value.partial is not None
+        assert caught.value.partial.text == "Once"
+        response = await client_for(server, accept_eof=True).stream("hi")
+    assert response.completion == "Once"
+    assert response.finish_reason is None
+    assert response.usage is None
+
+
+async def test_a_finish_reason_without_done_is_a_whole_answer() -> None:
+    steps = [HEADERS, http(events("Once") + sse(delta(finish="length"))) + END]
+    async with ScriptedServer(steps) as server:
+        response = await client_for(server).stream("hi")
+    assert response.finish_reason == "length"
+
+
+async def test_done_without_a_finish_reason_is_a_whole_answer() -> None:
+    async with ScriptedServer([HEADERS, http(events("Once") + DONE) + END]) as server:
+        response = await client_for(server).stream("hi")
+    assert (response.completion, response.finish_reason) == ("Once", None)
+
+
+async def test_done_ends_the_stream_though_the_server_keeps_the_body_open() -> None:
+    async with ScriptedServer([HEADERS, http(events("Once") + ending()), HANG]) as server:
+        async with asyncio.timeout(1):
+            response = await client_for(server).stream("hi")
+        await server.all_gone()
+    assert response.completion == "Once"
+
+
+async def test_keep_alives_after_the_finish_reason_end_with_the_tail() -> None:
+    steps = [HEADERS, http(events("Once") + sse(delta(finish="stop")))]
+    steps += [http(b": keep-alive\n\n"), 0.02] * 200
+    async with ScriptedServer(steps) as server:
+        async with asyncio.timeout(2):
+            response = await client_for(server, timeouts=Timeouts(tail=0.2)).stream("hi")
+        await server.all_gone()
+    assert response.completion == "Once"
+
+
+async def test_a_tool_call_after_the_finish_reason_is_kept() -> None:
+    call = {"index": 0, "id": "call_1", "function": {"name": "f", "arguments": "{}"}}
+    steps = [
+        HEADERS,
+        http(sse(delta("Once", finish="tool_calls"))),
+        http(sse(delta(tool_calls=[call])) + DONE) + END,
+    ]
+    async with ScriptedServer(steps) as server:
+        response = await client_for(server).stream("hi")
+    assert [call.id for call in response.tool_calls] == ["call_1"]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"error": {"message": "boom", "type": "server_error", "code": "x"}},
+        {"error": "boom"},
+        {"object": "error", "message": "boom"},
+        {"choices": [], "error": {"message": "boom"}},
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "error"}], "error": {"message": "boom"}},
+    ],
+)
+async def test_an_error_frame_after_200_is_a_provider_error_with_the_partial(frame: Any) -> None:
+    async with ScriptedServer([HEADERS, http(events("Once") + sse(frame)), HANG]) as server:
+        with pytest.raises(ProviderError, match="boom") as caught:
+            await client_for(server).stream("hi")
+        await server.all_gone()
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "Once"
+
+
+async def test_an_error_event_is_a_provider_error() -> None:
+    frame = b'event: error\ndata: {"message": "boom"}\n\n'
+    async with ScriptedServer([HEADERS, http(events("Once") + frame), HANG]) as server:
+        with pytest.raises(ProviderError, match="boom"):
+            await client_for(server).stream("hi")
+
+
+async def test_malformed_json_is_a_protocol_error_with_offset_and_evidence() -> None:
+    first = events("Once")
+    async with ScriptedServer([HEADERS, http(first + b"data: {nope\n\n"), HANG]) as server:
+        with pytest.raises(ProtocolError) as caught:
+            await client_for(server).stream("hi")
+        await server.all_gone()
+    assert caught.value.offset == len(first) + len("data: ")
+    assert caught.value.evidence == b"{nope"
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "Once"
+    assert not isinstance(caught.value, ValueError)
+
+
+async def test_a_malformed_chunk_size_does_not_hang_the_stream() -> None:
+    async with ScriptedServer([HEADERS, http(events("Once")), b"zz\r\n", HANG]) as server:
+        with pytest.raises(APIConnectionError) as caught:
+            await client_for(server, timeouts=Timeouts(between_tokens=0.3)).stream("hi")
+        await server.all_gone()
+    assert not isinstance(caught.value, APITimeoutError)
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "Once"
+
+
+async def test_a_page_instead_of_a_stream_is_a_protocol_error_that_asks_for_the_base_url() -> None:
+    async with ScriptedServer(reply("200 OK", "<html>", kind="text/html")) as server:
+        with pytest.raises(ProtocolError, match="base_url"):
+            await client_for(server).stream("hi")
+
+
+async def test_a_server_that_does_not_stream_still_answers() -> None:
+    body = (
+        '{"id": "x", "model": "m", "choices": [{"index": 0, "message": {"role": "assistant", '
+        '"content": "Once"}, "finish_reason": "stop"}], "usage": {"total_tokens": 3}}'
+    )
+    recorder = Recorder()
+    async with ScriptedServer(reply("200 OK", body)) as server:
+        response = await client_for(server, handlers=[recorder]).stream("hi")
+    assert response.completion == "Once" == recorder.text
+    assert response.usage is not None
+    assert response.usage.total_tokens == 3
+
+
+async def test_a_json_error_with_status_200_is_a_provider_error() -> None:
+    async with ScriptedServer(reply("200 OK", '{"error": {"message": "filtered"}}')) as server:
+        with pytest.raises(ProviderError, match="filtered"):
+            await client_for(server).stream("hi")
+
+
+async def test_nothing_listening_is_a_connection_error_in_one_line() -> None:
+    async with ScriptedServer(answer("a")) as server:
+        url = server.base_url
+    client = LLMClient("gpt-4o", base_url=url, api_key="sk-test-key", retries=RetryPolicy.none())
+    with pytest.raises(APIConnectionError, match="no connection to") as caught:
+        await client.stream("hi")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("steps", "limits", "phase"),
+    [
+        ([HANG], {"first_token": 0.2}, "first_token"),
+        ([HEADERS, HANG], {"first_token": 0.2}, "first_token"),
+        ([HEADERS, http(events("a")), HANG], {"between_tokens": 0.2}, "between_tokens"),
+        ([HEADERS, http(events("a")), HANG], {"total": 0.2}, "total"),
+        ([HEADERS] + [http(b": ping\n\n"), 0.02] * 100, {"first_token": 0.2}, "first_token"),
+        ([HEADERS] + [http(sse(delta(role="assistant"))), 0.02] * 100, {"first_token": 0.2}, "first_token"),
+        ([HEADERS, http(events("a"))] + [http(sse(delta(""))), 0.02] * 100, {"between_tokens": 0.2}, "between_tokens"),
+        ([HEADERS] + [http(events("a")), 0.02] * 100, {"total": 0.3}, "total"),
+    ],
+)
+async def test_a_timeout_names_its_phase_and_limit(steps: Any, limits: Any, phase: str) -> None:
+    recorder = Recorder()
+    async with ScriptedServer(steps) as server:
+        client = client_for(server, timeouts=Timeouts(**limits), handlers=[recorder])
+        async with asyncio.timeout(1.5):
+            with pytest.raises(APITimeoutError) as caught:
+                await client.stream("hi")
+        await server.all_gone()
+    assert caught.value.phase == phase
+    assert caught.value.limit == limits[phase]
+    assert f"Timeouts.{phase}" in str(caught.value)
+    assert recorder.endings == [caught.value]
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == recorder.text
+
+
+async def test_cancelling_the_waiting_task_cancels_the_stream_and_goes_on() -> None:
+    recorder = Recorder()
+    async with ScriptedServer([HEADERS, http(events("Once")), HANG]) as server:
+        client = client_for(server, handlers=[recorder])
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await client.stream("hi")
+        await server.all_gone()
+    assert recorder.heard == ["start", "token", "error"]
+    error = recorder.endings[0]
+    assert isinstance(error, StreamCancelled)
+    assert error.partial is not None
+    assert error.partial.text == "Once"
+
+
+async def test_stream_cancel_gives_stream_cancelled_to_whoever_awaits() -> None:
+    async with ScriptedServer([HEADERS, http(events("Once")), HANG]) as server:
+        stream = client_for(server).open_stream("hi")
+        asyncio.get_running_loop().call_later(0.1, stream.cancel)
+        with pytest.raises(StreamCancelled) as caught:
+            await stream
+        await server.all_gone()
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "Once"
+    assert stream.error is caught.value
+
+
+async def test_a_handler_that_cancels_its_own_stream_hears_no_further_token() -> None:
+    class Stopper(Recorder):
+        def on_token(self, stream: Stream, token: Any) -> None:
+            super().on_token(stream, token)
+            stream.cancel()
+
+    handler = Stopper()
+    async with ScriptedServer(answer("a", "b")[:1] + [http(events("a", "b") + ending()) + END]) as server:
+        with pytest.raises(StreamCancelled) as caught:
+            await client_for(server, handlers=[handler]).stream("hi")
+    assert handler.heard == ["start", "token", "error"]
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "ab"
+
+
+async def test_breaking_out_of_the_loop_ends_the_stream() -> None:
+    recorder = Recorder()
+    async with ScriptedServer([HEADERS, http(events("a", "b")), HANG]) as server:
+        async with client_for(server, handlers=[recorder]).open_stream("hi") as stream:
+            async for token in stream:
+                assert token.text == "a"
+                break
+        await server.all_gone()
+    assert recorder.heard[-1] == "error"
+    assert isinstance(recorder.endings[0], StreamCancelled)
+
+
+async def test_an_abandoned_generator_ends_its_stream_when_it_is_collected() -> None:
+    recorder = Recorder()
+    async with ScriptedServer([HEADERS, http(events("a", "b")), HANG]) as server:
+        client = client_for(server, handlers=[recorder])
+        tokens = stream_chat("gpt-4o", "hi", client=client)
+        assert await anext(tokens) == "a"
+        del tokens
+        gc.collect()
+        await server.all_gone()
+    assert recorder.heard.count("error") == 1
+
+
+async def test_an_exception_inside_the_loop_ends_the_stream_and_goes_on() -> None:
+    recorder = Recorder()
+    async with ScriptedServer([HEADERS, http(events("a", "b")), HANG]) as server:
+        client = client_for(server, handlers=[recorder])
+        with pytest.raises(KeyError):
+            async with client.open_stream("hi") as stream:
+                async for _ in stream:
+                    raise KeyError
+        await server.all_gone()
+    assert recorder.heard.count("error") == 1
+
+
+def test_the_end_of_asyncio_run_ends_a_running_stream() -> None:
+    recorder = Recorder()
+
+    async def main() -> None:
+        server = ScriptedServer([HEADERS, http(events("a")), HANG])
+        await server.__aenter__()
+        stream = client_for(server, handlers=[recorder]).open_stream("hi")
+        stream.start()
+        async with asyncio.timeout(2):
+            while "token" not in recorder.heard:
+                await asyncio.sleep(0.01)
+        server._server.close()
+
+    asyncio.run(main())
+    assert recorder.heard == ["start", "token", "error"]
+
+
+async def test_leaving_after_the_last_token_is_no_abandonment() -> None:
+    recorder = Recorder()
+    async with ScriptedServer(answer("a")) as server:
+        client = client_for(server, handlers=[recorder])
+        async for item in stream_chat("gpt-4o", "hi", client=client):
+            if not isinstance(item, str):
+                break
+    assert recorder.heard == ["start", "token", "complete"]
+
+
+async def test_a_kept_error_does_not_hold_the_stream() -> None:
+    async with ScriptedServer([HEADERS, http(events("a")), RESET]) as server:
+        client = client_for(server)
+        kept: list[BaseException] = []
+        held: list[weakref.ref[Stream]] = []
+
+        class Holder:
+            def on_start(self, stream: Stream) -> None:
+                held.append(weakref.ref(stream))
+
+        for consume in ("stream", "chat", "open"):
+            try:
+                if consume == "stream":
+                    await client.stream("hi", handlers=[Holder()])
+                elif consume == "chat":
+                    async for _ in stream_chat("gpt-4o", "hi", client=client, handlers=[Holder()]):
+                        pass
+                else:
+                    await client.open_stream("hi", handlers=[Holder()])
+            except StreamError as error:
+                kept.append(error)
+        gc.collect()
+    assert len(kept) == 3
+    assert [ref() for ref in held] == [None, None, None]
+    assert kept[0].__traceback__ is not None
+
+
+async def test_errors_survive_pickling() -> None:
+    async with ScriptedServer([HEADERS, http(events("a")), RESET]) as server:
+        with pytest.raises(StreamError) as caught:
+            await client_for(server).stream("hi")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert type(again) is type(caught.value)
+    assert again.partial.text == "a"
+    assert str(again) == str(caught.value)
+
+
+async def test_a_failing_handler_hurts_nobody_and_is_listed(caplog: Any) -> None:
+    class Broken:
+        def on_token(self, stream: Stream, token: Any) -> None:
+            raise ValueError("oh")
+
+    recorder = Recorder()
+    async with ScriptedServer(answer("a", "b")) as server:
+        with caplog.at_level(logging.ERROR, "lm_deluge"):
+            response = await client_for(server, handlers=[Broken(), recorder]).stream("hi")
+    assert recorder.text == "ab"
+    (failure,) = response.handler_failures
+    assert (failure.handler, failure.method, failure.type, failure.message, failure.count) == (
+        "Broken",
+        "on_token",
+        "ValueError",
+        "oh",
+        2,
+    )
+    assert len(caplog.records) == 1
+
+
+async def test_a_handler_that_raises_cancelled_error_does_not_cancel_the_stream() -> None:
+    class Odd:
+        def on_token(self, stream: Stream, token: Any) -> None:
+            raise asyncio.CancelledError
+
+        async def on_complete(self, stream: Stream, response: Any) -> None:
+            raise asyncio.CancelledError
+
+    async with ScriptedServer(answer("a")) as server:
+        response = await client_for(server, handlers=[Odd()]).stream("hi")
+    assert {failure.method for failure in response.handler_failures} == {"on_token", "on_complete"}
+
+
+async def test_a_strict_client_ends_the_stream_with_the_handlers_failure() -> None:
+    class Broken:
+        def on_token(self, stream: Stream, token: Any) -> None:
+            raise ValueError("oh")
+
+    recorder = Recorder()
+    async with ScriptedServer([HEADERS, http(events("a")), HANG]) as server:
+        with pytest.raises(HandlerError, match="Broken failed in on_token: ValueError: oh"):
+            await client_for(server, strict=True, handlers=[recorder, Broken()]).stream("hi")
+        await server.all_gone()
+    assert recorder.heard == ["start", "token", "error"]
+
+
+async def test_a_strict_failure_in_the_ending_is_raised_after_everyone_heard_it() -> None:
+    class Broken:
+        async def on_complete(self, stream: Stream, response: Any) -> None:
+            raise ValueError("late")
+
+    recorder = Recorder()
+    async with ScriptedServer(answer("a")) as server:
+        with pytest.raises(HandlerError, match="late"):
+            await client_for(server, strict=True, handlers=[Broken(), recorder]).stream("hi")
+    assert recorder.heard == ["start", "token", "complete"]
+
+
+async def test_async_methods_hear_everything_in_order_before_stream_returns() -> None:
+    class Slow:
+        def __init__(self) -> None:
+            self.heard: list[str] = []
+
+        async def on_start(self, stream: Stream) -> None:
+            self.heard.append("start")
+
+        async def on_token(self, stream: Stream, token: Any) -> None:
+            await asyncio.sleep(0.01)
+            self.heard.append(token.text)
+
+        async def on_complete(self, stream: Stream, response: Any) -> None:
+            self.heard.append("complete")
+
+    slow = Slow()
+    async with ScriptedServer(answer("a", "b", "c")) as server:
+        await client_for(server, handlers=[slow]).stream("hi")
+    assert slow.heard == ["start", "a", "b", "c", "complete"]
+
+
+async def test_a_hanging_async_handler_is_reported_as_lagging() -> None:
+    class Hanging:
+        async def on_token(self, stream: Stream, token: Any) -> None:
+            await asyncio.Event().wait()
+
+    async with ScriptedServer(answer("a", "b")) as server:
+        response = await client_for(server, handlers=[Hanging()], handler_wait=0.1).stream("hi")
+    (failure,) = response.handler_failures
+    assert (failure.handler, failure.type) == ("Hanging", "HandlerLagging")
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_handler_attached_in_the_middle_hears_the_rest() -> None:
+    late = Recorder()
+
+    class Inviter:
+        def on_token(self, stream: Stream, token: Any) -> None:
+            if token.index == 0:
+                attach(late, stream)
+
+    steps = [HEADERS, http(events("a", "b") + ending()) + END]
+    async with ScriptedServer(steps) as server:
+        await client_for(server, handlers=[Inviter()]).stream("hi")
+    assert late.text == "b"
+    assert late.heard[-1] == "complete"
+
+
+async def test_no_task_and_no_receiver_is_left_after_any_ending() -> None:
+    from lm_deluge.signals import SIGNALS
+
+    gc.collect()
+    assert not any(signal._weak_senders for signal in SIGNALS)
+    for steps in (answer("a"), [RESET], [HEADERS, http(events("a")), RESET]):
+        async with ScriptedServer(steps) as server:
+            client = client_for(server, handlers=[Recorder()])
+            try:
+                await client.stream("hi")
+            except StreamError:
+                pass
+            await client.close()
+    gc.collect()
+    assert not any(signal._weak_senders for signal in SIGNALS)
+    assert not any(set(signal._by_sender) - {ANY_ID} for signal in SIGNALS)
+    assert len(asyncio.all_tasks()) == 1

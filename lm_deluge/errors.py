@@ -262,8 +262,8 @@ class AnswerCutError(APIError):
 class ProtocolError(APIError):
     """What arrived is not a chat-completions stream.
 
-    ``offset``: where the offending event begins, in bytes of the body after decompression, line ends
-    counted as one byte each; ``None`` where the fault has no place in the body. ``evidence``: the
+    ``offset``: where the offending event's data begins, in bytes of the body after decompression, line
+    ends counted as one byte each; ``None`` where the fault has no place in the body. ``evidence``: the
     first bytes of it, at most 200.
     """
 

@@ -99,7 +99,7 @@ class Transport:
             if isinstance(error, RuntimeError) and not session.closed:
                 raise
             failure = _translate_open(error, request, connect_timeout)
-            cause = _cause(error)
+            cause = _cause(error, request)
         else:
             return Exchange(response, request)
         raise failure from cause
@@ -170,6 +170,11 @@ class Exchange:
         self.request = request
         self._response = response
         self._reader = response.content
+        connection = response.connection
+        protocol = connection.protocol if connection is not None else None
+        self._closed = protocol.closed if protocol is not None else None
+        if self._closed is not None:
+            self._closed.add_done_callback(self._wake_reader)
 
     async def read(self) -> bytes:
         """Return the next bytes as they arrived, ``b""`` at the end of the body.
@@ -187,7 +192,7 @@ class Exchange:
             if data := self.salvage():
                 return data
             failure = _translate_read(error, self.request)
-            cause = _cause(error)
+            cause = _cause(error, self.request)
         raise failure from cause
 
     def salvage(self) -> bytes:
@@ -231,12 +236,28 @@ class Exchange:
 
     def close(self) -> None:
         """Give the connection back if the body was read to its end, else close it."""
+        if self._closed is not None:
+            self._closed.remove_done_callback(self._wake_reader)
         self._response.close()
 
+    def _wake_reader(self, closed: asyncio.Future[None]) -> None:
+        """After a malformed chunk size aiohttp closes the connection and lets the read hang."""
+        closed.exception()  # retrieved, or asyncio complains
+        if not self._reader.is_eof() and self._reader.exception() is None:
+            self._reader.set_exception(aiohttp.ClientPayloadError("the body is malformed"))
 
-def _cause(error: BaseException) -> BaseException | None:
+
+def _cause(error: BaseException, request: Request) -> BaseException | None:
+    """Return what may be chained to our error: nothing that shows a secret."""
     # Its repr shows the request's headers, and so the key.
-    return error.__cause__ if isinstance(error, aiohttp.ClientResponseError) else error
+    cause = error.__cause__ if isinstance(error, aiohttp.ClientResponseError) else error
+    link = cause
+    while link is not None:
+        shown = f"{link!r} {link}"
+        if request.redact(shown) != shown:
+            return None
+        link = link.__cause__ or link.__context__
+    return cause
 
 
 def _detail(error: BaseException, request: Request) -> str:

@@ -19,4 +19,6 @@ def main() -> None:
             "installed: pip install click rich\n"
         )
         sys.exit(1)
+    except KeyboardInterrupt:  # Ctrl-C while it still loads
+        sys.exit(130)
     sys.exit(run())

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
+from collections.abc import Callable
 from typing import Final
 
 import click
 
 from lm_deluge import __version__
-from lm_deluge.cli.chat import chat
-from lm_deluge.cli.demo import demo
-from lm_deluge.cli.report import report
-from lm_deluge.cli.simulate import simulate
-from lm_deluge.cli.stream import stream
+from lm_deluge.cli.terminal import FAILED, INTERRUPTED, OK, PIPE_CLOSED, USAGE
 from lm_deluge.errors import StreamCancelled, StreamError
 
 __all__ = ["cli", "run"]
 
-OK: Final = 0
-FAILED: Final = 1
-USAGE: Final = 2
-INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell shows it
-PIPE_CLOSED: Final = 141  # 128 + SIGPIPE
+#: Each lives in the module of its name, which is imported when it is asked for.
+_COMMANDS: Final = ("demo", "stream", "chat", "simulate", "report")
+
+
+class _Commands(click.Group):
+    """A group that imports a command when it is used: what one needs, the others do without."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"lm_deluge.cli.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
 
 
 @click.group(
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 a whole answer; 1 the stream or a rule failed; 2 wrong usage or input; "
     "130 interrupted with Ctrl-C; 141 the output's pipe was closed.",
@@ -34,19 +44,45 @@ PIPE_CLOSED: Final = 141  # 128 + SIGPIPE
 @click.version_option(__version__, prog_name="lm-deluge")
 def cli() -> None:
     """Stream answers of language models, and look at how the streaming feels."""
-    logging.basicConfig(level=logging.WARNING, format="lm-deluge: %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("lm-deluge: %(message)s"))
+    logging.getLogger().addHandler(handler)
 
 
-for command in (demo, stream, chat, simulate, report):
-    cli.add_command(command)
+class _OneLine(logging.Formatter):
+    """A record on one line; of a traceback in it, the last line, which says what happened."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        first, *rest = [line.strip() for line in super().format(record).split("\n") if line.strip()]
+        return f"{first}: {rest[-1]}" if rest else first
 
 
 def run() -> int:
     """Run the command line of this process; return the exit code."""
+    code = _guarded(_run)
+    # Here, where a closed pipe can be told from a crash; Python's own flush at exit cannot.
+    flushed = _guarded(sys.stdout.flush) if sys.stdout is not None else OK
+    return flushed or code
+
+
+def _run() -> int:
+    if "_LM_DELUGE_COMPLETE" in os.environ:  # a shell asks for completions
+        cli.main(prog_name="lm-deluge")
+    # Not cli.main(): it takes a closed pipe and Ctrl-C for its own.
+    with cli.make_context("lm-deluge", sys.argv[1:]) as context:
+        code = cli.invoke(context)
+    return code if isinstance(code, int) else OK
+
+
+def _guarded(function: Callable[[], int | None]) -> int:
+    """Call it; turn every way to fail into an exit code and a line that tells why."""
     try:
-        code = cli.main(prog_name="lm-deluge", standalone_mode=False)
+        return function() or OK
     except click.exceptions.Exit as leave:
         return leave.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return USAGE
     except click.UsageError as error:
         hint = f" (see {error.ctx.command_path} --help)" if error.ctx is not None else ""
         return _say(f"{error.format_message()}{hint}", USAGE)
@@ -57,16 +93,15 @@ def run() -> int:
     except BrokenPipeError:
         return _leave_closed_pipe()
     except StreamCancelled as error:
-        if "pipe" in error.reason:
+        if "pipe" in error.reason:  # the words of StdoutPrinter
             return _leave_closed_pipe()
         return _say(str(error), FAILED)
     except StreamError as error:
         return _say(f"{type(error).__name__}: {error}", FAILED)
     except (ValueError, TypeError) as error:
         return _say(str(error), USAGE)
-    except OSError as error:
+    except (OSError, ImportError) as error:
         return _say(str(error), FAILED)
-    return code if isinstance(code, int) else OK
 
 
 def _say(message: str, code: int) -> int:
@@ -76,6 +111,6 @@ def _say(message: str, code: int) -> int:
 
 
 def _leave_closed_pipe() -> int:
-    # Or Python's own flush at exit complains about the same closed pipe.
+    # What is still buffered goes nowhere, instead of failing once more at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return PIPE_CLOSED

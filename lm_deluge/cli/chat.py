@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import click
 from lm_deluge import Conversation, LLMClient, Message
 from lm_deluge.cli.options import make_client, model_options
 from lm_deluge.cli.summary import one_line
+from lm_deluge.cli.terminal import FAILED, INTERRUPTED, OK, LineEnd
 from lm_deluge.errors import StreamCancelled, StreamError
 from lm_deluge_plugins import ChunkCollector
 
@@ -28,9 +30,13 @@ def chat(
     max_tokens: int | None,
     effort: str | None,
     log: Path | None,
-    quiet: bool,  # noqa: FBT001 - click calls by keyword
-) -> None:
-    """Talk to a model. Ctrl-C stops an answer, Ctrl-D or "quit" leaves."""
+    quiet: bool,
+) -> int:
+    """Talk to a model. Ctrl-C stops an answer; Ctrl-D or "quit" leaves.
+
+    Without a terminal each line of standard input is one message, and the exit code is 1 if any
+    answer failed.
+    """
     client = make_client(
         model,
         base_url=base_url,
@@ -38,59 +44,93 @@ def chat(
         max_tokens=max_tokens,
         effort=effort,
         log=log,
+        quiet=quiet,
     )
     conversation = Conversation()
     if system is not None:
         conversation.system(system)
-    interactive = sys.stdin.isatty()
-    if interactive:
+    return _Chat(client, conversation, quiet=quiet).run()
+
+
+class _Chat:
+    """One conversation, and who takes part in it."""
+
+    def __init__(self, client: LLMClient, conversation: Conversation, *, quiet: bool) -> None:
+        self._client = client
+        self._conversation = conversation
+        self._quiet = quiet
+        self._interactive = sys.stdin.isatty()
+
+    def run(self) -> int:
+        """Ask and answer until somebody leaves; return the exit code."""
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(errors="replace")  # what is no text is no reason to leave
+        failed = False
+        with asyncio.Runner() as runner:
+            runner.run(self._check())
+            if self._interactive:
+                self._greet()
+            try:
+                while (text := self._ask()) is not None:
+                    if text:
+                        self._conversation.user(text)
+                        failed = not self._answer(runner) or failed
+            except KeyboardInterrupt:
+                click.echo()
+                return INTERRUPTED
+        return FAILED if failed and not self._interactive else OK
+
+    async def _check(self) -> None:
+        """Raise now, not after the first message, if this model cannot be asked."""
+        async with self._client.open_stream("Hello"):
+            pass
+
+    def _greet(self) -> None:
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401 - gives input() line editing and history
-        if not quiet:
-            click.echo(f'Talking to {model}. Ctrl-C stops an answer, Ctrl-D or "quit" leaves.\n')
-    with asyncio.Runner() as runner:
-        while (text := _ask(interactive=interactive)) is not None:
-            if text:
-                conversation.user(text)
-                _answer(runner, client, conversation, quiet=quiet)
+        if not self._quiet:
+            click.echo(
+                f'Talking to {self._client.model}. Ctrl-C stops an answer; Ctrl-D or "quit" leaves.'
+            )
 
+    def _ask(self) -> str | None:
+        """Return what the user says, ``None`` to leave."""
+        try:
+            text = input("\nYou: " if self._interactive else "").strip()
+        except EOFError:
+            if self._interactive:
+                click.echo()
+            return None
+        return None if text.lower() in ("quit", "exit") else text
 
-def _ask(*, interactive: bool) -> str | None:
-    """Return what the user says, ``None`` to leave."""
-    try:
-        text = input("You: " if interactive else "").strip()
-    except (EOFError, KeyboardInterrupt):
-        if interactive:
-            click.echo()
-        return None
-    return None if text.lower() in ("quit", "exit") else text
-
-
-def _answer(
-    runner: asyncio.Runner, client: LLMClient, conversation: Conversation, *, quiet: bool
-) -> None:
-    """Stream one answer and add it; an answer stopped half way stays, as far as it was read."""
-    said = ChunkCollector()
-    try:
-        response = runner.run(client.stream(conversation, handlers=[said]))
-    except (KeyboardInterrupt, StreamCancelled) as error:
-        if isinstance(error, StreamCancelled) and "pipe" in error.reason:
+    def _answer(self, runner: asyncio.Runner) -> bool:
+        """Stream one answer and add it; one that stopped half way stays, as far as it was read."""
+        said, line = ChunkCollector(), LineEnd()
+        stream = self._client.stream(self._conversation, handlers=[said, line])
+        try:
+            response = runner.run(stream)
+        except KeyboardInterrupt:
+            if not self._interactive:
+                raise
+            click.echo(" [stopped]")
+            self._keep(said.text)
+            return False
+        except StreamCancelled:  # nobody reads any more
             raise
-        click.echo(" [stopped]")
-        _keep(conversation, said.text)
-    except StreamError as error:
-        click.echo()
-        click.secho(f"lm-deluge: {type(error).__name__}: {error}", err=True, fg="red")
-        _keep(conversation, said.text)
-    else:
-        conversation.add(response.content)
-        click.echo()
-        if not quiet and sys.stderr.isatty():
+        except StreamError as error:
+            line.close()
+            message = " ".join(str(error).split())
+            click.secho(f"lm-deluge: {type(error).__name__}: {message}", err=True, fg="red")
+            self._keep(said.text)
+            return False
+        self._conversation.add(response.content)
+        line.close()
+        if not self._quiet and self._interactive and sys.stderr.isatty():
             click.secho(one_line(response), err=True, dim=True)
+        return True
 
-
-def _keep(conversation: Conversation, text: str) -> None:
-    if text:
-        conversation.add(Message.ai(text))
-    else:
-        conversation.messages.pop()
+    def _keep(self, text: str) -> None:
+        if text:
+            self._conversation.add(Message.ai(text))
+        else:
+            self._conversation.messages.pop()

@@ -9,8 +9,10 @@ import click
 from rich.console import Console
 
 from lm_deluge import APIResponse, LLMClient, RetryPolicy
+from lm_deluge.cli.options import log_option, make_log
 from lm_deluge.cli.summary import print_summary
-from lm_deluge_plugins import FileLogger
+from lm_deluge.cli.terminal import LineEnd
+from lm_deluge.simulator import Gap, Simulator
 
 __all__ = ["demo"]
 
@@ -19,31 +21,32 @@ _PROMPT = "Write a short story about a robot learning to paint."
 
 @click.command()
 @click.argument("prompt", default=_PROMPT)
-@click.option("--seed", type=int, default=7, show_default=True, help="What the simulator says.")
 @click.option(
-    "--log",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Append the timeline to this file.",
+    "--seed", type=int, default=7, show_default=True, help="Another number, another story."
 )
+@log_option
 def demo(prompt: str, seed: int, log: Path | None) -> None:
     """Stream an answer from a simulated server on this machine, and show how it felt.
 
     A real HTTP stream over loopback; no key and no network are needed.
     """
-    response = asyncio.run(_demo(prompt, seed, log))
-    console = Console()
-    console.print("\n")
+    line = LineEnd()
+    try:
+        response = asyncio.run(_demo(prompt, seed, [line, *make_log(log)]))
+    finally:
+        line.close()
+    console = Console(highlight=False)
+    console.print()
     print_summary(response, console)
     console.print(
-        "\n[dim]The model was a simulator. For a real one: "
-        "export OPENAI_API_KEY=..., then lm-deluge stream 'Hello'[/dim]"
+        "\nThe model was a simulator. For a real one: export OPENAI_API_KEY=..., then\n"
+        '  lm-deluge stream "Write a short story about a robot learning to paint."',
+        style="dim",
+        soft_wrap=True,
     )
 
 
-async def _demo(prompt: str, seed: int, log: Path | None) -> APIResponse:
-    from lm_deluge.simulator import Gap, Simulator
-
-    handlers = [FileLogger(log)] if log is not None else []
+async def _demo(prompt: str, seed: int, handlers: list[object]) -> APIResponse:
     gap = Gap.lognormal(median=0.018, sigma=0.6)
     async with Simulator(seed=seed, tokens=110, ttft=0.35, gap=gap) as simulator:
         client = LLMClient(

@@ -9,16 +9,29 @@ from typing import Any, TypeVar
 import click
 
 from lm_deluge import LLMClient
+from lm_deluge.cli.terminal import RetryNotice
+from lm_deluge.config import EFFORTS
 from lm_deluge_plugins import FileLogger
 
-__all__ = ["make_client", "model_options"]
+__all__ = ["log_option", "make_client", "make_log", "model_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def log_option(command: F) -> F:
+    """Add ``--log FILE``, for ``make_log``."""
+    option = click.option(
+        "--log",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Append the timeline to this file (see lm-deluge report).",
+    )
+    return option(command)
+
+
 def model_options(command: F) -> F:
     """Add the options that ``make_client`` takes."""
-    options = (
+    options: tuple[Callable[[F], F], ...] = (
         click.option(
             "-m",
             "--model",
@@ -26,6 +39,7 @@ def model_options(command: F) -> F:
             show_default=True,
             envvar="LM_DELUGE_MODEL",
             show_envvar=True,
+            metavar="NAME",
             help="The model's name.",
         ),
         click.option(
@@ -35,21 +49,39 @@ def model_options(command: F) -> F:
             "[env var: OPENAI_BASE_URL]",
         ),
         click.option("--system", metavar="TEXT", help="The system message."),
-        click.option("--temperature", type=float, metavar="NUMBER", help="0 to 2."),
-        click.option("--max-tokens", type=int, metavar="N", help="The most tokens of an answer."),
         click.option(
-            "--effort", metavar="WORD", help="Reasoning effort: none, minimal, low, medium, high."
+            "--temperature",
+            type=click.FloatRange(0, 2),
+            metavar="NUMBER",
+            help="0 (the likeliest answer) to 2.",
         ),
         click.option(
-            "--log",
-            type=click.Path(dir_okay=False, path_type=Path),
-            help="Append the timeline to this file (see lm-deluge report).",
+            "--max-tokens",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="The most tokens of an answer, reasoning included.",
         ),
+        click.option(
+            "--effort",
+            type=click.Choice(EFFORTS),
+            help="How hard a reasoning model is to think.",
+        ),
+        log_option,
         click.option("--quiet", is_flag=True, help="Print the answer and nothing else."),
     )
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def make_log(path: Path | None) -> list[FileLogger]:
+    """Return the handler that ``--log`` asks for, in a list; or none."""
+    if path is None:
+        return []
+    try:
+        return [FileLogger(path)]
+    except OSError as error:
+        raise click.BadParameter(str(error), param_hint="'--log'") from None
 
 
 def make_client(
@@ -60,6 +92,8 @@ def make_client(
     max_tokens: int | None,
     effort: str | None,
     log: Path | None,
+    quiet: bool,
+    json_mode: bool = False,
 ) -> LLMClient:
     """Return the client that the options describe."""
     return LLMClient(
@@ -67,6 +101,7 @@ def make_client(
         base_url=base_url,
         temperature=temperature,
         max_new_tokens=max_tokens,
-        reasoning_effort=effort,  # type: ignore[arg-type]  # checked by SamplingParams
-        handlers=[FileLogger(log)] if log is not None else [],
+        reasoning_effort=effort,  # type: ignore[arg-type]  # one of EFFORTS: click has checked
+        json_mode=json_mode,
+        handlers=[*make_log(log), *([] if quiet else [RetryNotice()])],
     )

@@ -23,6 +23,8 @@ def one_line(response: APIResponse) -> str:
     if response.cost is not None:
         parts.append(f"${response.cost:.4f}")
     parts.append(f"{response.elapsed:.2f} s")
+    if response.finish_reason not in ("stop", "tool_calls", None):
+        parts.append(f"finish reason: {response.finish_reason}")
     if response.attempts > 1:
         parts.append(f"{response.attempts} attempts")
     return " · ".join(parts)
@@ -43,7 +45,7 @@ def print_summary(response: APIResponse, console: Console) -> None:
     table.add_row("                    longest", _seconds(gaps[-1] if gaps else None))
     rate = timeline.rate
     table.add_row("output rate", f"{rate:.0f} tokens/s" if rate is not None else "-")
-    table.add_row("stalls over 1 s", str(stalls.count))
+    table.add_row("stalls over 1 s", str(len(stalls)))
     quality = timeline.qoe()
     table.add_row("quality of experience", f"{quality:.2f}" if quality is not None else "-")
     table.add_row("pieces, tokens", f"{len(timeline)}, {_tokens(response)}")

@@ -210,8 +210,8 @@ class Player:
         A reset throws away what the other side has not read yet: without this, "k pieces, then a
         reset" would often be no piece at all.
         """
-        while self._transport.get_write_buffer_size() and not self._transport.is_closing():
-            await asyncio.sleep(0.001)
+        self._transport.set_write_buffer_limits(high=0)
+        await self._writer.drain()
         await _breathe(0.005)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
-from multidict import CIMultiDictProxy
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -19,7 +19,7 @@ class ReceivedRequest:
     method: str
     path: str
     query: dict[str, str]
-    headers: CIMultiDictProxy[str]
+    headers: Mapping[str, str]
     """Case-insensitive."""
     body: bytes = attrs.field(repr=False)
     json: Any = attrs.field(repr=False)

@@ -10,7 +10,7 @@ import attrs
 from lm_deluge.simulator.steps import Overhead, Reply
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Refused(Exception):  # noqa: N818 - it is an answer, not a failure of the simulator
     """A request that the real service would refuse."""
 

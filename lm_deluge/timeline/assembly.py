@@ -109,6 +109,7 @@ class OpenStream:
     _has_busy: bool = False
     _time: float = -1.0
     _read: int | None = None
+    _slot: int = -1
     _next: int = 0
     _lost: int = 0
     _facts: dict[str, Any] = field(factory=dict)
@@ -134,14 +135,15 @@ class OpenStream:
         self._next += 1
         if t > self._time or line.read != self._read:
             self._open_slot(t, line.read)
-        self._slots.append(len(self._times) - 1)
+        self._slots.append(self._slot)
         if line.busy is not None:
             self._has_busy = True
-            self._busy[-1] = line.busy
-        if line.d is None:
+            self._busy[self._slot] = line.busy
+        lag = line.d
+        if lag is None:
             self._lags.append(_NAN)
         else:
-            self._lags.append(line.d)
+            self._lags.append(lag)
             self._has_lags = True
         self._add_text(line.text, line.len, line.choice)
         if line.choice or self._choices:
@@ -152,6 +154,7 @@ class OpenStream:
     def _open_slot(self, t: float, read: int | None) -> None:
         self._time = t
         self._read = read
+        self._slot += 1
         self._times.append(t)
         self._busy.append(_NAN)
         if read is None:
@@ -241,4 +244,5 @@ def _usage(usage: dict[str, Any] | None) -> Usage | None:
     if usage is None:
         return None
     counts = {name: usage.get(name) for name in _USAGE_FIELDS}
-    return Usage(**{name: count for name, count in counts.items() if type(count) is int})
+    known: dict[str, Any] = {n: count for n, count in counts.items() if type(count) is int}
+    return Usage(**known)

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from attrs import define
 
@@ -168,13 +168,13 @@ def read_timelines(sources: Iterable[Source] | Source, *, text: bool = True) -> 
     standard input, binary file objects; one or several. A file named twice is read once.
     ``text=False`` drops the answers' texts while reading.
 
-    Memory: of a stream that is still open 16 bytes a token, 20 bytes a network read and its text; of
-    one that has ended its id. Raises ``FileNotFoundError`` at once for a path or pattern that names
-    no file; other ``OSError``s when the file's turn comes.
+    Memory: of a stream that is still open 16 bytes a token, 20 bytes a network read and its text;
+    of one that has ended its id. Raises ``FileNotFoundError`` at once for a path or pattern that
+    names no file; other ``OSError``s when the file's turn comes.
     """
-    if isinstance(sources, Iterable) and not isinstance(sources, (str, io.IOBase)):
-        return LogReader(sources, text=text)
-    return LogReader([sources], text=text)
+    if isinstance(sources, (str, Path)) or hasattr(sources, "read"):
+        return LogReader([cast("Source", sources)], text=text)
+    return LogReader(sources, text=text)
 
 
 def _name(source: Source) -> str:
@@ -213,10 +213,10 @@ def _binary(source: Source, stack: ExitStack) -> IO[bytes]:
     if source == "-":
         file: IO[bytes] = sys.stdin.buffer
     elif isinstance(source, (str, Path)):
-        file = stack.enter_context(Path(source).open("rb"))
+        file = stack.enter_context(Path(source).open("rb"))  # noqa: SIM115 - the stack closes it
     else:
         file = source
     # A peek, not a seek: the file may be a pipe.
     if isinstance(file, io.BufferedReader) and file.peek(2)[:2] == b"\x1f\x8b":
-        return stack.enter_context(gzip.GzipFile(fileobj=file))
+        return cast("IO[bytes]", stack.enter_context(gzip.GzipFile(fileobj=file)))
     return file

@@ -9,10 +9,10 @@ all of them.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from itertools import count, pairwise
 from math import isnan
-from operator import sub
+from operator import gt, sub
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import define, field, frozen
@@ -277,7 +277,10 @@ class Timeline:
         step = self._seconds_per_piece(rate)
         waited = 0.0
         done = self.times[0]
-        for arrival in self.arrivals:
+        arrivals = self.arrivals
+        if not any(map(gt, arrivals, count(done, step))):  # a fast model: no need for the slow loop
+            return 0.0
+        for arrival in arrivals:
             if arrival > done:
                 waited += arrival - done
                 done = arrival
@@ -302,7 +305,10 @@ class Timeline:
         # digest take the same additions, so that a stream that is never late gives exactly 1.
         digest = ideal = expected_ttft - step
         total = late = 0.0
-        for arrival in self.arrivals:
+        arrivals = self.arrivals
+        if not any(map(gt, arrivals, count(expected_ttft, step))):
+            return 1.0
+        for arrival in arrivals:
             ideal += step
             digest += step
             if arrival > digest:
@@ -323,9 +329,8 @@ class Timeline:
     @property
     def handler_lag(self) -> float | None:
         """Longest seconds that handlers held up a piece or the event loop; ``None`` if unknown."""
-        known = [value for value in self.busy if not isnan(value)]
-        known.extend(value for value in self.lags if not isnan(value))
-        return max(known) if known else None
+        longest = [max(known) for known in (_known(self.busy), _known(self.lags)) if known]
+        return max(longest) if longest else None
 
     @property
     def held(self) -> float | None:
@@ -336,11 +341,7 @@ class Timeline:
         if not self.busy:
             return None
         silences = map(sub, self.times[1:], self.times)
-        return sum(
-            min(busy, silence)
-            for busy, silence in zip(self.busy[1:], silences, strict=True)
-            if not isnan(busy)
-        )
+        return sum(_known(list(map(min, self.busy[1:], silences))))
 
     def text_around(self, index: int, characters: int = 60) -> tuple[str, str] | None:
         """Return the text before and from token ``index`` on, each at most ``characters`` long.
@@ -367,3 +368,8 @@ class Timeline:
             message = f"rate: tokens a second, above 0; got {rate!r}"
             raise ValueError(message)
         return self._weight / rate
+
+
+def _known(values: Sequence[float]) -> Sequence[float]:
+    """Return the values that are not NaN; without a copy where all are."""
+    return [value for value in values if not isnan(value)] if isnan(sum(values)) else values

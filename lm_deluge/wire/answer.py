@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,12 +52,11 @@ class Answer:
         self._choices: dict[int, ChoiceParts] = {}
         self._chunks = 0
         self._characters = 0
-        self._fed = 0
         self._reads = 0
         self._index = 0
         self._closed = False
-        # Only while no piece of a character is held back, and after the first chunk, whose ids and
-        # model name are wanted, may a chunk be decoded for its text alone.
+        # Only while no piece of a character is held back, and after the first chunk with a choice,
+        # whose ids and model name are wanted, may a chunk be decoded for its text alone.
         self._plain = False
 
     @property
@@ -83,12 +83,7 @@ class Answer:
         self._reads = read + 1
         if self.done or self.error is not None:
             return pieces
-        pending = self._events.pending
-        try:
-            events = self._events.feed(data)
-        except LimitExceededError as error:
-            self.error = error
-            return pieces
+        events = self._events.feed(data)
         texts: list[str] = []
         for event in events:
             if self._plain:
@@ -110,13 +105,16 @@ class Answer:
                 texts = []
             self._take(event, arrived, read, pieces)
             if self.done or self.error is not None:
-                if isinstance(self.error, ProtocolError) and self.error.offset is None:
-                    found = data.find(event.data)
-                    self.error.offset = self._fed + found if found >= 0 else self._fed - pending
+                if isinstance(self.error, ProtocolError):
+                    position = next(at for at, other in enumerate(events) if other is event)
+                    self.error.offset = self._events.offset_of(position)
                 break
+        else:
+            self.error = self._events.error
         if texts:
             self._visible(0).extend(texts)
-        self._fed += len(data)
+        if self.error is not None:
+            self._flush_held(arrived, pieces)
         self._account(pieces)
         return pieces
 
@@ -124,13 +122,13 @@ class Answer:
         """Take the end of the bytes: the last event may lack its blank line."""
         pieces: list[Token | Delta] = []
         if not self._closed and not self.done and self.error is None:
-            for event in self._events.close():
-                try:
-                    decode_any(event.data)
-                except ValueError:
-                    if not event.data.startswith(b"[DONE]"):
-                        break  # cut in the middle: the answer is incomplete, not malformed
-                self._take(event, arrived, self._reads - 1, pieces)
+            events = self._events.close()
+            for event in events:
+                # Anything else was cut in the middle: the answer is incomplete, not malformed.
+                if _is_whole(event.data):
+                    self._take(event, arrived, max(self._reads - 1, 0), pieces)
+            if not self.done:
+                self.error = self.error or self._events.error
         if not self._closed:
             self._closed = True
             self._flush_held(arrived, pieces)
@@ -145,9 +143,10 @@ class Answer:
         if self.error is None and not self._choices:
             self.error = ProtocolError(
                 "the server answered with JSON that is neither an answer nor an error",
-                offset=0,
                 evidence=data[:_EVIDENCE],
             )
+        if isinstance(self.error, ProtocolError):
+            self.error.offset = 0
         self.done = self.error is None
         self._closed = True
         self._flush_held(arrived, pieces)
@@ -210,7 +209,9 @@ class Answer:
         error = _error_in(chunk, event.event)
         if error is not None:
             self.error = _provider_error(error)
-        self._plain = not any(parts.holds for parts in self._choices.values())
+        self._plain = bool(self._choices) and not any(
+            parts.holds for parts in self._choices.values()
+        )
 
     def _take_chunk(
         self, chunk: dict[str, Any], arrived: float, read: int, pieces: list[Token | Delta]
@@ -219,7 +220,7 @@ class Answer:
         if not isinstance(usage, Mapping):
             groq = chunk.get("x_groq")
             usage = groq.get("usage") if isinstance(groq, Mapping) else None
-        if isinstance(usage, Mapping):
+        if isinstance(usage, Mapping) and usage:
             self.usage = Usage.from_openai(usage)
         self.response_id = _text(chunk.get("id")) or self.response_id
         self.model_external = _text(chunk.get("model")) or self.model_external
@@ -235,12 +236,12 @@ class Answer:
             if not isinstance(choice, Mapping):
                 continue
             index = choice.get("index")
-            if not isinstance(index, int) or isinstance(index, bool) or index < 0:
+            if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index <= _MAX_INDEX:
                 index = position
             parts = self._parts(index)
             for piece in parts.take(choice):
                 self._append(piece, index, arrived, read, pieces)
-            if choice.get("finish_reason") is not None:
+            if choice.get("finish_reason"):
                 self._note_finish()
 
     def _append(
@@ -290,6 +291,19 @@ class Answer:
 
 _LIMITS = Limits()
 
+#: The largest index of a choice that is believed; ``Arrivals`` keeps it in 32 bits.
+_MAX_INDEX = 2**31 - 1
+
+
+def _is_whole(data: bytes) -> bool:
+    """Whether the data of an event without its blank line is all there: ``[DONE]`` or an object."""
+    if data.strip().startswith(b"[DONE]"):
+        return True
+    try:
+        return isinstance(decode_any(data), dict)
+    except ValueError:
+        return False
+
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
@@ -314,7 +328,7 @@ def _provider_error(body: object) -> ProviderError:
         nested = fields.get("detail") or fields.get("error")
         message = nested if isinstance(nested, str) else None
     if not message:
-        message = body if isinstance(body, str) else msgspec.json.encode(body).decode()
+        message = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
     code = fields.get("code")
     return ProviderError(
         f"the provider reported an error in the middle of its answer: {message}",

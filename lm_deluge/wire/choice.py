@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from io import StringIO
 from typing import Any, Literal
 
-import msgspec
 from attrs import frozen
 
 from lm_deluge.errors import LimitExceededError
@@ -78,7 +78,7 @@ class ChoiceParts:
     def take(self, choice: Mapping[str, Any]) -> Iterator[Piece]:
         """Read one entry of ``choices``."""
         reason = choice.get("finish_reason")
-        if reason is not None:
+        if reason:
             self.finish_reason = str(reason)
         logprobs = choice.get("logprobs")
         if isinstance(logprobs, Mapping):
@@ -233,4 +233,4 @@ def _thinking(value: object) -> str:
 
 def _json(value: object) -> str:
     """Return the JSON text of arguments that a server sent as an object (Ollama)."""
-    return msgspec.json.encode(value).decode()
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from lm_deluge.wire.text import without_surrogates
+
 __all__ = ["PlainChunk", "decode_any", "decode_plain"]
 
 
@@ -50,15 +52,16 @@ _decode_fast = msgspec.json.Decoder(Any).decode
 def decode_any(data: bytes) -> Any:
     """Return the JSON value in ``data``; raise ``ValueError`` saying why there is none.
 
-    Lone surrogates and NaN are taken as Python's ``json`` takes them; bytes that are not UTF-8 become
-    U+FFFD, as the event-stream standard has it.
+    NaN is taken as Python's ``json`` takes it, a lone surrogate as ``without_surrogates`` does; bytes
+    that are not UTF-8 become U+FFFD, as the event-stream standard has it.
     """
     try:
         return _decode_fast(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        return json.loads(data.decode("utf-8", "replace"))
+        text = data.decode("utf-8", "replace").removeprefix("\ufeff")
+        return without_surrogates(json.loads(text))
     except RecursionError:
         message = "nested too deeply"
     except ValueError as error:

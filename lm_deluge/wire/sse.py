@@ -6,6 +6,8 @@ reads, and leaves UTF-8 to whoever reads an event's data.
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from lm_deluge.errors import LimitExceededError
@@ -13,6 +15,7 @@ from lm_deluge.errors import LimitExceededError
 __all__ = ["Event", "EventDecoder"]
 
 _BOM = b"\xef\xbb\xbf"
+_DATA = re.compile(rb"^data(?:: ?|$)", re.MULTILINE)
 DEFAULT_MAX_EVENT_BYTES = 8 * 1024 * 1024
 
 
@@ -36,26 +39,29 @@ class EventDecoder:
     """Turns the reads of one response body into events.
 
     ``feed(data)`` returns the events that became whole with these bytes; ``close()`` the last one,
-    if its blank line is missing. Both raise ``LimitExceededError`` when an event is larger than
-    ``max_event_bytes``, comments not counted. Time is linear in the bytes fed, however they are cut;
-    memory is bounded by twice that size.
+    if its blank line is missing. ``error``: set when an event is larger than ``max_event_bytes``,
+    comments not counted; the events before it were returned, nothing follows. It is no exception, so
+    that what came in the same read is not lost. Time is linear in the bytes fed, however they are
+    cut; memory is bounded by twice that size and one read.
     """
 
     def __init__(self, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> None:
+        self.error: LimitExceededError | None = None
         self._max_event_bytes = max_event_bytes
         self._tail = bytearray()
+        # For ``offset_of``: the blocks of the last read, where they begin, where the tail begins.
+        self._blocks: list[bytes] = []
+        self._blocks_at = 0
+        self._tail_at = 0
         self._ended_in_cr = False
         self._at_start = True
         self._id = ""
         self._retry: int | None = None
 
-    @property
-    def pending(self) -> int:
-        """Bytes kept of an event that is not whole yet."""
-        return len(self._tail)
-
     def feed(self, data: bytes) -> list[Event]:
         """Return the events that these bytes complete."""
+        if self.error is not None:
+            return []
         if b"\r" in data or self._ended_in_cr:
             data = self._with_lf(data)
         tail = self._tail
@@ -63,7 +69,6 @@ class EventDecoder:
             searched = len(tail) - 1
             tail += data
             if tail.find(b"\n\n", searched) < 0:
-                # Twice the bound, so that a shedding that reads it all is paid for by what came in.
                 if len(tail) > 2 * self._max_event_bytes:
                     self._shed_comments()
                 return []
@@ -71,11 +76,17 @@ class EventDecoder:
             tail.clear()
         blocks = data.split(b"\n\n")
         rest = blocks.pop()
+        self._blocks = blocks
+        self._blocks_at = self._tail_at
+        self._tail_at += len(data) - len(rest)
         if rest:
             tail += rest
+            if len(rest) > 2 * self._max_event_bytes:
+                self._shed_comments()
         if len(data) > self._max_event_bytes:
-            for block in blocks:
-                self._check_size(block)
+            blocks = self._fitting(blocks)
+            if len(rest) > 2 * self._max_event_bytes:
+                self._shed_comments()
         events: list[Event] = []
         for block in blocks:
             # What nearly every block is: one data line and no state to carry.
@@ -88,12 +99,30 @@ class EventDecoder:
 
     def close(self) -> list[Event]:
         """Return the event whose blank line never came, if there is one."""
-        block = bytes(self._tail)
+        block = bytes(self._tail).removesuffix(b"\n")
         self._tail.clear()
-        if block.endswith(b"\n"):
-            block = block[:-1]
+        self._blocks, self._blocks_at = [block], self._tail_at
+        if not self._fitting(self._blocks):
+            return []
         event = self._parse(block)
         return [] if event is None else [event]
+
+    def offset_of(self, position: int) -> int:
+        """Return where the data of an event begins, in bytes of the body.
+
+        ``position``: the event's place among those that the last ``feed`` or ``close`` returned. A
+        line end counts as one byte, whichever it is.
+        """
+        offset = self._blocks_at
+        for block in self._blocks:
+            found = _DATA.search(block.removeprefix(_BOM) if offset == 0 else block)
+            if found is not None:
+                if position == 0:
+                    has_bom = offset == 0 and block.startswith(_BOM)
+                    return offset + found.end() + (len(_BOM) if has_bom else 0)
+                position -= 1
+            offset += len(block) + len(b"\n\n")
+        return offset
 
     def _with_lf(self, data: bytes) -> bytes:
         """Make every line end LF. A CR ends its line at once; a LF that follows it is swallowed."""
@@ -127,16 +156,40 @@ class EventDecoder:
             return None
         return Event(b"\n".join(lines), name, self._id, self._retry)
 
-    def _check_size(self, block: bytes) -> bytes:
-        """Return the block without its whole comment lines; raise if it is too large even so."""
-        if len(block) > self._max_event_bytes:
-            *lines, last = block.split(b"\n")
-            block = b"".join(line + b"\n" for line in lines if line[:1] != b":") + last
+    def _fitting(self, blocks: list[bytes]) -> list[bytes]:
+        """Return the blocks before the first one that is too large, which is the error."""
+        for position, block in enumerate(blocks):
             if len(block) > self._max_event_bytes:
-                raise LimitExceededError(
-                    "max_event_bytes", limit=self._max_event_bytes, value=len(block)
-                )
-        return block
+                size = len(_without_comments(block))
+                if size > self._max_event_bytes:
+                    self._fail(size)
+                    return blocks[:position]
+        return blocks
 
     def _shed_comments(self) -> None:
-        self._tail[:] = self._check_size(bytes(self._tail))
+        """Keep the tail without its comments; it is too large if that does not help.
+
+        Done at twice the bound, so that reading it all is paid for by what came in since.
+        """
+        tail = self._tail
+        kept = _without_comments(bytes(tail))
+        if len(kept) > self._max_event_bytes:
+            self._fail(len(kept))
+            return
+        self._tail_at += len(tail) - len(kept)
+        tail[:] = kept
+
+    def _fail(self, size: int) -> None:
+        if self.error is None:
+            self.error = LimitExceededError(
+                "max_event_bytes", limit=self._max_event_bytes, value=size
+            )
+        self._tail.clear()
+
+
+def _without_comments(block: bytes) -> bytes:
+    """Return a block, which may end within a line, without the text of its comments."""
+    *lines, last = block.split(b"\n")
+    if last[:1] == b":":
+        last = b":"
+    return b"".join([line + b"\n" for line in lines if line[:1] != b":"]) + last

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["join_surrogates"]
+from typing import Any, Final
+
+__all__ = ["join_surrogates", "without_surrogates"]
+
+#: Where texts come in pieces, so that a half may find its other half in the next chunk.
+_PIECES: Final = frozenset(
+    {"arguments", "content", "reasoning", "reasoning_content", "refusal", "text", "thinking"}
+)
 
 
 def join_surrogates(text: str) -> tuple[str, str]:
@@ -17,3 +24,23 @@ def join_surrogates(text: str) -> tuple[str, str]:
         body = text[: len(text) - len(held)]
         return body.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"), held
     return text, ""
+
+
+def without_surrogates(value: Any) -> Any:
+    """Return a JSON value without surrogates, but for the texts that come in pieces.
+
+    ``ChoiceParts`` joins those; everything else (names, ids, messages, log probabilities) comes whole.
+    """
+    if isinstance(value, str):
+        text, held = join_surrogates(value)
+        return text + "\N{REPLACEMENT CHARACTER}" if held else text
+    if isinstance(value, list):
+        return [without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {
+            without_surrogates(key): item
+            if key in _PIECES and isinstance(item, str)
+            else without_surrogates(item)
+            for key, item in value.items()
+        }
+    return value

@@ -14,6 +14,32 @@ __all__ = ["Slot", "ToolCallParts"]
 
 
 @define
+class _Brackets:
+    """Tells whether a JSON object or array, read in pieces, has come to its end.
+
+    Looks at each character once, where parsing it again with every piece would be quadratic.
+    """
+
+    depth: int = 0
+    in_string: bool = False
+    is_escaped: bool = False
+
+    def is_closed_after(self, text: str) -> bool:
+        """Read a piece; return whether every bracket opened so far is closed again."""
+        for mark in _MARKS.findall(text):
+            if self.is_escaped:
+                self.is_escaped = False
+            elif mark[0] == "\\":
+                # A pair is an escape as a whole; one at the end of the piece escapes what follows.
+                self.is_escaped = len(mark) == 1
+            elif mark == '"':
+                self.in_string = not self.in_string
+            elif not self.in_string:
+                self.depth += 1 if mark in "{[" else -1
+        return self.depth <= 0 and not self.in_string
+
+
+@define
 class Slot:
     """One tool call in the making. ``position``: its place in the answer's list."""
 
@@ -22,18 +48,19 @@ class Slot:
     id: str | None = None
     name: str = ""
     arguments: list[str] = field(factory=list)
+    _brackets: _Brackets = field(factory=_Brackets)
+    _read: int = 0
 
     def is_followed_by(self, name: str) -> bool:
         """Tell whether a fragment without an id that names ``name`` begins another call."""
         if not name or not self.arguments:
             return False
-        if name != self.name:
-            return True
-        try:
-            json.loads("".join(self.arguments))
-        except ValueError:
-            return False
-        return True
+        return name != self.name or self._is_complete()
+
+    def _is_complete(self) -> bool:
+        text = "".join(self.arguments[self._read :])
+        self._read = len(self.arguments)
+        return self._brackets.is_closed_after(text)
 
 
 @define

@@ -12,15 +12,7 @@ from typing import Any
 import pytest
 from blinker.base import ANY_ID
 
-from lm_deluge import (
-    APIResponse,
-    LLMClient,
-    RetryPolicy,
-    Stream,
-    StreamHandler,
-    Timeouts,
-    attach,
-)
+from lm_deluge import LLMClient, RetryPolicy, Stream, Timeouts, attach
 from lm_deluge.api_requests.openai import stream_chat
 from lm_deluge.errors import (
     AnswerCutError,
@@ -49,39 +41,7 @@ from scripted import (
     reply,
     sse,
 )
-
-
-class Recorder(StreamHandler):
-    """Keeps what it hears, in order."""
-
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-        self.text = ""
-        self.endings: list[object] = []
-
-    def on_start(self, stream: Stream) -> None:
-        self.heard.append("start")
-
-    def on_token(self, stream: Stream, token: Any) -> None:
-        self.heard.append("token")
-        self.text += token.text
-
-    def on_retry(self, stream: Stream, retry: Any) -> None:
-        self.heard.append("retry")
-
-    def on_complete(self, stream: Stream, response: APIResponse) -> None:
-        self.heard.append("complete")
-        self.endings.append(response)
-
-    def on_error(self, stream: Stream, error: StreamError) -> None:
-        self.heard.append("error")
-        self.endings.append(error)
-
-
-def client_for(server: ScriptedServer, **kwargs: Any) -> LLMClient:
-    kwargs.setdefault("retries", RetryPolicy.none())
-    kwargs.setdefault("printer", None)
-    return LLMClient("gpt-4o", base_url=server.base_url, api_key="sk-test-key-123456", **kwargs)
+from support import Recorder, client_for
 
 
 async def test_a_whole_answer_gives_the_text_usage_and_finish_reason() -> None:

@@ -1,0 +1,253 @@
+"""One attempt: a request, and its answer read to the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from lm_deluge.config import Limits
+from lm_deluge.dispatch import Dispatcher
+from lm_deluge.errors import (
+    AnswerCutError,
+    ConnectionLostError,
+    LimitExceededError,
+    ProtocolError,
+    ProviderError,
+    StreamError,
+)
+from lm_deluge.http_errors import error_from_reply, request_id
+from lm_deluge.interruption import Interruption
+from lm_deluge.plan import Target
+from lm_deluge.transport import Exchange, Request, Transport
+from lm_deluge.wire.answer import Answer
+
+__all__ = ["Attempt"]
+
+#: Seconds after ``[DONE]`` in which the body may end, so that its connection can be reused.
+_DRAIN: Final = 0.1
+
+#: Seconds for the body of a reply that is no answer.
+_ERROR_BODY: Final = 10.0
+
+_JSON_TYPES: Final = frozenset({"application/json", "text/json", "application/problem+json"})
+
+
+class Attempt:
+    """``run()`` returns when the answer is whole and raises a ``StreamError`` when it cannot be.
+
+    ``answer``: what was received. ``decided``: seconds from t0 to the arrival of the bytes, or to the
+    fault, that ended it. ``request_id``: the server's. ``clock`` gives seconds since t0.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        choices: int,
+        limits: Limits,
+        dispatcher: Dispatcher,
+        interruption: Interruption,
+        clock: Callable[[], float],
+    ) -> None:
+        self.target: Final = target
+        self.answer: Final = Answer(
+            choices=choices, limits=limits, accept_eof=target.info.accept_eof
+        )
+        self.decided = 0.0
+        self.request_id: str | None = None
+        self._limits = limits
+        self._dispatcher = dispatcher
+        self._interruption = interruption
+        self._clock = clock
+        self._connected = False
+        self._undrained: Exchange | None = None
+
+    @property
+    def phase(self) -> str:
+        """What the attempt waits for; the names are those of ``Timeouts``."""
+        if self.answer.finished:
+            return "tail"
+        if self.answer.has_output:
+            return "between_tokens"
+        return "first_token" if self._connected else "connect"
+
+    async def run(self, transport: Transport) -> None:
+        """Send the request and read the answer."""
+        target, interruption = self.target, self._interruption
+        interruption.deadline.wait("first_token", target.timeouts.first_token)
+        try:
+            exchange = await transport.open(
+                target.request, connect_timeout=target.timeouts.connect
+            )
+            self._connected = True
+            try:
+                await self._read(exchange)
+            finally:
+                if self._undrained is None:
+                    exchange.close()
+        except asyncio.CancelledError:
+            self.decided = self._clock()
+            interruption.raise_if_deadline()
+            raise
+        except StreamError:
+            self.decided = self.decided or self._clock()
+            raise
+
+    async def drain(self) -> None:
+        """Read the rest of a whole answer's body, so that its connection serves the next turn."""
+        exchange, self._undrained = self._undrained, None
+        if exchange is not None:
+            try:
+                await exchange.drain(_DRAIN)
+            finally:
+                exchange.close()
+
+    async def _read(self, exchange: Exchange) -> None:
+        self.request_id = request_id(exchange.headers)
+        if exchange.status != 200:
+            await self._raise_status(exchange)
+        elif exchange.content_type in _JSON_TYPES:
+            await self._read_json(exchange)
+        elif exchange.content_type not in ("text/event-stream", ""):
+            await self._raise_content_type(exchange)
+        else:
+            await self._read_events(exchange)
+            if self.answer.done:
+                # The end is told first; what is left of the body may follow meanwhile.
+                self._undrained = exchange
+
+    async def _read_events(self, exchange: Exchange) -> None:
+        """Read the event stream and emit its pieces, until the answer is whole."""
+        answer, interruption = self.answer, self._interruption
+        deadline, timeouts = interruption.deadline, self.target.timeouts
+        in_tail = False
+        while True:
+            lost: ConnectionLostError | None = None
+            try:
+                data = await exchange.read()
+            except ConnectionLostError as error:
+                data, lost = b"", error
+            except asyncio.CancelledError:
+                # What arrived before the interruption was received; it may even be what the
+                # deadline waited for, if something held the event loop.
+                data = exchange.salvage()
+                if not interruption.is_deadline():
+                    answer.feed(data, self._clock())
+                    raise
+                if not data:
+                    lost = _dead(exchange)
+                    if lost is None and not answer.whole:
+                        raise self._timeout() from None
+                    if lost is None:
+                        return
+            self.decided = arrived = self._clock()
+            pieces = answer.feed(data, arrived) if data else answer.close(arrived)
+            if pieces:
+                self._dispatcher.emit_pieces(pieces)
+                interruption.check()
+            if answer.error is not None:
+                raise self._redacted(answer.error)
+            if answer.done:
+                return
+            if not data:
+                if answer.whole:
+                    return
+                raise lost if lost is not None else _cut(answer)
+            if deadline.expired is not None:
+                if not pieces or deadline.expired[0] == "total":
+                    if answer.whole:
+                        return
+                    raise self._timeout()
+                deadline.expired = None
+            if answer.finished:
+                if pieces or not in_tail:
+                    in_tail = True
+                    deadline.wait("tail", timeouts.tail)
+            elif pieces:
+                deadline.wait("between_tokens", timeouts.between_tokens)
+
+    async def _read_json(self, exchange: Exchange) -> None:
+        """Take a whole answer from a server that did not stream."""
+        limit = self._limits.max_answer_chars
+        body = await exchange.body(limit)
+        self.decided = arrived = self._clock()
+        if len(body) >= limit:
+            raise LimitExceededError("max_answer_chars", limit=limit, value=len(body))
+        pieces = self.answer.feed_json(body, arrived)
+        if pieces:
+            self._dispatcher.emit_pieces(pieces)
+            self._interruption.check()
+        if self.answer.error is not None:
+            raise self._redacted(self.answer.error)
+
+    async def _raise_status(self, exchange: Exchange) -> None:
+        """Raise the exception for a status other than 200, with the body as far as it comes."""
+        body = await self._error_body(exchange, self._limits.max_error_body_bytes)
+        raise error_from_reply(
+            exchange.status, exchange.headers, body, shown_url=exchange.request.shown_url
+        )
+
+    async def _raise_content_type(self, exchange: Exchange) -> None:
+        evidence = (await self._error_body(exchange, 200))[:200]
+        raise ProtocolError(
+            f"{exchange.request.shown_url} answered with {exchange.content_type!r} where "
+            f"'text/event-stream' is expected: is the base_url right? It begins {evidence!r}",
+            offset=0,
+            evidence=evidence,
+        )
+
+    async def _error_body(self, exchange: Exchange, limit: int) -> bytes:
+        """Return the body as far as it comes, without secrets."""
+        body = b""
+        try:
+            async with asyncio.timeout(_ERROR_BODY):
+                body = await exchange.body(limit)
+        except (ConnectionLostError, TimeoutError):
+            body = exchange.salvage()
+        return exchange.request.redact(body.decode("utf-8", "replace")).encode()
+
+    def _redacted(self, error: StreamError) -> StreamError:
+        """Replace secrets in what an error of the wire quotes."""
+        request = self.target.request
+        text = request.redact(error.message)
+        if text != error.message:
+            error.message = text
+            error.args = (text,)
+        if isinstance(error, ProtocolError):
+            error.evidence = request.redact(error.evidence.decode("utf-8", "replace")).encode()
+        if isinstance(error, ProviderError):
+            error.body = _without(request, error.body)
+        return error
+
+    def _timeout(self) -> StreamError:
+        self.decided = self._clock()
+        return self._interruption.timeout()
+
+
+def _dead(exchange: Exchange) -> ConnectionLostError | None:
+    """Tell a read that hangs on a dead connection from a server that is silent."""
+    if not exchange.is_gone:
+        return None
+    return ConnectionLostError(
+        "the connection is gone, and the read did not notice: a malformed body"
+    )
+
+
+def _cut(answer: Answer) -> AnswerCutError:
+    missing = "no [DONE] and no finish reason" if answer.has_chunks else "no event at all"
+    return AnswerCutError(
+        f"the answer was cut: the body ended cleanly with {missing} "
+        "(accept_eof=True takes such an end as whole, for servers known to do so)"
+    )
+
+
+def _without(request: Request, value: object) -> object:
+    """Return JSON data with secrets replaced in every text."""
+    if isinstance(value, str):
+        return request.redact(value)
+    if isinstance(value, list):
+        return [_without(request, item) for item in value]
+    if isinstance(value, dict):
+        return {_without(request, key): _without(request, item) for key, item in value.items()}
+    return value

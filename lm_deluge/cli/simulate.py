@@ -1,0 +1,162 @@
+"""``lm-deluge simulate``: the simulator for any OpenAI client."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+import click
+
+from lm_deluge.cli.terminal import OK
+from lm_deluge.simulator import Fault, ReceivedRequest, Simulator
+
+__all__ = ["simulate"]
+
+#: Requests whose bodies are kept; none is looked at after it was told of.
+_KEPT = 100
+
+_DAY = 86_400.0
+
+
+@click.command(
+    epilog="Faults: " + ", ".join(Fault.names()) + ". What each does, and its arguments: "
+    "pydoc lm_deluge.simulator.faults"
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--ttft", default="0.3", show_default=True, metavar="GAP", help="To the first token.")
+@click.option(
+    "--gap",
+    default="0.02",
+    show_default=True,
+    metavar="GAP",
+    help="Between tokens: seconds, or exponential:MEAN, lognormal:MEDIAN:SIGMA, bursty:N:PAUSE.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of texts, waits and faults.")
+@click.option("--text", metavar="TEXT", help="What to say.")
+@click.option("--tokens", type=click.IntRange(min=0), metavar="N", help="How much to say.")
+@click.option(
+    "--reasoning", type=click.IntRange(min=0), metavar="N", help="Pieces of visible reasoning."
+)
+@click.option("--api-key", metavar="KEY", help="Accept this key only.")
+@click.option(
+    "--model-less", "any_model", is_flag=True, help="Serve any model name, not just OpenAI's."
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="NAME[:ARG]",
+    help="What goes wrong with every request; given several times: in turns (none: nothing).",
+)
+@click.option(
+    "--fault-rate",
+    type=click.FloatRange(0, 1),
+    metavar="P",
+    help="A fault with this probability, not with every request.",
+)
+@click.option("--quiet", is_flag=True, help="Do not tell of requests.")
+def simulate(
+    port: int,
+    host: str,
+    ttft: str,
+    gap: str,
+    seed: int,
+    text: str | None,
+    tokens: int | None,
+    reasoning: int | None,
+    api_key: str | None,
+    any_model: bool,
+    faults: tuple[str, ...],
+    fault_rate: float | None,
+    quiet: bool,
+) -> int:
+    """Serve simulated answers to any OpenAI client on this machine. Ctrl-C stops it."""
+    simulator = Simulator(
+        port,
+        host,
+        seed=seed,
+        text=text,
+        tokens=tokens,
+        ttft=ttft,
+        gap=gap,
+        reasoning=reasoning,
+        api_key=api_key,
+        models=_AnyModel() if any_model else None,
+        faults=_plan(faults, fault_rate),
+        keep_requests=_KEPT,
+    )
+    try:
+        asyncio.run(_serve(simulator, key=api_key or "sk-simulated", quiet=quiet))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        click.echo("stopped", err=True)
+    return OK
+
+
+class _AnyModel(Collection[str]):
+    """Holds every name."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("any",))
+
+    def __len__(self) -> int:
+        return 1
+
+
+def _plan(
+    specs: tuple[str, ...], rate: float | None
+) -> Fault | Mapping[str | Fault, float] | Callable[[int], Fault | None]:
+    """Say which request gets which fault; raises ``ValueError`` for a fault nobody knows."""
+    faults = [None if spec == "none" else Fault(spec) for spec in specs]
+    broken = [fault for fault in faults if fault is not None]
+    if rate is not None:
+        if not broken:
+            raise click.UsageError("--fault-rate needs a --fault")
+        return {fault: rate / len(broken) for fault in broken}
+    if len(faults) == 1 and faults[0] is not None:
+        return faults[0]
+    return lambda index: faults[index % len(faults)] if faults else None
+
+
+async def _serve(simulator: Simulator, *, key: str, quiet: bool) -> None:
+    serving = asyncio.current_task()
+    assert serving is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
+    async with simulator:
+        click.echo(f"A simulated model answers at {simulator.base_url} (Ctrl-C stops it)\n")
+        click.echo(f"export OPENAI_BASE_URL={simulator.base_url}")
+        click.echo(f"export OPENAI_API_KEY={key}\n")
+        told = 0
+        telling: set[asyncio.Task[None]] = set()
+        while True:
+            try:
+                await simulator.wait_request(told + 1, timeout=_DAY)
+            except TimeoutError:
+                continue
+            new = simulator.request_count - told
+            told += new
+            if quiet:
+                continue
+            for request in simulator.requests[-new:]:
+                task = asyncio.create_task(_tell(request))
+                telling.add(task)
+                task.add_done_callback(telling.discard)
+
+
+async def _tell(request: ReceivedRequest) -> None:
+    """Say what was asked and what became of it, once that is known."""
+    await request.finished.wait()
+    body: Any = request.json
+    model = body.get("model", "-") if isinstance(body, dict) else "-"
+    ending = "  the client left" if request.disconnected else ""
+    fault = f"  {request.fault}" if request.fault else ""
+    click.echo(
+        f"{request.method} {request.path}  {model!s:.60}  {request.status or '-'}  "
+        f"{request.sent} pieces{fault}{ending}",
+        err=True,
+    )

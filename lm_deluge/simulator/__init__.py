@@ -1,0 +1,37 @@
+"""An OpenAI-compatible server on loopback, for tests and demos, with faults on demand.
+
+It imports nothing from the rest of lm_deluge. The faults are listed in
+`lm_deluge.simulator.faults`.
+"""
+
+from lm_deluge.simulator.faults import Fault
+from lm_deluge.simulator.pace import Gap
+from lm_deluge.simulator.received import ReceivedRequest
+from lm_deluge.simulator.server import Simulator
+from lm_deluge.simulator.steps import (
+    ABORT,
+    EOF,
+    HALF_CLOSE,
+    HANG,
+    RESET,
+    Act,
+    Overhead,
+    Reply,
+    Verbatim,
+)
+
+__all__ = [
+    "ABORT",
+    "EOF",
+    "HALF_CLOSE",
+    "HANG",
+    "RESET",
+    "Act",
+    "Fault",
+    "Gap",
+    "Overhead",
+    "ReceivedRequest",
+    "Reply",
+    "Simulator",
+    "Verbatim",
+]

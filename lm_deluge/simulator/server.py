@@ -1,0 +1,356 @@
+"""The simulator itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import Collection, Iterable, Mapping
+from types import TracebackType
+from typing import Any
+
+from aiohttp import ClientError, web
+
+from lm_deluge.simulator.answer import Pacing
+from lm_deluge.simulator.connections import Connections, Sent
+from lm_deluge.simulator.faults import FaultPlan, Faults
+from lm_deluge.simulator.pace import Gap
+from lm_deluge.simulator.play import Player
+from lm_deluge.simulator.received import ReceivedRequest
+from lm_deluge.simulator.script import Text, ToolCalls, Writer
+from lm_deluge.simulator.service import Replies, Service
+from lm_deluge.simulator.steps import Step
+from lm_deluge.simulator.words import rng_for
+
+# Seconds; the promise is one second.
+_STOP_LIMIT = 0.8
+
+
+class Simulator:
+    """An OpenAI-compatible server on loopback, for tests and demos.
+
+    >>> async with Simulator(text="Hello, world!", gap=0.05) as sim:  # doctest: +SKIP
+    ...     client = LLMClient("gpt-4o", base_url=sim.base_url, api_key="test")
+    ...     await client.stream("Hi")
+    ...     assert sim.requests[0].json["model"] == "gpt-4o"
+
+    It answers ``POST /v1/chat/completions`` (streamed or not), ``GET /v1/models`` and
+    ``/v1/models/{id}``, and Azure's ``POST /openai/deployments/{name}/chat/completions``; other
+    paths get a 404. It checks requests as the real service does, from a table of its own. The same
+    ``seed`` and the same requests in the same order give the same answers.
+
+    Args:
+        port: 0 takes a free one.
+        host: the address to listen on.
+        seed: of texts, waits, ids and fault draws.
+        text: what to say: a text (cut into word-like pieces), a list of pieces (sent as they are),
+            a function of the request body that returns either, or ``None`` for text that depends
+            on ``seed`` and the prompt.
+        tokens: how many pieces when ``text`` is ``None``; by default 60 to 120, seeded.
+        ttft: seconds from the request to the first token; the headers go out before. A number, a
+            `Gap` or a text as for `Gap.parse`.
+        gap: seconds between pieces, given like ``ttft``.
+        jitter: 0.2 varies each wait by ±20 %.
+        usage: ``False`` never sends usage, a mapping is sent in place of the counted one. As with
+            the real service a stream has usage only if ``stream_options.include_usage`` asks.
+        reasoning: visible reasoning, as a text or a number of pieces. Reasoning models hide theirs
+            and only bill it; that needs no argument.
+        reasoning_field: the field of the delta that carries it; OpenRouter, vLLM and Groq use
+            ``"reasoning"``.
+        refusal: text of a refusal, sent in place of an answer.
+        tool_calls: pairs of a name and arguments (a mapping, or a text sent as it is), called
+            after the text if there is one, unless the last message is a tool's result. When
+            ``None``, a tool is called if ``tool_choice`` is ``"required"`` or names one, with
+            arguments that fit its schema.
+        api_key: the only key accepted; ``None`` accepts any.
+        models: the names served; ``None`` stands for those of the real service.
+        faults: what goes wrong: see `Fault`. One fault (or its name) for every request; a sequence
+            for one request each in order of arrival, ``None`` being healthy, and all after its end
+            healthy; a mapping from fault to probability of which at most one is drawn per request;
+            or a function of the request's index.
+        reply: a function of the request that returns what to do: a `Reply`, steps, a text to
+            say, or ``None`` for the usual answer. The checks are left out.
+        raw: the steps of every reply to a chat request. Must be repeatable: a list, no iterator.
+        spacing: least seconds between two ``bytes`` steps of ``raw`` and ``reply``.
+        keep_requests: how many requests ``requests`` keeps, the latest ones; ``None`` keeps all.
+        backlog: connections the kernel queues before they are accepted.
+
+    Raises:
+        ValueError: an argument makes no sense; the message names it.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        *,
+        seed: int = 0,
+        text: Text = None,
+        tokens: int | None = None,
+        ttft: float | str | Gap = 0.0,
+        gap: float | str | Gap = 0.0,
+        jitter: float = 0.0,
+        usage: bool | Mapping[str, Any] = True,
+        reasoning: int | str | None = None,
+        reasoning_field: str = "reasoning_content",
+        refusal: str | None = None,
+        tool_calls: ToolCalls | None = None,
+        api_key: str | None = None,
+        models: Collection[str] | None = None,
+        faults: Faults = (),
+        reply: Replies | None = None,
+        raw: Iterable[Step] | None = None,
+        spacing: float = 0.001,
+        keep_requests: int | None = None,
+        backlog: int = 4096,
+    ) -> None:
+        if not 0 <= jitter < 1:
+            raise ValueError(f"jitter must be in [0, 1), not {jitter!r}")
+        if tokens is not None and tokens < 0:
+            raise ValueError(f"tokens must be >= 0, not {tokens!r}")
+        if keep_requests is not None and keep_requests < 0:
+            raise ValueError(f"keep_requests must be >= 0, not {keep_requests!r}")
+        if reply is not None and raw is not None:
+            raise ValueError("reply and raw are two ways to say the same: give one")
+        if raw is not None and iter(raw) is raw:
+            raise ValueError("raw must be repeatable (a list), not an iterator")
+        self.host = host
+        self.requests: list[ReceivedRequest] = []
+        """Requests in order of arrival."""
+        self.request_count = 0
+        """How many requests ever arrived."""
+        self._asked_port = port
+        self._seed = seed
+        self._keep = keep_requests
+        self._backlog = backlog
+        self._faults = FaultPlan.of(faults, seed)
+        self._service = Service(
+            writer=Writer(
+                seed=seed,
+                text=text,
+                tokens=tokens,
+                reasoning=reasoning,
+                refusal=refusal,
+                tool_calls=tool_calls,
+            ),
+            pacing=Pacing(ttft=Gap.of(ttft), gap=Gap.of(gap), jitter=jitter, seed=seed),
+            faults=self._faults,
+            models=models,
+            api_key=api_key,
+            usage=usage,
+            reasoning_field=reasoning_field,
+            scripted=reply if raw is None else lambda _: raw,
+            spacing=spacing,
+        )
+        self._connections: Connections | None = None
+        self._listener: asyncio.Server | None = None
+        self._socket: socket.socket | None = None
+        self._reopen: asyncio.Task[None] | None = None
+        self._arrived = asyncio.Condition()
+        self._port: int | None = None
+
+    async def __aenter__(self) -> Simulator:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    # -- where it is, who is there
+
+    @property
+    def port(self) -> int:
+        """The port it listens on. Raises `RuntimeError` before the start."""
+        if self._port is None:
+            raise RuntimeError("the simulator has not been started")
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """``http://HOST:PORT``."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def base_url(self) -> str:
+        """``http://HOST:PORT/v1``, what clients want as their base URL."""
+        return f"{self.url}/v1"
+
+    @property
+    def connections(self) -> int:
+        """How many TCP connections were ever accepted."""
+        return 0 if self._connections is None else self._connections.accepted
+
+    @property
+    def open_connections(self) -> int:
+        """How many TCP connections are open now."""
+        return 0 if self._connections is None else len(self._connections.open)
+
+    async def wait_closed_connections(self, timeout: float = 1.0) -> None:  # noqa: ASYNC109
+        """Wait until no connection is open.
+
+        Raises:
+            TimeoutError: some still were after ``timeout`` seconds; the message says how many.
+        """
+        if self._connections is None:
+            return
+        try:
+            async with asyncio.timeout(timeout):
+                await self._connections.none_open.wait()
+        except TimeoutError:
+            raise TimeoutError(
+                f"{self.open_connections} connections still open after {timeout} s"
+            ) from None
+
+    async def wait_request(self, number: int = 1, timeout: float = 5.0) -> ReceivedRequest:  # noqa: ASYNC109
+        """Wait until ``number`` requests ever arrived; return the latest.
+
+        Raises:
+            TimeoutError: fewer had arrived after ``timeout`` seconds; the message says how many.
+        """
+        try:
+            async with asyncio.timeout(timeout), self._arrived:
+                await self._arrived.wait_for(lambda: self.request_count >= number)
+        except TimeoutError:
+            raise TimeoutError(
+                f"{self.request_count} of {number} requests after {timeout} s"
+            ) from None
+        return self.requests[-1]
+
+    # -- life
+
+    async def start(self) -> None:
+        """Listen. Raises `OSError` when the port is taken, `RuntimeError` when started already."""
+        if self._connections is not None:
+            raise RuntimeError("the simulator has been started already")
+        self._bind(self._asked_port)
+        self._connections = Connections(self._handle)
+        refusing = self._faults.refuses_for
+        if refusing is None:
+            await self.listen()
+        elif refusing > 0:
+            self._reopen = asyncio.create_task(self._listen_after(refusing))
+
+    async def stop(self) -> None:
+        """Close everything within a second, whatever the replies are doing. Harmless twice."""
+        if self._reopen is not None:
+            self._reopen.cancel()
+            await asyncio.wait([self._reopen])
+            self._reopen = None
+        await self.refuse()
+        if self._connections is not None:
+            await self._connections.close(_STOP_LIMIT)
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        self._connections = None
+
+    async def run_forever(self) -> None:
+        """Start if need be, serve until cancelled, then stop."""
+        if self._connections is None:
+            await self.start()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await self.stop()
+
+    async def listen(self) -> None:
+        """Accept connections again after `refuse`."""
+        if self._connections is None or self._socket is None:
+            raise RuntimeError("the simulator has not been started")
+        if self._listener is None:
+            loop = asyncio.get_running_loop()
+            self._listener = await loop.create_server(
+                self._connections, sock=self._socket, backlog=self._backlog
+            )
+
+    async def refuse(self) -> None:
+        """Refuse new connections from now on; those that are open stay open."""
+        if self._listener is None:
+            return
+        self._listener.close()
+        self._listener = None
+        # Bound but not listening, the port is ours and connecting to it is refused.
+        self._bind(self.port)
+
+    async def _listen_after(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self.listen()
+
+    def _bind(self, port: int) -> None:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setblocking(False)  # noqa: FBT003 - the signature is the standard library's
+            sock.bind((self.host, port))
+        except BaseException:
+            sock.close()
+            raise
+        self._socket = sock
+        self._port = sock.getsockname()[1]
+
+    # -- one request
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        connections = self._connections
+        connection = connections.open.get(request.protocol) if connections else None
+        if connection is None or connections is None or connections.closing:
+            return Sent(keep=False)
+        at = time.perf_counter()
+        connection.task = asyncio.current_task()
+        connection.owner = request.task
+        try:
+            body = await request.read()
+        except (ConnectionError, ClientError):
+            # The client left before its request was whole.
+            return Sent(keep=False)
+        record = ReceivedRequest(
+            method=request.method,
+            path=request.path,
+            query=dict(request.query),
+            headers=request.headers,
+            body=body,
+            json=_parsed(body),
+            connection=connection.number,
+            index=self.request_count,
+            at=at,
+        )
+        connection.record = record
+        await self._register(record)
+        player = Player(connection.transport, request.writer, record)
+        keep = False
+        try:
+            reply = self._service.reply(record)
+            keep = await player.play(reply, self._request_id(record), keep=request.keep_alive)
+        except ConnectionError:
+            record.gone_at = record.gone_at or time.perf_counter()
+        finally:
+            record.finished.set()
+            connection.record = None
+            connection.task = None
+        return Sent(keep=keep)
+
+    def _request_id(self, record: ReceivedRequest) -> str:
+        return f"req_{rng_for(self._seed, 'request', record.index).getrandbits(128):032x}"
+
+    async def _register(self, record: ReceivedRequest) -> None:
+        async with self._arrived:
+            self.request_count += 1
+            self.requests.append(record)
+            if self._keep is not None and len(self.requests) > self._keep:
+                del self.requests[: -self._keep or None]
+            self._arrived.notify_all()
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None

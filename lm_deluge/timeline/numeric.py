@@ -1,0 +1,14 @@
+"""numpy for the modules that need it, or an ImportError that says what to install."""
+
+try:
+    import numpy as np
+    from numpy.typing import NDArray
+except ImportError as error:
+    message = "reports on timelines need numpy: pip install 'lm_deluge[report]'"
+    raise ImportError(message) from error
+
+__all__ = ["Counts", "Floats", "Histograms", "np"]
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+Histograms = NDArray[np.float32]

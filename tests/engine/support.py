@@ -1,0 +1,53 @@
+"""What the tests of the engine share: a client for a scripted server, and an ear."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lm_deluge import APIResponse, Delta, LLMClient, Retry, RetryPolicy, Stream, StreamHandler, Token
+from lm_deluge.errors import StreamError
+from scripted import ScriptedServer
+
+KEY = "sk-test-key-1234567890"
+
+
+class Recorder(StreamHandler):
+    """Keeps what it hears, in order. ``heard`` holds names, ``endings`` responses and errors."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.text = ""
+        self.deltas: list[Delta] = []
+        self.retries: list[Retry] = []
+        self.endings: list[APIResponse | StreamError] = []
+
+    def on_start(self, stream: Stream) -> None:
+        self.heard.append("start")
+
+    def on_token(self, stream: Stream, token: Token) -> None:
+        self.heard.append("token")
+        self.text += token.text
+
+    def on_delta(self, stream: Stream, delta: Delta) -> None:
+        self.heard.append("delta")
+        self.deltas.append(delta)
+
+    def on_retry(self, stream: Stream, retry: Retry) -> None:
+        self.heard.append("retry")
+        self.retries.append(retry)
+
+    def on_complete(self, stream: Stream, response: APIResponse) -> None:
+        self.heard.append("complete")
+        self.endings.append(response)
+
+    def on_error(self, stream: Stream, error: StreamError) -> None:
+        self.heard.append("error")
+        self.endings.append(error)
+
+
+def client_for(server: ScriptedServer, model: str = "gpt-4o", **kwargs: Any) -> LLMClient:
+    """Return a silent client without retries, unless told otherwise."""
+    kwargs.setdefault("retries", RetryPolicy.none())
+    kwargs.setdefault("printer", None)
+    kwargs.setdefault("api_key", KEY)
+    return LLMClient(model, base_url=server.base_url, **kwargs)

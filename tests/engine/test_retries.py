@@ -1,0 +1,197 @@
+"""Attempts that fail before any output are followed by others; after output there is none."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import time
+from typing import Any
+
+import pytest
+
+from lm_deluge import RetryPolicy, Timeouts
+from lm_deluge.errors import (
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConnectionLostError,
+    InternalServerError,
+    NotFoundError,
+    RateLimitError,
+    StreamCancelled,
+    StreamError,
+)
+from scripted import CLOSE, END, HANG, HEADERS, RESET, ScriptedServer, answer, events, http, reply, sse
+from support import Recorder, client_for
+
+FAST = RetryPolicy(initial_delay=0.01, max_delay=0.02)
+OVERLOADED = reply("503 Service Unavailable", '{"error": {"message": "overloaded"}}')
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        [RESET],
+        [CLOSE],
+        [HEADERS, RESET],
+        [HEADERS, END],
+        OVERLOADED,
+        reply("429 Too Many Requests", '{"error": {"message": "slow down"}}'),
+        reply("408 Request Timeout", ""),
+        reply("409 Conflict", ""),
+        reply("500 Internal Server Error", "<html>oops</html>", kind="text/html"),
+        [HEADERS, http(sse({"error": {"message": "x", "type": "overloaded_error"}})), HANG],
+        [HEADERS, HANG],
+        [HANG],
+    ],
+    ids=lambda steps: str(steps[-1])[:40],
+)
+async def test_what_may_pass_is_tried_again_and_the_answer_comes_once(failing: Any) -> None:
+    recorder = Recorder()
+    async with ScriptedServer(failing, answer("Once", " upon")) as server:
+        client = client_for(
+            server, retries=FAST, timeouts=Timeouts(first_token=0.2), handlers=[recorder]
+        )
+        response = await client.stream("hi")
+        assert len(server.requests) == 2
+    assert response.completion == "Once upon" == recorder.text
+    assert response.attempts == 2
+    assert recorder.heard == ["start", "retry", "token", "token", "complete"]
+    (retry,) = recorder.retries
+    assert (retry.attempt, retry.next_model) == (1, "gpt-4o")
+    (failed,) = response.failed_attempts
+    assert (failed.model, failed.error) == ("gpt-4o", type(retry.error).__name__)
+
+
+@pytest.mark.parametrize(
+    ("failing", "error"),
+    [
+        (reply("400 Bad Request", '{"error": {"message": "no"}}'), BadRequestError),
+        (reply("401 Unauthorized", '{"error": {"message": "no"}}'), AuthenticationError),
+        (reply("404 Not Found", '{"error": {"message": "no"}}'), NotFoundError),
+        (
+            reply("429 Too Many Requests", '{"error": {"message": "no", "code": "insufficient_quota"}}'),
+            RateLimitError,
+        ),
+        (reply("503 Busy", "{}", headers="x-should-retry: false\r\n"), InternalServerError),
+        (reply("503 Busy", "{}", headers="Retry-After: 3600\r\n"), InternalServerError),
+    ],
+)
+async def test_what_will_not_pass_is_not_tried_again(failing: Any, error: Any) -> None:
+    recorder = Recorder()
+    async with ScriptedServer(failing, answer("a")) as server:
+        with pytest.raises(error) as caught:
+            await client_for(server, retries=FAST, handlers=[recorder]).stream("hi")
+        assert len(server.requests) == 1
+    assert caught.value.attempts == 1
+    assert recorder.heard == ["start", "error"]
+
+
+async def test_x_should_retry_true_makes_a_400_worth_another_attempt() -> None:
+    refused = reply("400 Bad Request", "{}", headers="x-should-retry: true\r\n")
+    async with ScriptedServer(refused, answer("a")) as server:
+        response = await client_for(server, retries=FAST).stream("hi")
+    assert response.attempts == 2
+
+
+async def test_the_attempts_end_with_the_policy() -> None:
+    async with ScriptedServer(OVERLOADED) as server:
+        with pytest.raises(InternalServerError) as caught:
+            await client_for(server, retries=FAST).stream("hi")
+        assert len(server.requests) == 3 == caught.value.attempts
+
+
+async def test_after_the_first_output_there_is_no_retry() -> None:
+    recorder = Recorder()
+    cut = [HEADERS, http(sse({"choices": [{"index": 0, "delta": {"reasoning": "Hm"}}]})), RESET]
+    async with ScriptedServer(cut, answer("a")) as server:
+        with pytest.raises(ConnectionLostError) as caught:
+            await client_for(server, retries=FAST, handlers=[recorder]).stream("hi")
+        assert len(server.requests) == 1
+    assert recorder.heard == ["start", "delta", "error"]
+    assert caught.value.partial is not None
+    assert caught.value.partial.reasoning == "Hm"
+
+
+@pytest.mark.parametrize("form", ["seconds", "milliseconds", "date"])
+async def test_retry_after_is_waited_for_in_its_three_forms(form: str) -> None:
+    headers = {
+        "seconds": "Retry-After: 1\r\n",
+        "milliseconds": "retry-after-ms: 1000\r\n",
+        "date": f"Retry-After: {email.utils.formatdate(time.time() + 1.5, usegmt=True)}\r\n",
+    }[form]
+    recorder = Recorder()
+    busy = reply("429 Too Many Requests", "{}", headers=headers)
+    async with ScriptedServer(busy, answer("a")) as server:
+        client = client_for(server, retries=FAST, handlers=[recorder])
+        begun = time.perf_counter()
+        await client.stream("hi")
+    assert 0.4 <= recorder.retries[0].delay <= 1.5
+    assert time.perf_counter() - begun >= recorder.retries[0].delay
+
+
+async def test_total_covers_all_attempts_and_the_waits_between_them() -> None:
+    slow = RetryPolicy(max_attempts=50, initial_delay=5, max_delay=5)
+    async with ScriptedServer(OVERLOADED) as server:
+        client = client_for(server, retries=slow, timeouts=Timeouts(total=0.3))
+        with pytest.raises(APITimeoutError) as caught:
+            await client.stream("hi")
+    assert (caught.value.phase, caught.value.limit) == ("total", 0.3)
+
+
+async def test_a_stream_cancelled_between_attempts_ends_at_once() -> None:
+    recorder = Recorder()
+    slow = RetryPolicy(initial_delay=5, max_delay=5)
+    async with ScriptedServer(OVERLOADED) as server:
+        stream = client_for(server, retries=slow, handlers=[recorder]).open_stream("hi")
+        asyncio.get_running_loop().call_later(0.1, stream.cancel)
+        async with asyncio.timeout(1):
+            with pytest.raises(StreamCancelled):
+                await stream
+    assert recorder.heard == ["start", "retry", "error"]
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [reply("404 Not Found", '{"error": {"message": "no such model"}}'), OVERLOADED, [RESET], [HEADERS, HANG]],
+    ids=["not found", "overloaded", "reset", "silent"],
+)
+async def test_the_fallback_answers_where_the_first_model_cannot(failing: Any) -> None:
+    recorder = Recorder()
+    async with ScriptedServer(failing, answer("a")) as server:
+        client = client_for(
+            server,
+            fallback_models=["gpt-4o-mini"],
+            timeouts=Timeouts(first_token=0.2),
+            handlers=[recorder],
+        )
+        response = await client.stream("hi")
+        asked = [request.json["model"] for request in server.requests]
+    assert asked == ["gpt-4o", "gpt-4o-mini"]
+    assert (response.model, response.model_used) == ("gpt-4o", "gpt-4o-mini")
+    assert response.failed_attempts[0].model == "gpt-4o"
+    assert recorder.retries[0].next_model == "gpt-4o-mini"
+    assert recorder.heard == ["start", "retry", "token", "complete"]
+
+
+async def test_a_bad_request_is_no_reason_to_ask_another_model() -> None:
+    refused = reply("400 Bad Request", '{"error": {"message": "no"}}')
+    async with ScriptedServer(refused, answer("a")) as server:
+        with pytest.raises(BadRequestError):
+            await client_for(server, fallback_models=["gpt-4o-mini"]).stream("hi")
+        assert len(server.requests) == 1
+
+
+async def test_the_fallback_is_not_asked_after_output() -> None:
+    async with ScriptedServer([HEADERS, http(events("a")), RESET], answer("b")) as server:
+        with pytest.raises(StreamError):
+            await client_for(server, fallback_models=["gpt-4o-mini"]).stream("hi")
+        assert len(server.requests) == 1
+
+
+async def test_a_stale_pooled_connection_is_replaced_without_the_user_noticing() -> None:
+    async with ScriptedServer([*answer("a"), CLOSE], answer("b")) as server:
+        client = client_for(server, retries=FAST)
+        await client.stream("hi")
+        response = await client.stream("hi")
+    assert response.completion == "b"

@@ -62,7 +62,8 @@ class Access:
         JSON cannot hold.
         """
         base_url = info.base_url or ""
-        key = self._key(info)
+        parts = urlsplit(base_url)
+        key = self._key(info, has_credentials=parts.username is not None)
         headers = {
             "Content-Type": "application/json",
             "Accept": "text/event-stream",
@@ -91,7 +92,12 @@ class Access:
             raise (TypeError if isinstance(error, TypeError) else ValueError)(message) from None
         if key is not None:
             _warn_of_plain_http(base_url)
-        parts = urlsplit(base_url)
+        if parts.username is not None and "authorization" in map(str.lower, headers):
+            message = (
+                f"the base URL {redact_url(base_url)!r} holds credentials, which go into the header "
+                "Authorization, and so does the key: give one of them, or auth_header="
+            )
+            raise ValueError(message)
         return Request(
             url=f"{base_url}/chat/completions",
             shown_url=redact_url(base_url),
@@ -101,12 +107,16 @@ class Access:
             secrets=_secrets(headers, key, unquote(parts.password or "")),
         )
 
-    def _key(self, info: ModelInfo) -> str | None:
+    def _key(self, info: ModelInfo, *, has_credentials: bool) -> str | None:
         """Return the key to send, ``None`` if none is needed."""
         if self.api_key is not None:
             return self.api_key
         own_header = (self.auth_header or info.auth_header).lower()
-        if info.api_key_env is None or own_header in map(str.lower, self.headers):
+        if own_header in map(str.lower, self.headers):
+            return None
+        if has_credentials and own_header == "authorization":
+            return None
+        if info.api_key_env is None:
             return None
         key = os.environ.get(info.api_key_env, "").strip()
         if key:

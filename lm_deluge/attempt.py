@@ -159,7 +159,7 @@ class Attempt:
                     if answer.whole:
                         return
                     raise self._timeout()
-                deadline.expired = None
+                interruption.forgive_deadline()
             if answer.finished:
                 if pieces or not in_tail:
                     in_tail = True

@@ -12,6 +12,16 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
+__all__ = [
+    "EFFORTS",
+    "Limits",
+    "ReasoningEffort",
+    "ResolvedTimeouts",
+    "RetryPolicy",
+    "SamplingParams",
+    "Timeouts",
+]
+
 ReasoningEffort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 EFFORTS: tuple[ReasoningEffort, ...] = ("none", "minimal", "low", "medium", "high", "xhigh")
 """The reasoning efforts that OpenAI's models know, from least to most."""

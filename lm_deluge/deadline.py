@@ -18,7 +18,7 @@ class Deadline:
     stores a number: the timer looks at it when it goes off, and sleeps on if there is time left.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, interrupt: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, interrupt: Callable[[], object]) -> None:
         self.phase = "connect"
         self.expired: tuple[str, float] | None = None
         self._loop = loop
@@ -35,16 +35,19 @@ class Deadline:
         if limit is not None:
             self._total = limit
             self._total_when = self._loop.time() + limit
-            self._arm(self._total_when)
+            if self._total_when < self._armed:
+                self._arm(self._total_when)
 
     def wait(self, phase: str, limit: float | None) -> None:
         """Wait for ``phase`` from now on, at most ``limit`` seconds; ``None`` for as long as it takes."""
         self.phase = phase
         if limit is None:
             self._when = _NEVER
-            return
-        self._limit = limit
-        self._when = when = self._loop.time() + limit
+        else:
+            self._limit = limit
+            self._when = self._loop.time() + limit
+        # After it went off the timer is not armed, and the total limit still holds.
+        when = min(self._when, self._total_when)
         if when < self._armed:
             self._arm(when)
 
@@ -58,7 +61,6 @@ class Deadline:
     def _arm(self, when: float) -> None:
         if self._handle is not None:
             self._handle.cancel()
-        when = min(when, self._total_when)
         self._handle = self._loop.call_at(when, self._check)
         self._armed = when
 

@@ -48,6 +48,7 @@ class Dispatcher:
         self.busy = 0.0
         self.fatal: HandlerFailure | None = None
         self.stopped = False
+        self._closed = False
         self._stream = stream
         self._strict = strict
         self._interrupt = interrupt
@@ -128,10 +129,15 @@ class Dispatcher:
     def close(self) -> None:
         """Let go of every handler and of the stream's receivers."""
         self.stopped = True
+        if self._closed:
+            return
         for attachment in self._stream.roster.attachments:
             attachment.detach()
         self._cursors.clear()
         self._cached.clear()
+        # Nothing is emitted from here on, and the stream must not wait for the cycle collector.
+        self._closed = True
+        del self._stream
 
     def deliver(self, attachment: Attachment, name: str, *payload: Any) -> None:
         """Call one method of an attached handler, isolated."""

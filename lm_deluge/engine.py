@@ -13,6 +13,7 @@ import traceback
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 from lm_deluge.attempt import Attempt
 from lm_deluge.dispatch import Dispatcher
@@ -34,18 +35,22 @@ __all__ = ["Engine"]
 class Engine:
     """Runs one stream. The only reader of its network and the only emitter of its signals.
 
-    ``ending``: what the one ending carried. ``outcome``: what whoever waits gets: the same, but for a
-    strict client whose handler failed in the ending.
+    ``id``, ``started_at``, ``queued``, ``attempt``: as ``Stream`` shows them. ``ending``: what the one
+    ending carried. ``outcome``: what whoever waits gets: the same, but for a strict client whose
+    handler failed in the ending.
     """
 
     def __init__(self, stream: Stream, plan: Plan) -> None:
         self.dispatcher: Final = Dispatcher(
             stream, strict=plan.strict, interrupt=self._on_fatal_handler
         )
+        self.id: Final = uuid4().hex
+        self.started_at: datetime | None = None
+        self.queued = 0.0
+        self.attempt = 0
         self.ending: APIResponse | StreamError | None = None
         self.outcome: APIResponse | StreamError | None = None
         self._plan = plan
-        self._stream = stream
         self._task: asyncio.Task[None] | None = None
         self._interruption = Interruption()
         self._t0: float | None = None
@@ -57,7 +62,7 @@ class Engine:
         """Start the task; return a future that is done once the stream has ended for good."""
         loop = asyncio.get_running_loop()
         finished: asyncio.Future[None] = loop.create_future()
-        task = loop.create_task(self._run(), name=f"lm_deluge stream {self._stream.id}")
+        task = loop.create_task(self._run(), name=f"lm_deluge stream {self.id}")
         self._task = task
         self._interruption.guard(task)
         task.add_done_callback(lambda task: self._finish(task, finished))
@@ -94,7 +99,7 @@ class Engine:
             return
         ending: APIResponse | StreamError
         try:
-            self._stream.queued = perf_counter() - queued
+            self.queued = perf_counter() - queued
             self._begin()
             ending = await self._attempts()
         except StreamError as error:
@@ -114,7 +119,7 @@ class Engine:
         await self._end(ending, passing)
 
     def _begin(self) -> None:
-        self._stream.started_at = datetime.now(UTC)
+        self.started_at = datetime.now(UTC)
         self._t0 = perf_counter()
         self._interruption.deadline.start_total(self._attempt.target.timeouts.total)
         self.dispatcher.emit(on_start)
@@ -127,7 +132,7 @@ class Engine:
             again: Target | None = target
             while again is target:
                 self._interruption.check()
-                self._stream.attempt += 1
+                self.attempt += 1
                 self._attempt = attempt = self._new_attempt(target)
                 try:
                     await attempt.run(plan.transport)
@@ -168,7 +173,7 @@ class Engine:
             )
         )
         self.dispatcher.emit(
-            on_retry, Retry(error, self._stream.attempt, delay, target.info.name)
+            on_retry, Retry(error, self.attempt, delay, target.info.name)
         )
         self._interruption.check()
         # Only the limit over all attempts holds while nothing is asked.
@@ -198,43 +203,42 @@ class Engine:
         }
 
     def _timeline_source(self) -> TimelineSource:
-        stream, ending = self._stream, self.ending
+        ending, at = self.ending, self.started_at
         outcome = "open"
         if ending is not None:
             outcome = "error" if isinstance(ending, StreamError) else "complete"
-        at = stream.started_at
         return TimelineSource(
             arrivals=self._attempt.answer.arrivals,
-            stream_id=stream.id,
+            stream_id=self.id,
             model=self._attempt.target.info.name,
-            queued=stream.queued,
+            queued=self.queued,
             at=at.isoformat(timespec="milliseconds") if at is not None else "",
-            tags=stream.tags,
+            tags=self._plan.tags,
             outcome=outcome,
             error=type(ending).__name__ if outcome == "error" else None,
             phase=ending.phase if isinstance(ending, StreamError) else None,
             elapsed=self._attempt.decided,
-            attempts=stream.attempt,
+            attempts=self.attempt,
         )
 
     def _response(self) -> APIResponse:
         info = self._attempt.target.info
         return APIResponse(
             **self._received(),
-            model=self._stream.model,
+            model=self._plan.targets[0].info.name,
             model_used=info.name,
             cost=cost_of(info, self._attempt.answer.usage),
             elapsed=self._attempt.decided,
-            attempts=self._stream.attempt,
+            attempts=self.attempt,
             failed_attempts=self._failed,
-            tags=dict(self._stream.tags),
+            tags=dict(self._plan.tags),
             handler_failures=self.dispatcher.failures,
         )
 
     def _bind(self, error: StreamError) -> None:
         """Tell an error what it ended, and what had been received by then."""
-        error.stream_id = self._stream.id
-        error.attempts = self._stream.attempt
+        error.stream_id = self.id
+        error.attempts = self.attempt
         error.handler_failures = self.dispatcher.failures
         error.elapsed = self._attempt.decided
         if error.phase is None:
@@ -243,16 +247,14 @@ class Engine:
 
     async def _end(self, ending: APIResponse | StreamError, passing: BaseException | None) -> None:
         """The single place that ends a stream: one signal, then nothing."""
-        stream, dispatcher = self._stream, self.dispatcher
+        dispatcher = self.dispatcher
         self.ending = ending
         if isinstance(ending, StreamError):
             if ending is self._interruption.stopped or passing is not None:
                 self._attempt.decided = self.elapsed()
             self._bind(ending)
-            stream.error = ending
         else:
             ending.source = self._timeline_source()
-            stream.response = ending
         fatal_before = dispatcher.fatal
         try:
             if isinstance(ending, StreamError):
@@ -261,9 +263,13 @@ class Engine:
                 dispatcher.emit(on_complete, ending)
         except BaseException as error:  # noqa: BLE001 - the rest of the ending has to happen
             passing = passing or error
+        patience = self._plan.handler_wait
         try:
             await self._attempt.drain()
-            await dispatcher.settle(self._plan.handler_wait)
+        except asyncio.CancelledError as error:
+            passing, patience = passing or error, 0.0
+        try:
+            await dispatcher.settle(patience)
         except asyncio.CancelledError as error:
             passing = passing or error
         finally:

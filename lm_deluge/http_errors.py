@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from lm_deluge.errors import APIStatusError, status_error
 from lm_deluge.retrying import retry_after
@@ -48,7 +49,7 @@ def error_from_reply(
     error = parsed
     if isinstance(parsed, list) and parsed:  # Gemini's compatible endpoint
         error = parsed[0]
-    if isinstance(error, Mapping) and error.get("error"):
+    if isinstance(error, Mapping) and _is_wrapped(error):
         error = error["error"]
     fields: Mapping[str, Any] = error if isinstance(error, Mapping) else {}
     message = _message(fields) or (error if isinstance(error, str) else None)
@@ -62,6 +63,7 @@ def error_from_reply(
     code = fields.get("code")
     kind = fields.get("type")
     param = fields.get("param")
+    code = code if isinstance(code, (str, int)) else None
     text = f"{message.rstrip()} (HTTP {status}{f', {code}' if code else ''})"
     for mark, hint in _HINTS:
         if mark in message:
@@ -72,12 +74,18 @@ def error_from_reply(
         status_code=status,
         body=error if error is not None else body.decode("utf-8", "replace"),
         type=kind if isinstance(kind, str) else None,
-        code=code if isinstance(code, (str, int)) else None,
+        code=code,
         param=param if isinstance(param, str) else None,
         request_id=request_id(headers),
         retry_after=retry_after(headers),
         should_retry={"true": True, "false": False}.get((should_retry or "").lower()),
     )
+
+
+def _is_wrapped(body: Mapping[str, Any]) -> bool:
+    """Whether ``error`` is the error itself, and not only its title beside the ``message``."""
+    error = body.get("error")
+    return bool(error) and not (isinstance(error, str) and isinstance(body.get("message"), str))
 
 
 def _message(fields: Mapping[str, Any]) -> str | None:
@@ -98,5 +106,9 @@ def _shown(body: bytes) -> str:
 
 def _host(location: str) -> str:
     """Return scheme and host of a redirect's target: the rest may hold a secret."""
-    scheme, separator, rest = location.partition("://")
-    return f"{scheme}://{rest.split('/')[0].rpartition('@')[2]}" if separator else "another path"
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return "an address that is none"
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}".removeprefix("://") if host else "another path"

@@ -30,6 +30,7 @@ class Interruption:
         self._task: asyncio.Task[None] | None = None
         self._deadline: Deadline | None = None
         self._cancelled_itself = False
+        self._deadline_taken_back = False
 
     @property
     def deadline(self) -> Deadline:
@@ -73,11 +74,20 @@ class Interruption:
         return task.cancelling() > 0 or self.stopped is None
 
     def is_deadline(self) -> bool:
-        """Return whether the deadline alone interrupted; it is taken back then."""
-        assert self._task is not None
+        """Take back what the deadline did; return whether it alone interrupted."""
+        task = self._task
+        assert task is not None
         if self.deadline.expired is None:
             return False
-        return self._task.uncancel() == 0 and self.stopped is None
+        if not self._deadline_taken_back:
+            self._deadline_taken_back = True
+            task.uncancel()
+        return task.cancelling() == 0 and self.stopped is None
+
+    def forgive_deadline(self) -> None:
+        """Forget a limit that passed: what it waited for had arrived."""
+        self.deadline.expired = None
+        self._deadline_taken_back = False
 
     def raise_if_deadline(self) -> None:
         """Raise ``APITimeoutError`` if the deadline alone interrupted."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from attrs import define, field, fields, frozen
+from attrs import NOTHING, define, field, fields, frozen
 
 from lm_deluge.conversation import Message, ToolCall
 from lm_deluge.payloads import HandlerFailure
@@ -190,11 +190,19 @@ class _Received:
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Read what ``to_dict`` wrote, also through JSON. Unknown keys are ignored.
 
-        Raises ``ValueError`` naming the field whose value has the wrong shape.
+        Raises ``ValueError`` naming the field whose value is missing or has the wrong shape.
         """
+        if not isinstance(data, Mapping):
+            kind = type(data).__name__  # type: ignore[unreachable]  # for callers without types
+            raise ValueError(f"{cls.__name__}.from_dict: a dict is expected, not {kind}")
         known: dict[str, Any] = {}
         for attribute in fields(cls):
-            if not attribute.init or attribute.name not in data:
+            if not attribute.init:
+                continue
+            if attribute.name not in data:
+                if attribute.default is NOTHING:
+                    message = f"{cls.__name__}.from_dict: {attribute.name} is missing"
+                    raise ValueError(message)
                 continue
             try:
                 known[attribute.name] = msgspec.convert(

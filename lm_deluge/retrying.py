@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import time
 from collections.abc import Mapping
+from datetime import UTC
 from random import random
 from typing import Final
 
@@ -78,7 +79,7 @@ def _is_passing(policy: RetryPolicy, error: StreamError) -> bool:
         return policy.retries_status(error.status_code)
     if isinstance(error, ProviderError):
         code = error.code
-        if isinstance(code, str) and code.isdigit():
+        if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) == 3:
             code = int(code)
         if isinstance(code, int):
             return policy.retries_status(code)
@@ -107,9 +108,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return seconds
     try:
         moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+        if moment.tzinfo is None:  # without a zone, or with "-0000": UTC all the same
+            moment = moment.replace(tzinfo=UTC)
+        return max(0.0, moment.timestamp() - time.time())
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, moment.timestamp() - time.time())
 
 
 def _number(text: str | None) -> float | None:

@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, Generator, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from lm_deluge.engine import Engine
 from lm_deluge.errors import StreamCancelled, StreamError
@@ -38,32 +37,55 @@ class Stream(Sender):
     Leaving the ``async with`` block, or the loop, before the end cancels the stream. All errors are
     ``StreamError``; ``stream.cancel()`` makes it ``StreamCancelled``.
 
-    ``id``: unique across machines. ``model``: the model asked for. ``base_url``: where it is served,
-    without credentials. ``tags``: the caller's. ``prompt_chars``: characters of text in the prompt.
-    ``started_at``: wall clock, UTC, ``None`` before ``on_start``. ``queued``: seconds it waited for a
-    free slot (``max_concurrent_streams``). ``attempt``: 1-based number of the request at hand, 0
-    before the first. ``response``: once whole. ``error``: once it ended any other way.
+    ``model``: the model asked for. ``base_url``: where it is served, without credentials. ``tags``:
+    the caller's. ``prompt_chars``: characters of text in the prompt.
     """
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
         target = plan.targets[0]
-        self.id = uuid4().hex
         self.model = target.info.name
         self.base_url = target.request.shown_url
         self.tags: Mapping[str, Any] = plan.tags
         self.prompt_chars = plan.prompt_chars
-        self.started_at: datetime | None = None
-        self.queued = 0.0
-        self.attempt = 0
-        self.response: APIResponse | None = None
-        self.error: StreamError | None = None
         self._engine = Engine(self, plan)
         self._finished: asyncio.Future[None] | None = None
         self._iterated = False
 
     def __repr__(self) -> str:
         return f"<Stream {self.id} {self.model} {self.state}>"
+
+    @property
+    def id(self) -> str:
+        """Unique across machines."""
+        return self._engine.id
+
+    @property
+    def started_at(self) -> datetime | None:
+        """Wall clock, UTC; ``None`` before ``on_start``."""
+        return self._engine.started_at
+
+    @property
+    def queued(self) -> float:
+        """Seconds it waited for a free slot (``max_concurrent_streams``)."""
+        return self._engine.queued
+
+    @property
+    def attempt(self) -> int:
+        """1-based number of the request at hand, 0 before the first."""
+        return self._engine.attempt
+
+    @property
+    def response(self) -> APIResponse | None:
+        """The response, once whole."""
+        ending = self._engine.ending
+        return ending if isinstance(ending, APIResponse) else None
+
+    @property
+    def error(self) -> StreamError | None:
+        """How it ended, if any other way."""
+        ending = self._engine.ending
+        return ending if isinstance(ending, StreamError) else None
 
     @property
     def state(self) -> str:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import urllib.request
 import weakref
 from collections.abc import AsyncGenerator, Mapping
+from types import SimpleNamespace
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
 from attrs import define, field, frozen
@@ -84,23 +87,30 @@ class Transport:
         Raises ``APIConnectionError``, ``APITimeoutError`` (phase ``"connect"``) or ``ProtocolError``.
         """
         session = await self._session()
+        proxy = _proxy_for(request.url) if self._trust_env else None
         failure: StreamError
         cause: BaseException | None
-        try:
-            response = await session.post(
-                request.url,
-                data=request.body,
-                headers=request.headers,
-                params=request.query or None,
-                allow_redirects=False,  # a key must not follow to another host
-                timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout),
-            )
-        except (aiohttp.ClientError, OSError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and not session.closed:
-                raise
-            failure = _translate_open(error, request, connect_timeout)
-            cause = _cause(error, request)
-        else:
+        while True:
+            connection = _Connection()
+            try:
+                response = await session.post(
+                    request.url,
+                    data=request.body,
+                    headers=request.headers,
+                    params=request.query or None,
+                    allow_redirects=False,  # a key must not follow to another host
+                    timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout),
+                    proxy=proxy,
+                    trace_request_ctx=connection,
+                )
+            except (aiohttp.ClientError, OSError, RuntimeError) as error:
+                if connection.reused and _is_disconnect(error):
+                    continue  # the server had closed it while it was idle: no failed attempt
+                if isinstance(error, RuntimeError) and not session.closed:
+                    raise
+                failure = _translate_open(error, request, connect_timeout)
+                cause = _cause(error, request)
+                break
             return Exchange(response, request)
         raise failure from cause
 
@@ -133,13 +143,34 @@ class Transport:
             connector=connector,
             connector_owner=self._connector is None,
             timeout=aiohttp.ClientTimeout(total=None),
-            trust_env=self._trust_env,
+            # aiohttp's own would read ~/.netrc in a thread for every request, and fail where that
+            # holds an entry for the host, because the key is in the same header.
+            trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(),
+            trace_configs=[_TRACES],
         )
 
     def forget(self, loop: asyncio.AbstractEventLoop) -> None:
         """Drop what is kept for an event loop that ends."""
         self._sessions.pop(loop, None)
+
+
+@define
+class _Connection:
+    """What became known of a request's connection. ``reused``: it came from the pool."""
+
+    reused: bool = False
+
+
+async def _note_reuse(
+    session: aiohttp.ClientSession, context: SimpleNamespace, params: object
+) -> None:
+    context.trace_request_ctx.reused = True
+
+
+_TRACES: Final = aiohttp.TraceConfig()
+_TRACES.on_connection_reuseconn.append(_note_reuse)
+_TRACES.freeze()
 
 
 async def _own(
@@ -245,6 +276,22 @@ class Exchange:
         closed.exception()  # retrieved, or asyncio complains
         if not self._reader.is_eof() and self._reader.exception() is None:
             self._reader.set_exception(aiohttp.ClientPayloadError("the body is malformed"))
+
+
+def _is_disconnect(error: BaseException) -> bool:
+    return isinstance(error, (aiohttp.ServerDisconnectedError, ConnectionError)) and not isinstance(
+        error, aiohttp.ClientConnectorError
+    )
+
+
+def _proxy_for(url: str) -> str | None:
+    """Return the proxy that the environment names for a URL (``HTTPS_PROXY``, ``NO_PROXY``, ...)."""
+    parts = urlsplit(url)
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if proxy is None or not proxy.startswith(("http://", "https://")):
+        return None
+    return None if urllib.request.proxy_bypass(parts.hostname or "") else proxy
 
 
 def _cause(error: BaseException, request: Request) -> BaseException | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,8 @@ from lm_deluge.timeline.reading import read_timelines
 
 if TYPE_CHECKING:
     from lm_deluge.timeline.metrics import Measured, Settings
+    from lm_deluge.timeline.rules import FailIf, MaxRegression
+    from lm_deluge.timeline.sampling import Sample
 
 __all__ = ["report"]
 
@@ -50,7 +54,9 @@ _BROKEN = 1
 )
 @click.option("--stall", metavar="SECONDS", type=float, help="A longer gap is a stall.")
 @click.option("--read-rate", metavar="TOK/S", type=float, help="How fast the reader reads.")
-@click.option("--expected-ttft", metavar="SECONDS", type=float, help="When the reader expects text.")
+@click.option(
+    "--expected-ttft", metavar="SECONDS", type=float, help="When the reader expects text."
+)
 @click.pass_context
 def report(
     context: click.Context,
@@ -72,46 +78,79 @@ def report(
     LOG is a path, a glob pattern, or - for standard input. Exit codes: 0 all rules hold, 1 a rule is
     broken (one line each on stderr), 2 wrong usage.
     """
-    try:
-        from lm_deluge.timeline import metrics, rules, targets
-        from lm_deluge.timeline.findings import findings
-    except ImportError as error:
-        raise click.ClickException(str(error)) from None
-
     if max_regression and baseline is None:
         raise click.UsageError("--max-regression compares with a log: give --baseline, too")
-    numbers = {"stall": stall, "read_rate": read_rate, "expected_ttft": expected_ttft}
     try:
-        settings = metrics.Settings(
-            targets=tuple(map(targets.parse_target, target)),
-            **{name: value for name, value in numbers.items() if value is not None},
-        )
-        checks = [
-            *map(rules.parse_fail_if, fail_if),
-            *map(rules.parse_max_regression, max_regression),
-        ]
-        if not settings.targets and any(rule.metric == "goodput" for rule in checks):
-            raise click.UsageError("a rule on goodput needs at least one --target")
+        # Here, not above: they need the packages of the extra ``report``.
+        from lm_deluge.timeline.findings import findings
+        from lm_deluge.timeline.rules import broken_rules
+        from lm_deluge.timeline.sampling import Sample
+
+        numbers = {"stall": stall, "read_rate": read_rate, "expected_ttft": expected_ttft}
+        settings = _settings(target, {k: v for k, v in numbers.items() if v is not None})
+        rules = _rules(fail_if, max_regression, settings)
+        if html is not None:
+            from lm_deluge.timeline.page import html_page
+    except ImportError as error:
+        raise click.ClickException(str(error)) from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
 
-    sample = None
-    if html is not None:
-        try:
-            from lm_deluge.timeline.sampling import Sample
-        except ImportError as error:
-            raise click.ClickException(str(error)) from None
-        sample = Sample()
+    sample = Sample()
     old = _measure([baseline], by, settings) if baseline is not None else None
-    new = _measure(logs, by, settings, sample)
+    new = _measure(logs, by, settings, sample if html is not None else None)
     told = findings(new, old)
-    broken = rules.broken_rules(new, checks, old)
+    broken = broken_rules(new, rules, old)
     if as_json:
         click.echo(json.dumps(new.to_json(told), indent=2, ensure_ascii=False, allow_nan=False))
     else:
         _print(new, told, old)
-    if html is not None and sample is not None:
-        _write(html, new, told, sample, old, broken)
+    if html is not None:
+        page = html_page(new, told, sample, baseline=old, broken=broken)
+        html.write_text(page, encoding="utf-8")
+        click.echo(f"lm-deluge report: the page is in {html}", err=True)
     for line in broken:
-        click.echo(f"lm-deluge report: {line}", err=True)
+        click.echo(f"lm-deluge report: broken rule: {line}", err=True)
     context.exit(_BROKEN if broken else 0)
+
+
+def _settings(targets: Sequence[str], numbers: dict[str, float]) -> Settings:
+    from lm_deluge.timeline.metrics import Settings
+    from lm_deluge.timeline.targets import parse_target
+
+    return Settings(targets=tuple(map(parse_target, targets)), **numbers)
+
+
+def _rules(
+    fail_if: Sequence[str], max_regression: Sequence[str], settings: Settings
+) -> list[FailIf | MaxRegression]:
+    from lm_deluge.timeline.rules import parse_fail_if, parse_max_regression
+
+    rules: list[FailIf | MaxRegression] = [parse_fail_if(rule) for rule in fail_if]
+    rules += [parse_max_regression(rule) for rule in max_regression]
+    if not settings.targets and any(rule.metric == "goodput" for rule in rules):
+        raise ValueError("a rule on goodput needs at least one --target")
+    return rules
+
+
+def _measure(
+    logs: Sequence[str], by: str | None, settings: Settings, sample: Sample | None = None
+) -> Measured:
+    from lm_deluge.timeline.metrics import measure
+
+    try:
+        reader = read_timelines(logs, text=sample is not None)
+        keep = sample.keep if sample is not None else None
+        return measure(reader, by=by, settings=settings, keep=keep)
+    except OSError as error:
+        raise click.UsageError(f"cannot read the log: {error}") from None
+
+
+def _print(new: Measured, told: Sequence[str], old: Measured | None) -> None:
+    from rich.console import Console
+
+    from lm_deluge.timeline.tables import print_report
+
+    # Into a pipe or file a table is as wide as it needs to be.
+    console = Console() if sys.stdout.isatty() else Console(width=200)
+    print_report(console, new, told, old)

@@ -1,38 +1,41 @@
-"""The report's charts: bokeh figures, ready to be put into a page."""
+"""The report's charts of whole groups: bokeh figures, ready to be put into a page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from math import inf, pi
+from collections.abc import Sequence
 from typing import Any
 
-from lm_deluge.timeline.metrics import Group, Measured
+from lm_deluge.timeline.drawing import (
+    ColumnDataSource,
+    HoverTool,
+    NumeralTickFormatter,
+    figure,
+)
+from lm_deluge.timeline.metrics import Measured
 from lm_deluge.timeline.numeric import Floats, np
 from lm_deluge.timeline.sampling import Sample
 from lm_deluge.timeline.values import Timeline
 
-try:
-    from bokeh.models import ColumnDataSource, HoverTool, Span
-    from bokeh.plotting import figure
-except ImportError as error:
-    message = "the report's page needs bokeh: pip install 'lm_deluge[report]'"
-    raise ImportError(message) from error
-
-__all__ = ["STALL_COLOR", "color", "delivered", "gap_ecdf", "strips", "ttft_ecdf"]
+__all__ = [
+    "TROUBLE",
+    "Figure",
+    "color",
+    "delivered",
+    "empty_figure",
+    "gap_ecdf",
+    "ttft_ecdf",
+]
 
 # Told apart on white and on black, and by people who see few colours; red is for trouble alone.
 _COLORS = ("#2f7de1", "#d9820b", "#0f9d8a", "#8a63d2", "#c2559d", "#6b8e23", "#1aa0c4", "#7a869a")
-STALL_COLOR = "#e5383b"
-_NEUTRAL = "#888888"
+TROUBLE = "#e5383b"
+_READER = "#888888"
 
 _CURVE_POINTS = 600
+_GRID_POINTS = 160
 _SMALLEST_GAP = 0.001
-_MOST_TICKS = 40_000
-_TICKS_ACROSS = 1_500
-_MOST_STALLS = 2_000
-_TEXT_AROUND = 60
 
-Figure = Any  # bokeh's figure class is made at import and no type
+Figure = Any  # bokeh makes the class of its figures when it is imported
 
 
 def color(position: int) -> str:
@@ -40,73 +43,151 @@ def color(position: int) -> str:
     return _COLORS[position % len(_COLORS)]
 
 
-def _figure(x: str, y: str, **options: Any) -> Figure:
+def empty_figure(x: str, y: str, height: int = 320, **options: Any) -> Figure:
+    """Return a figure in the page's style: as wide as the page, no colours of its own."""
     plot = figure(
-        height=320,
+        height=height,
         sizing_mode="stretch_width",
         tools="pan,box_zoom,wheel_zoom,reset",
         active_drag="box_zoom",
         active_scroll=None,
         x_axis_label=x,
         y_axis_label=y,
-        min_border_right=20,
+        min_border_right=24,
+        outline_line_color=None,
+        background_fill_alpha=0,
+        border_fill_alpha=0,
         **options,
     )
     plot.toolbar.logo = None
     plot.toolbar.autohide = True
-    plot.outline_line_color = None
-    plot.background_fill_alpha = 0
-    plot.border_fill_alpha = 0
     return plot
-
-
-def _legend(plot: Figure, location: str) -> None:
-    if plot.legend:
-        plot.legend.location = location
-        plot.legend.click_policy = "hide"
-        plot.legend.background_fill_alpha = 0.7
-        plot.legend.border_line_alpha = 0
-        plot.legend.padding = 6
-        plot.legend.spacing = 0
 
 
 def ttft_ecdf(measured: Measured) -> Figure:
-    """Share of streams that had begun to answer, over seconds; censored ones never do."""
-    groups = measured.groups.values()
+    """Draw the share of streams that had begun to answer, over seconds; censored ones never do."""
+    groups = list(measured.groups.values())
     far = max((_quantile(group.values("ttft"), 0.99) for group in groups), default=0.0)
-    plot = _figure(
-        "seconds since the request", "share of streams that began", y_range=(0, 1.02),
-        x_range=(0, far * 1.15 or 1.0),
+    plot = empty_figure(
+        "seconds since the request",
+        "streams that began",
+        y_range=(0, 1.02),
+        x_range=(0, far * 1.2 or 1.0),
     )
     for position, group in enumerate(groups):
-        values = group.values("ttft")
-        x, y = _ecdf(values, group.streams)
-        _curve(plot, x, y, group.name, position, "@y{0 %} had begun after @x{0.000} s")
-    plot.yaxis.formatter.update(**{}) if False else None
-    _legend(plot, "bottom_right")
-    _percent_axis(plot)
-    return plot
+        x, y = _ecdf(group.values("ttft"), group.streams)
+        _curve(plot, x, y, group.name, position, "@y{0.0 %} had begun after @x{0.000} s")
+    return _finished(plot, "bottom_right")
 
 
 def gap_ecdf(measured: Measured) -> Figure:
-    """Share of gaps no longer than so many seconds, on a logarithmic axis."""
-    groups = measured.groups.values()
+    """Draw the share of gaps no longer than so many seconds, on a logarithmic axis."""
+    groups = list(measured.groups.values())
+    stall = max(measured.settings.stall, _SMALLEST_GAP)
     longest = max((max(group.gaps, default=0.0) for group in groups), default=0.0)
-    end = max(longest, measured.settings.stall) * 1.3
-    plot = _figure(
-        "seconds from one piece to the next", "share of gaps", y_range=(0, 1.02),
-        x_axis_type="log", x_range=(_SMALLEST_GAP * 0.8, end),
+    plot = empty_figure(
+        "seconds from one piece to the next",
+        "gaps",
+        y_range=(0, 1.02),
+        x_axis_type="log",
+        x_range=(_SMALLEST_GAP * 0.8, max(longest, stall) * 1.3),
     )
     for position, group in enumerate(groups):
-        values = np.maximum(group.values("gap"), _SMALLEST_GAP)
-        x, y = _ecdf(values, len(values))
-        _curve(plot, x, y, group.name, position, "@y{0.0 %} of gaps within @x{0.000} s")
-    plot.add_layout(
-        Span(
-            location=max(measured.settings.stall, _SMALLEST_GAP), dimension="height",
-            line_color=STALL_COLOR, line_dash="dashed", line_width=1.5,
+        gaps = np.maximum(group.values("gap"), _SMALLEST_GAP)
+        x, y = _ecdf(gaps, len(gaps))
+        _curve(plot, x, y, group.name, position, "@y{0.00 %} of gaps within @x{0.000} s")
+    plot.vspan(x=[stall], line_color=TROUBLE, line_dash="dashed", line_width=1.5)
+    return _finished(plot, "top_left")
+
+
+def delivered(measured: Measured, sample: Sample) -> Figure:
+    """Draw tokens delivered over time, the middle of each group, against a reader's line.
+
+    The median stream and the band from the 10th to the 90th percentile of the streams kept by
+    chance. The line: a reader who begins at the expected TTFT and reads at the read rate.
+    """
+    settings = measured.settings
+    kept = {name: _with_text(sample.by_chance(name)) for name in measured.groups}
+    ends = np.array([stream.times[-1] for streams in kept.values() for stream in streams])
+    end = max(_quantile(ends, 0.9) * 1.05, settings.expected_ttft + 1)
+    grid = np.linspace(0, end, _GRID_POINTS)
+    plot = empty_figure("seconds since the request", "tokens delivered", x_range=(0, end))
+    top = 1.0
+    for position, (name, streams) in enumerate(kept.items()):
+        if not streams:
+            continue
+        counts = np.array([_delivered(stream, grid) for stream in streams])
+        low, middle, high = np.percentile(counts, (10, 50, 90), axis=0)
+        top = max(top, float(high.max()))
+        plot.varea(grid, low, high, fill_color=color(position), fill_alpha=0.16, legend_label=name)
+        _curve(plot, grid, middle, name, position, "@y{0} tokens after @x{0.0} s")
+    begin = settings.expected_ttft
+    until = min(end, begin + top / settings.read_rate)
+    line = plot.line(
+        [begin, until],
+        [0, (until - begin) * settings.read_rate],
+        line_color=_READER,
+        line_dash="dashed",
+        line_width=2,
+        legend_label=f"reader, {settings.read_rate:g} tokens/s",
+    )
+    line.level = "overlay"
+    plot.y_range.start, plot.y_range.end = 0, top * 1.05
+    return _finished(plot, "top_left", percent=False)
+
+
+def _curve(plot: Figure, x: Floats, y: Floats, name: str, position: int, says: str) -> None:
+    source = ColumnDataSource({"x": x.astype(np.float32), "y": y.astype(np.float32)})
+    line = plot.line(
+        "x", "y", source=source, line_color=color(position), line_width=2.5, legend_label=name
+    )
+    # The name goes in as data: a tooltip's template is HTML.
+    source.data["name"] = np.full(len(x), name) if len(x) else []
+    plot.add_tools(
+        HoverTool(
+            renderers=[line],
+            tooltips=f"<div><b>@name</b><br>{says}</div>",
+            line_policy="interp",
+            visible=False,
         )
     )
-    _legend(plot, "top_left")
-    _percent_axis(plot)
+
+
+def _finished(plot: Figure, legend: str, *, percent: bool = True) -> Figure:
+    if plot.legend:
+        plot.legend.location = legend
+        plot.legend.click_policy = "hide"
+        plot.legend.background_fill_alpha = 0.6
+        plot.legend.border_line_alpha = 0
+        plot.legend.spacing = 0
+    if percent:
+        plot.yaxis.formatter = NumeralTickFormatter(format="0 %")
     return plot
+
+
+def _ecdf(values: Floats, total: int) -> tuple[Floats, Floats]:
+    """Return points of the curve: all of them, or the quantiles of a large group."""
+    n = len(values)
+    if not n:
+        return np.array([]), np.array([])
+    if n > _CURVE_POINTS:
+        # More points in the tail, which is what a reader looks for.
+        shares = np.unique(np.concatenate([np.linspace(0, 1, 400), np.linspace(0.98, 1, 200)]))
+        return np.quantile(values, shares), shares * n / total
+    ordered = np.sort(values)
+    steps = np.arange(1, n + 1) / total
+    return np.repeat(ordered, 2), np.column_stack([np.append(0, steps[:-1]), steps]).ravel()
+
+
+def _delivered(stream: Timeline, grid: Floats) -> Floats:
+    weight = stream.tokens_per_piece
+    pieces = np.searchsorted(np.array(stream.arrivals), grid, side="right")
+    return np.asarray(pieces * (1.0 if weight is None else weight), dtype=np.float64)
+
+
+def _with_text(streams: Sequence[Timeline]) -> list[Timeline]:
+    return [stream for stream in streams if len(stream)]
+
+
+def _quantile(values: Floats, share: float) -> float:
+    return float(np.quantile(values, share)) if len(values) else 0.0

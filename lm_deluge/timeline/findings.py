@@ -7,7 +7,7 @@ from itertools import combinations
 
 from lm_deluge.timeline.compare import Comparison, compare, pair_groups
 from lm_deluge.timeline.metrics import Group, Measured
-from lm_deluge.timeline.names import SHARES, in_words, unit
+from lm_deluge.timeline.names import in_words, is_percentage, unit
 from lm_deluge.timeline.numeric import np
 
 __all__ = ["findings"]
@@ -221,14 +221,14 @@ def _about_reading(measured: Measured) -> Iterator[str]:
 
 
 def _amount(metric: str, value: float) -> str:
-    if metric in SHARES and not metric.startswith("qoe"):
+    if is_percentage(metric):
         return f"{value * 100:.1f}"
     return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
 def _unit(metric: str) -> str:
-    if metric in SHARES and not metric.startswith("qoe"):
-        return " percentage points"
+    if is_percentage(metric):
+        return " points"
     return f" {unit(metric)}" if unit(metric) else ""
 
 

@@ -124,6 +124,7 @@ class Group:
     _columns: dict[str, array[float]] = field(
         factory=lambda: {name: array("d") for name in _COLUMNS}
     )
+    _summary: dict[str, Any] | None = None
     _begin: float | None = None
     _end: float | None = None
 
@@ -131,6 +132,7 @@ class Group:
         """Measure a stream and count it in."""
         settings = self.settings
         gaps = timeline.gaps
+        self._summary = None
         self.streams += 1
         self.tokens += len(timeline)
         self.lost += timeline.lost
@@ -219,8 +221,13 @@ class Group:
     def summary(self) -> dict[str, Any]:
         """Return the group's object of ``lm-deluge report --json``: METRICS.md's fixed keys.
 
-        ``goodput`` is added where there are targets.
+        ``goodput`` is added where there are targets. Kept until the next ``add``: do not change it.
         """
+        if self._summary is None:
+            self._summary = self._summarize()
+        return self._summary
+
+    def _summarize(self) -> dict[str, Any]:
         numbers: dict[str, Any] = {
             "streams": self.streams,
             "completed": self.completed,

@@ -7,7 +7,17 @@ from typing import Any
 
 from lm_deluge.timeline.targets import unknown_name
 
-__all__ = ["METRICS", "SHARES", "better_is_higher", "check_name", "in_words", "look_up", "unit"]
+__all__ = [
+    "COUNTS",
+    "METRICS",
+    "SHARES",
+    "better_is_higher",
+    "check_name",
+    "in_words",
+    "is_percentage",
+    "look_up",
+    "unit",
+]
 
 _DISTRIBUTIONS = (
     "ttft",
@@ -42,6 +52,9 @@ METRICS = (
 
 SHARES = ("stalls.streams", "coalescing", *(f"qoe.{name}" for name in _STATISTICS[1:]))
 """Metrics between 0 and 1, which a rule may give in percent."""
+
+COUNTS = ("stalls.count", "streams", "completed", "failed", "censored")
+"""Metrics that count, besides ``errors.CLASS`` and every ``.n``."""
 
 _HIGHER_IS_BETTER = ("rate", "qoe", "completed", "streams", "goodput")
 _WORDS = {
@@ -87,6 +100,11 @@ def look_up(summary: Mapping[str, Any], name: str) -> float | None:
 def better_is_higher(name: str) -> bool:
     """Whether a higher value is the better one."""
     return name.partition(".")[0] in _HIGHER_IS_BETTER
+
+
+def is_percentage(name: str) -> bool:
+    """Whether people read the metric in percent: the shares, but not QoE."""
+    return name in SHARES and not name.startswith("qoe")
 
 
 def unit(name: str) -> str:

@@ -10,7 +10,14 @@ from attrs import frozen
 
 from lm_deluge.timeline.compare import compare, pair_groups
 from lm_deluge.timeline.metrics import Group, Measured
-from lm_deluge.timeline.names import SHARES, better_is_higher, check_name, look_up, unit
+from lm_deluge.timeline.names import (
+    SHARES,
+    better_is_higher,
+    check_name,
+    is_percentage,
+    look_up,
+    unit,
+)
 from lm_deluge.timeline.targets import parse_number
 
 __all__ = [
@@ -112,7 +119,7 @@ def broken_rules(
 
 def number_text(metric: str, value: float) -> str:
     """Return a value with its unit, shares in percent."""
-    if metric in SHARES and not metric.startswith("qoe"):
+    if is_percentage(metric):
         return f"{value:.1%}"
     return f"{value:.4g} {unit(metric)}".rstrip()
 

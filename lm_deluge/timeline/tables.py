@@ -9,11 +9,10 @@ from typing import Any
 from lm_deluge.timeline.compare import COMPARED, Comparison, compare, pair_groups
 from lm_deluge.timeline.metrics import Measured
 from lm_deluge.timeline.names import in_words
-from lm_deluge.timeline.wording import NOTHING, number, percent, printable, seconds
+from lm_deluge.timeline.wording import NOTHING, difference, number, percent, printable, seconds
 
 try:
     from rich.console import Console
-    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 except ImportError as error:
@@ -22,7 +21,7 @@ except ImportError as error:
 
 __all__ = ["print_report"]
 
-_ROWS = (
+DISTRIBUTIONS = (
     ("ttft", "TTFT, first output"),
     ("ttfa", "TTFA, first visible token"),
     ("gap", "gaps between tokens"),
@@ -52,8 +51,9 @@ def print_report(
             console.print(_comparison(measured, baseline))
     console.print(Text("Findings", style="bold"))
     for finding in findings or ["Nothing stands out."]:
-        console.print(Padding(Text(f"• {printable(finding)}"), (0, 0, 0, 2)))
-    console.print(Text(_settings(measured), style="dim"))
+        # Into a pipe, one line each: for grep.
+        console.print(Text(f"• {printable(finding)}"), soft_wrap=not console.is_terminal)
+    console.print(Text(settings_in_words(measured), style="dim"))
 
 
 def _table(title: str, *columns: str, left: int = 1) -> Table:
@@ -112,7 +112,7 @@ def _distributions(measured: Measured) -> Table:
     statistics = ("n", "mean", "p50", "p90", "p95", "p99", "max")
     table = _table("Distributions", "metric", _kind(measured), *statistics, left=2)
     summaries = {name: group.summary() for name, group in measured.groups.items()}
-    for metric, words in _ROWS:
+    for metric, words in DISTRIBUTIONS:
         for position, (name, summary) in enumerate(summaries.items()):
             values: dict[str, Any] = summary[metric]
             _row(
@@ -120,7 +120,10 @@ def _distributions(measured: Measured) -> Table:
                 [
                     "" if position else words,
                     name,
-                    *(number(f"{metric}.{statistic}", values[statistic]) for statistic in statistics),
+                    *(
+                        number(f"{metric}.{statistic}", values[statistic])
+                        for statistic in statistics
+                    ),
                 ],
                 last=position == len(summaries) - 1 and len(summaries) > 1,
             )
@@ -175,21 +178,21 @@ def _comparison(measured: Measured, baseline: Measured) -> Table:
 
 def signed(comparison: Comparison) -> str:
     """Return the difference with its sign."""
-    difference = comparison.difference
-    if difference is None:
+    change = comparison.difference
+    if change is None:
         return NOTHING
-    return f"{'+' if difference > 0 else ''}{number(comparison.metric, difference)}"
+    return f"{'+' if change > 0 else ''}{difference(comparison.metric, change)}"
 
 
 def interval(comparison: Comparison) -> str:
     """Return the difference's interval."""
     if comparison.low is None or comparison.high is None:
         return NOTHING
-    low, high = (number(comparison.metric, end) for end in (comparison.low, comparison.high))
+    low, high = (difference(comparison.metric, end) for end in (comparison.low, comparison.high))
     return f"{low} to {high}"
 
 
-def _settings(measured: Measured) -> str:
+def settings_in_words(measured: Measured) -> str:
     settings = measured.settings
     return (
         f"{measured.lines:,} lines read, {measured.skipped_lines:,} skipped. A stall is a gap above "

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lm_deluge.timeline.names import SHARES, unit
+from lm_deluge.timeline.names import COUNTS, is_percentage, unit
 
-__all__ = ["number", "percent", "printable", "seconds"]
+__all__ = ["NOTHING", "difference", "number", "percent", "printable", "seconds"]
 
 NOTHING = "–"  # noqa: RUF001 - an en dash stands for "undefined", which is not 0
 
@@ -14,15 +14,17 @@ def number(metric: str, value: float | None) -> str:
     if value is None:
         return NOTHING
     kind = unit(metric)
+    if metric.endswith(".n"):
+        return f"{value:,.0f}"
     if kind == "s":
         return seconds(value)
-    if metric in SHARES and not metric.startswith("qoe"):
+    if is_percentage(metric):
         return percent(value)
     if kind == "$":
         return f"${value:.4g}" if abs(value) < 1 else f"${value:,.2f}"
-    if float(value).is_integer() and not metric.startswith(("qoe", "rate")):
+    if metric in COUNTS:
         return f"{value:,.0f}"
-    return f"{value:.3g} {kind}".rstrip() if kind else f"{value:.3f}"
+    return f"{value:.3g} {kind}" if kind else f"{value:.3f}"
 
 
 def seconds(value: float | None) -> str:
@@ -39,6 +41,13 @@ def seconds(value: float | None) -> str:
     if size >= 0.000_999_5:
         return f"{value * 1e3:.3g} ms"
     return f"{value * 1e6:.0f} µs" if size else "0 s"
+
+
+def difference(metric: str, value: float | None) -> str:
+    """Return a difference of two values of a metric, without a sign if positive."""
+    if value is not None and is_percentage(metric):
+        return f"{value * 100:.1f} points"
+    return number(metric, value)
 
 
 def percent(share: float | None) -> str:

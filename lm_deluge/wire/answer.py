@@ -13,7 +13,7 @@ from lm_deluge.config import Limits
 from lm_deluge.errors import LimitExceededError, ProtocolError, ProviderError, StreamError
 from lm_deluge.payloads import Delta, Token, make_token
 from lm_deluge.response import Choice, Usage
-from lm_deluge.wire.choice import ChoiceParts, Piece
+from lm_deluge.wire.choice import ChoiceParts, Piece, TextBuffer
 from lm_deluge.wire.chunks import decode_any, decode_plain
 from lm_deluge.wire.sse import Event, EventDecoder
 
@@ -55,7 +55,7 @@ class Answer:
         self._reads = 0
         self._index = 0
         self._closed = False
-        # Only while no piece of a character is held back, and after the first chunk with a choice,
+        # Only while no piece of a character is held back, and after the first chunk with choice 0,
         # whose ids and model name are wanted, may a chunk be decoded for its text alone.
         self._plain = False
 
@@ -76,12 +76,15 @@ class Answer:
             return True
         return self._closed and self._accept_eof and self._chunks > 0
 
+    def _is_over(self) -> bool:
+        return self.done or self.error is not None
+
     def feed(self, data: bytes, arrived: float) -> list[Token | Delta]:
         """Take one network read; ``arrived`` in seconds from t0."""
         pieces: list[Token | Delta] = []
         read = self._reads
         self._reads = read + 1
-        if self.done or self.error is not None:
+        if self._is_over():
             return pieces
         events = self._events.feed(data)
         texts: list[str] = []
@@ -104,10 +107,8 @@ class Answer:
                 self._visible(0).extend(texts)
                 texts = []
             self._take(event, arrived, read, pieces)
-            if self.done or self.error is not None:
-                if isinstance(self.error, ProtocolError):
-                    position = next(at for at, other in enumerate(events) if other is event)
-                    self.error.offset = self._events.offset_of(position)
+            if self._is_over():
+                self._locate(event, events)
                 break
         else:
             self.error = self._events.error
@@ -121,12 +122,13 @@ class Answer:
     def close(self, arrived: float) -> list[Token | Delta]:
         """Take the end of the bytes: the last event may lack its blank line."""
         pieces: list[Token | Delta] = []
-        if not self._closed and not self.done and self.error is None:
+        if not self._closed and not self._is_over():
             events = self._events.close()
             for event in events:
                 # Anything else was cut in the middle: the answer is incomplete, not malformed.
                 if _is_whole(event.data):
                     self._take(event, arrived, max(self._reads - 1, 0), pieces)
+                self._locate(event, events)
             if not self.done:
                 self.error = self.error or self._events.error
         if not self._closed:
@@ -139,14 +141,14 @@ class Answer:
         """Take the JSON body of a server that did not stream: a whole answer, or an error object."""
         pieces: list[Token | Delta] = []
         self._reads += 1
-        self._take(Event(data), arrived, 0, pieces)
+        event = Event(data)
+        self._take(event, arrived, 0, pieces)
         if self.error is None and not self._choices:
             self.error = ProtocolError(
                 "the server answered with JSON that is neither an answer nor an error",
                 evidence=data[:_EVIDENCE],
             )
-        if isinstance(self.error, ProtocolError):
-            self.error.offset = 0
+        self._locate(event, [event])
         self.done = self.error is None
         self._closed = True
         self._flush_held(arrived, pieces)
@@ -157,8 +159,14 @@ class Answer:
         """Return what was received of every choice, ordered by index."""
         return [self._choices[index].build(index) for index in sorted(self._choices)]
 
-    def _visible(self, index: int) -> list[str]:
+    def _visible(self, index: int) -> TextBuffer:
         return self._parts(index).text
+
+    def _locate(self, event: Event, events: list[Event]) -> None:
+        """Say where in the body the fault is, if one was found in ``event``."""
+        if isinstance(self.error, ProtocolError):
+            position = next(at for at, other in enumerate(events) if other is event)
+            self.error.offset = self._events.offset_of(position)
 
     def _parts(self, index: int) -> ChoiceParts:
         parts = self._choices.get(index)
@@ -206,10 +214,10 @@ class Answer:
         except LimitExceededError as error:
             self.error = error
             return
-        error = _error_in(chunk, event.event)
-        if error is not None:
-            self.error = _provider_error(error)
-        self._plain = bool(self._choices) and not any(
+        reported = _error_in(chunk, event.event)
+        if reported is not None:
+            self.error = _provider_error(reported)
+        self._plain = 0 in self._choices and not any(
             parts.holds for parts in self._choices.values()
         )
 

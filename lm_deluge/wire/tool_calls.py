@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,22 +20,25 @@ class _Brackets:
     """
 
     depth: int = 0
+    is_opened: bool = False
     in_string: bool = False
     is_escaped: bool = False
 
     def is_closed_after(self, text: str) -> bool:
         """Read a piece; return whether every bracket opened so far is closed again."""
-        for mark in _MARKS.findall(text):
+        for char in text:
             if self.is_escaped:
                 self.is_escaped = False
-            elif mark[0] == "\\":
-                # A pair is an escape as a whole; one at the end of the piece escapes what follows.
-                self.is_escaped = len(mark) == 1
-            elif mark == '"':
+            elif char == '"':
                 self.in_string = not self.in_string
-            elif not self.in_string:
-                self.depth += 1 if mark in "{[" else -1
-        return self.depth <= 0 and not self.in_string
+            elif self.in_string:
+                self.is_escaped = char == "\\"
+            elif char in "{[":
+                self.is_opened = True
+                self.depth += 1
+            elif char in "}]":
+                self.depth -= 1
+        return self.is_opened and self.depth <= 0
 
 
 @define

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import logging
 import os
 import threading
 import weakref
@@ -13,11 +15,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
+from attrs import define
+
 from lm_deluge import APIResponse, Delta, Retry, Stream, StreamHandler, Token, Usage
 from lm_deluge.errors import StreamError
 from lm_deluge.timeline.record import (
     Line,
     complete_line,
+    encode,
     encode_lines,
     error_line,
     piece_line,
@@ -32,8 +37,13 @@ if TYPE_CHECKING:
 
 __all__ = ["FileLogger"]
 
+logger = logging.getLogger("lm_deluge")
+
 #: Seconds that lines wait for others, at most. What a killed process loses.
 _INTERVAL: Final = 0.25
+
+#: Seconds that the end of the program waits for a disk that hangs, at most.
+_EXIT: Final = 10.0
 
 #: Lines after which the writer does not wait for the interval.
 _BATCH: Final = 20_000
@@ -71,38 +81,39 @@ class FileLogger(StreamHandler):
         self._tags = dict(tags or {})
         self._writer = _Writer(self.path)
         self._add = self._writer.add
-        self._reads: dict[str, int] = {}
-        self._pieces: dict[str, int] = {}
+        self._logs: dict[str, _Log] = {}
         # At the end of the program, too: nothing that was logged is lost.
-        self._close = weakref.finalize(self, self._writer.close)
+        weakref.finalize(self, self._writer.close, _EXIT)
 
     def on_start(self, stream: Stream) -> None:
-        """Log where and when the stream begins."""
+        """Log where and when the stream begins. Tags that JSON cannot hold are this one's failure."""
         at = stream.started_at
-        self._add(
-            start_line(
-                stream.id,
-                model=stream.model,
-                at=at.isoformat(timespec="milliseconds") if at is not None else "",
-                base_url=stream.base_url,
-                queued=stream.queued,
-                tags={**stream.tags, **self._tags},
-                prompt_chars=stream.prompt_chars,
-            )
+        line = start_line(
+            stream.id,
+            model=stream.model,
+            at=at.isoformat(timespec="milliseconds") if at is not None else "",
+            base_url=stream.base_url,
+            queued=stream.queued,
+            tags={**stream.tags, **self._tags},
+            prompt_chars=stream.prompt_chars,
         )
+        self._log(stream)
+        encode(line)
+        self._add(line)
 
     def on_token(self, stream: Stream, token: Token) -> None:
         """Log one piece of visible text."""
         text = token.text
-        id_ = stream.id
         read = token.read
+        log = self._logs.get(stream.id) or self._log(stream)
+        log.pieces += 1
         busy = None
-        if self._reads.get(id_) != read:
-            self._reads[id_] = read
+        if log.read != read:
+            log.read = read
             busy = stream.busy
         self._add(
             token_line(
-                id_,
+                stream.id,
                 token.arrived,
                 token.index,
                 text if self._text else None,
@@ -113,7 +124,6 @@ class FileLogger(StreamHandler):
                 len(text),
             )
         )
-        self._pieces[id_] = self._pieces.get(id_, 0) + 1
 
     def on_delta(self, stream: Stream, delta: Delta) -> None:
         """Log one piece of anything else."""
@@ -128,9 +138,11 @@ class FileLogger(StreamHandler):
                 )
             )
             return
+        log = self._log(stream)
+        log.pieces += 1
         busy = None
-        if self._reads.get(stream.id) != delta.read:
-            self._reads[stream.id] = delta.read
+        if log.read != delta.read:
+            log.read = delta.read
             busy = stream.busy
         self._add(
             piece_line(
@@ -146,14 +158,13 @@ class FileLogger(StreamHandler):
                 len(delta.text),
             )
         )
-        self._pieces[stream.id] = self._pieces.get(stream.id, 0) + 1
 
     def on_retry(self, stream: Stream, retry: Retry) -> None:
         """Log an attempt that failed."""
         self._add(
             retry_line(
                 stream.id,
-                stream.elapsed,
+                _ended_at(stream, retry.error),
                 error=type(retry.error).__name__,
                 attempt=retry.attempt,
                 delay=retry.delay,
@@ -181,10 +192,10 @@ class FileLogger(StreamHandler):
         self._add(
             error_line(
                 stream.id,
-                error.elapsed if error.elapsed is not None else stream.elapsed,
+                _ended_at(stream, error),
                 error=type(error).__name__,
                 phase=error.phase,
-                tokens=self._pieces.get(stream.id, 0),
+                tokens=self._log(stream).pieces,
                 attempts=error.attempts,
                 message=str(error) if self._text else None,
             )
@@ -192,7 +203,7 @@ class FileLogger(StreamHandler):
         return self._ended(stream)
 
     def flush(self) -> None:
-        """Write what waits, now; blocks until it is written. Raises ``OSError`` if it cannot be."""
+        """Write what waits, now; blocks until it is written, and raises what kept it from that."""
         self._writer.flush().result()
 
     def close(self) -> None:
@@ -210,14 +221,57 @@ class FileLogger(StreamHandler):
     ) -> None:
         self.close()
 
+    def _log(self, stream: Stream) -> _Log:
+        log = self._logs.get(stream.id)
+        if log is None:
+            log = self._logs[stream.id] = _Log(self._writer.failures)
+        return log
+
     def _ended(self, stream: Stream) -> Awaitable[None]:
-        self._reads.pop(stream.id, None)
-        self._pieces.pop(stream.id, None)
-        return _wait_for(self._writer.flush())
+        log = self._logs.pop(stream.id, None)
+        failures = log.failures if log is not None else self._writer.failures
+        return _wait_for(self._writer.flush(), self._writer, failures)
 
 
-async def _wait_for(written: Future[None]) -> None:
+async def _wait_for(written: Future[None], writer: _Writer, failures: int) -> None:
+    """Wait for a stream's last line; raise what kept any of its lines from the file.
+
+    ``failures``: of the writer, before the stream's first line.
+    """
     await asyncio.wrap_future(written)
+    if writer.last_failure is not None and writer.failures > failures:
+        raise copy.copy(writer.last_failure)
+
+
+@define
+class _Log:
+    """One stream that is being logged.
+
+    ``failures``: of the writer, at the stream's first line. ``read``: the last network read that a
+    line was about. ``pieces``: received so far, tool calls not counted.
+    """
+
+    failures: int
+    read: int = -1
+    pieces: int = 0
+
+
+def _ended_at(stream: Stream, error: StreamError) -> float:
+    return error.elapsed if error.elapsed is not None else stream.elapsed
+
+
+def _encoded(lines: list[Line]) -> bytes:
+    """Return lines as JSON; leave out what cannot be written, so that it harms no other stream."""
+    try:
+        return encode_lines(lines)
+    except Exception:  # noqa: BLE001 - tags that changed after on_start may raise anything
+        kept = []
+        for line in lines:
+            try:
+                kept.append(encode(line) + b"\n")
+            except Exception:
+                logger.exception("a line of the timeline log could not be written")
+        return b"".join(kept)
 
 
 def _counts(usage: Usage | None) -> dict[str, int | None] | None:
@@ -237,57 +291,62 @@ class _Writer:
 
     A batch is one ``write`` to a file opened for appending, so batches of several processes do not
     mix, and begins with a newline, so a half line of a killed process harms none after it.
+
+    ``failures``: batches that could not be written so far. ``last_failure``: why the last of them;
+    whoever raises it raises a copy, for a raised exception holds the frames it went through.
     """
 
     def __init__(self, path: Path) -> None:
+        self.failures = 0
+        self.last_failure: Exception | None = None
         self._path = path
+        self._descriptor: int | None = None
+        self.reset()
+        _writers.add(self)
+
+    def reset(self) -> None:
+        """Begin with nothing to write and no thread, as in a forked child.
+
+        The parent writes its own lines, and its locks may have been held at the moment of the fork.
+        """
         self._lines: deque[Line] = deque()
         self._waiting: deque[Future[None]] = deque()
         self._wake = threading.Event()
-        self._lock = threading.Lock()
+        self._starting = threading.Lock()
+        self._writing = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._closing = False
-        self._pid = os.getpid()
-        self._descriptor: int | None = None
 
     def add(self, line: Line) -> None:
         """Queue one line; never blocks."""
         self._lines.append(line)
-        if self._thread is None or len(self._lines) >= _BATCH:
+        if self._thread is None:
             self._start()
+        if len(self._lines) >= _BATCH:
+            self._wake.set()
 
     def flush(self) -> Future[None]:
-        """Return a future that is done, or fails with ``OSError``, once all before it is written."""
+        """Return a future that is done, or fails with the reason, once all before it is written."""
         written: Future[None] = Future()
         self._waiting.append(written)
         self._start()
         self._wake.set()
         return written
 
-    def close(self) -> None:
-        """Write what waits, then end the thread."""
-        with self._lock:
-            thread = self._thread
-            self._closing = True
+    def close(self, within: float | None = None) -> None:
+        """Write what waits, then end the thread; give up after ``within`` seconds, if given."""
+        with self._starting:
+            thread, self._thread = self._thread, None
         self._wake.set()
-        if thread is not None and thread.is_alive() and thread is not threading.current_thread():
-            thread.join()
-        with self._lock:
-            self._thread = None
-            self._closing = False
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(within)
+            if thread.is_alive():  # the disk hangs, and so would we
+                return
         self._write_batch()
-        self._release()
+        with self._writing:
+            self._release()
 
     def _start(self) -> None:
-        if len(self._lines) >= _BATCH:
-            self._wake.set()
-        if self._thread is not None and self._thread.is_alive() and self._pid == os.getpid():
-            return
-        with self._lock:
-            if self._pid != os.getpid():  # a forked child: the parent writes its own lines
-                self._pid = os.getpid()
-                self._lines.clear()
-                self._thread = None
+        with self._starting:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(
                     target=self._work, name=f"FileLogger {self._path.name}", daemon=True
@@ -295,31 +354,39 @@ class _Writer:
                 self._thread.start()
 
     def _work(self) -> None:
-        while not self._closing:
+        while self._thread is threading.current_thread():
             self._wake.wait(_INTERVAL)
             self._wake.clear()
             self._write_batch()
 
     def _write_batch(self) -> None:
-        waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        lines = [self._lines.popleft() for _ in range(len(self._lines))]
-        failure: OSError | ValueError | TypeError | None = None
-        try:
-            if lines:
-                self._append(b"\n" + encode_lines(lines))
-        except (OSError, ValueError, TypeError) as error:
-            self._release()
-            failure = error
+        with self._writing:
+            waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+            failure: Exception | None = None
+            try:
+                if lines:
+                    self._append(b"\n" + _encoded(lines))
+            except Exception as error:  # noqa: BLE001 - whoever waits is told, whatever it is
+                self._release()
+                failure = self.last_failure = error.with_traceback(None)
+                self.failures += 1
         for written in waiting:
-            if failure is None:
-                written.set_result(None)
-            else:
-                written.set_exception(failure)
+            # Whoever waited may have given up meanwhile.
+            if written.set_running_or_notify_cancel():
+                if failure is None:
+                    written.set_result(None)
+                else:
+                    written.set_exception(copy.copy(failure))
 
     def _append(self, data: bytes) -> None:
         descriptor = self._open()
         while data:
-            count = os.write(descriptor, data)
+            try:
+                count = os.write(descriptor, data)
+            except OSError as error:
+                error.filename = str(self._path)
+                raise
             data = data[count:]
 
     def _open(self) -> int:
@@ -336,5 +403,17 @@ class _Writer:
 
     def _release(self) -> None:
         if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+            descriptor, self._descriptor = self._descriptor, None
+            os.close(descriptor)
+
+
+_writers: weakref.WeakSet[_Writer] = weakref.WeakSet()
+
+
+def _reset_after_fork() -> None:
+    for writer in list(_writers):
+        writer.reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_after_fork)

@@ -53,7 +53,7 @@ class StdoutPrinter(StreamHandler):
             self._write(stream, delta.text)
 
     def _write(self, stream: Stream, text: str) -> None:
-        file = self._file or sys.stdout
+        file = self._file if self._file is not None else sys.stdout
         if file is None:  # a program without a console
             return
         if file.isatty():
@@ -62,7 +62,7 @@ class StdoutPrinter(StreamHandler):
             try:
                 file.write(text)
             except UnicodeEncodeError:
-                encoding = file.encoding or "ascii"
+                encoding = getattr(file, "encoding", None) or "ascii"
                 file.write(text.encode(encoding, "replace").decode(encoding))
             file.flush()
         except BrokenPipeError:

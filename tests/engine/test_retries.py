@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lm_deluge import RetryPolicy, Timeouts
+from lm_deluge import LLMClient, RetryPolicy, Timeouts
 from lm_deluge.errors import (
+    APIConnectionError,
     APITimeoutError,
     AuthenticationError,
     BadRequestError,
@@ -22,7 +24,7 @@ from lm_deluge.errors import (
     StreamError,
 )
 from scripted import CLOSE, END, HANG, HEADERS, RESET, ScriptedServer, answer, events, http, reply, sse
-from support import Recorder, client_for
+from support import KEY, Recorder, client_for
 
 FAST = RetryPolicy(initial_delay=0.01, max_delay=0.02)
 OVERLOADED = reply("503 Service Unavailable", '{"error": {"message": "overloaded"}}')
@@ -189,9 +191,44 @@ async def test_the_fallback_is_not_asked_after_output() -> None:
         assert len(server.requests) == 1
 
 
-async def test_a_stale_pooled_connection_is_replaced_without_the_user_noticing() -> None:
-    async with ScriptedServer([*answer("a"), CLOSE], answer("b")) as server:
-        client = client_for(server, retries=FAST)
+async def test_a_stale_pooled_connection_is_replaced_without_an_attempt() -> None:
+    async with ScriptedServer(answer("a"), [CLOSE], answer("b")) as server:
+        client = client_for(server)
         await client.stream("hi")
         response = await client.stream("hi")
-    assert response.completion == "b"
+        assert server.connections == 2
+    assert (response.completion, response.attempts) == ("b", 1)
+
+
+async def test_a_new_connection_that_is_closed_at_once_is_a_failed_attempt() -> None:
+    async with ScriptedServer([CLOSE]) as server:
+        with pytest.raises(APIConnectionError, match="without an answer"):
+            await client_for(server).stream("hi")
+
+
+async def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with ScriptedServer(answer("a")) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.base_url.removesuffix("/v1"))
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        client = LLMClient("gpt-4o", base_url="http://api.invalid/v1", api_key=KEY, printer=None)
+        response = await client.stream("hi")
+        assert proxy.requests[0].line.startswith("POST http://api.invalid/v1/chat/completions")
+        monkeypatch.setenv("NO_PROXY", "api.invalid")
+        with pytest.raises(APIConnectionError):
+            await LLMClient(
+                "gpt-4o", base_url="http://api.invalid/v1", api_key=KEY, retries=RetryPolicy.none()
+            ).stream("hi")
+    assert response.completion == "a"
+
+
+async def test_an_entry_in_netrc_does_not_get_in_the_way(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login me password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    async with ScriptedServer(answer("a")) as server:
+        response = await client_for(server).stream("hi")
+        assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    assert response.completion == "a"

@@ -109,10 +109,14 @@ async def test_a_key_over_plain_http_to_another_host_is_warned_of_once(caplog: A
 async def test_credentials_in_the_base_url_are_shown_nowhere() -> None:
     async with ScriptedServer(reply("500 Oops", "no")) as server:
         url = server.base_url.replace("http://", "http://user:passw0rd@")
-        client = LLMClient("gpt-4o", base_url=url, api_key=KEY, retries=RetryPolicy.none())
+        client = LLMClient("gpt-4o", base_url=url, retries=RetryPolicy.none())
         stream = client.open_stream("hi")
-        with pytest.raises(StreamError) as caught:
+        with pytest.raises(APIStatusError) as caught:
             await stream
+        assert server.requests[0].headers["authorization"].startswith("Basic ")
+        with pytest.raises(ValueError, match="give one of them") as refused:
+            LLMClient("gpt-4o", base_url=url, api_key=KEY).open_stream("hi")
+    assert "passw0rd" not in str(refused.value)
     assert "passw0rd" not in texts_of(caught.value) + repr(client) + stream.base_url + repr(stream)
 
 

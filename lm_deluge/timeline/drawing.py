@@ -1,0 +1,23 @@
+"""bokeh and jinja2 for the modules that need them, or an ImportError that says what to install."""
+
+try:
+    from bokeh.embed import components
+    from bokeh.models import ColumnDataSource, HoverTool, NumeralTickFormatter
+    from bokeh.plotting import figure
+    from bokeh.resources import Resources
+    from jinja2 import Environment
+    from markupsafe import Markup
+except ImportError as error:
+    message = "the report's page needs bokeh and numpy: pip install 'lm_deluge[report]'"
+    raise ImportError(message) from error
+
+__all__ = [
+    "ColumnDataSource",
+    "Environment",
+    "HoverTool",
+    "Markup",
+    "NumeralTickFormatter",
+    "Resources",
+    "components",
+    "figure",
+]

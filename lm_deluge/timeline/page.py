@@ -1,0 +1,217 @@
+"""The report as one self-contained page: no network, light and dark, content escaped."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from statistics import median
+from typing import Any
+
+from lm_deluge.timeline.charts import color, delivered, gap_ecdf, ttft_ecdf
+from lm_deluge.timeline.compare import COMPARED, compare, pair_groups
+from lm_deluge.timeline.drawing import Environment, Markup, Resources, components
+from lm_deluge.timeline.metrics import STATISTICS, Group, Measured
+from lm_deluge.timeline.names import in_words
+from lm_deluge.timeline.numeric import np
+from lm_deluge.timeline.sampling import Sample
+from lm_deluge.timeline.strips import draw_strips
+from lm_deluge.timeline.tables import DISTRIBUTIONS, interval, settings_in_words, signed
+from lm_deluge.timeline.wording import NOTHING, number, percent, seconds
+
+__all__ = ["html_page"]
+
+_GLANCE = (
+    ("streams", "how many answers"),
+    ("failed", "did not become whole"),
+    ("TTFT, median", "something appears"),
+    ("TTFT, p95", "for the slowest 5 %"),
+    ("gap, p95", "silence between pieces"),
+    ("stalled", "streams with a stall"),
+    ("longest silence", ""),
+    ("rate, median", "of whole answers"),
+    ("reader waits", "on average"),
+    ("QoE, mean", "1 is best"),
+    ("cost", "US dollars"),
+)
+
+_MEANINGS = (
+    ("TTFT", "Time from the request to the first output of any kind, reasoning included."),
+    ("TTFA", "Time from the request to the first piece of visible answer text."),
+    ("gap", "Time from one piece of text to the next; after a failure, to the failure."),
+    ("stall", "A gap longer than the threshold."),
+    ("TPOT", "Time from the first to the last piece, divided by the pieces after the first."),
+    ("E2E", "Time from the request to the ending of a whole answer."),
+    ("output rate", "Tokens a second, from the first piece to the last, of whole answers."),
+    ("reader starvation", "How long a reader at the given rate waits for text not there yet."),
+    ("QoE", "Share of a reader's time not lost by waiting (Andes, arXiv 2404.16283v2); 1 is best."),
+    ("coalescing", "Share of tokens in the same network read as the token before."),
+    ("handler lag", "The longest time in a stream that the application's own handlers took."),
+    ("tokens per piece", "A network piece is not a token: known where the server reports usage."),
+)
+
+
+def html_page(
+    measured: Measured,
+    findings: Sequence[str],
+    sample: Sample,
+    *,
+    baseline: Measured | None = None,
+    broken: Sequence[str] = (),
+    title: str = "How the streams felt",
+) -> str:
+    """Return the page.
+
+    ``sample`` holds the streams to draw; it was given to ``measure(keep=sample.keep)``. Everything
+    that comes from the log or the caller is escaped; the page's Content-Security-Policy lets no
+    other script run and nothing be loaded.
+    """
+    nonce = secrets.token_urlsafe(16)
+    groups = list(measured.groups.values())
+    values: dict[str, Any] = {
+        "nonce": nonce,
+        "title": title,
+        "subtitle": _subtitle(measured),
+        "findings": findings,
+        "broken": broken,
+        "kind": measured.by or "model",
+        "glance_heads": _GLANCE,
+        "statistics": STATISTICS,
+        "meanings": _MEANINGS,
+        "reading": settings_in_words(measured),
+        "skipped": measured.skipped,
+        "groups": [],
+        "libraries": [],
+    }
+    if groups:
+        values |= _charts(measured, sample)
+        values["comparison"] = list(_comparison(measured, baseline)) if baseline else []
+        values["errors"] = list(_errors(groups))
+        values["distributions"] = list(_distributions(groups))
+    template = (files(__package__) / "page.html").read_text(encoding="utf-8")
+    return Environment(autoescape=True).from_string(template).render(values)
+
+
+def _charts(measured: Measured, sample: Sample) -> dict[str, Any]:
+    groups = list(measured.groups.values())
+    kept = {group.name: sample.all(group.name) for group in groups}
+    ends = [_last_moment(stream) for streams in kept.values() for stream in streams]
+    width = float(np.quantile(ends, 0.95)) * 1.05 if ends else 1.0
+    strips = [
+        draw_strips(
+            kept[group.name],
+            seen=group.streams,
+            color=color(position),
+            stall=measured.settings.stall,
+            width=width or 1.0,
+        )
+        for position, group in enumerate(groups)
+    ]
+    plots = [ttft_ecdf(measured), gap_ecdf(measured), delivered(measured, sample)]
+    plots += [strip.plot for strip in strips]
+    script, divs = components(plots, wrap_script=False)
+    divs = [Markup(div) for div in divs]
+    drawn = sum(len(sample.by_chance(group.name)) for group in groups)
+    streams = sum(group.streams for group in groups)
+    return {
+        "plots": dict(zip(("ttft", "gap", "delivered"), divs, strict=False)),
+        "plot_count": len(plots),
+        "delivered_note": ""
+        if drawn >= streams
+        else f"From {drawn:,} of {streams:,} streams, taken by chance.",
+        "groups": [
+            {
+                "name": group.name,
+                "color": color(position),
+                "glance": list(_glance(group)),
+                "plot": div,
+                "left_out": strip.left_out,
+            }
+            for position, (group, strip, div) in enumerate(
+                zip(groups, strips, divs[3:], strict=True)
+            )
+        ],
+        # bokeh escapes the data in its script; the rest is its own code.
+        "charts": Markup(script),
+        "libraries": [
+            Markup(code) for code in Resources(mode="inline", components=["bokeh"]).js_raw
+        ],
+    }
+
+
+def _subtitle(measured: Measured) -> str:
+    count = sum(group.streams for group in measured.groups.values())
+    groups = len(measured.groups)
+    by = measured.by or "model"
+    return f"{count:,} streams in {groups} group{'' if groups == 1 else 's'}, by {by}."
+
+
+def _last_moment(stream: Any) -> float:
+    return float(stream.ending.t if stream.ending is not None else stream.last_output or 0.0)
+
+
+def _glance(group: Group) -> Iterator[tuple[str, bool]]:
+    summary = group.summary()
+    gap = summary["gap"]["max"]
+    yield f"{group.streams:,}", False
+    yield f"{group.failed:,}", group.failed > 0
+    yield seconds(summary["ttft"]["p50"]), False
+    yield seconds(summary["ttft"]["p95"]), False
+    yield seconds(summary["gap"]["p95"]), False
+    yield percent(summary["stalls"]["streams"]), bool(summary["stalls"]["count"])
+    yield seconds(gap), gap is not None and gap > group.settings.stall
+    yield number("rate.p50", summary["rate"]["p50"]), False
+    yield seconds(summary["starvation"]["mean"]), False
+    yield number("qoe.mean", summary["qoe"]["mean"]), False
+    yield number("cost", summary["cost"]), False
+
+
+def _comparison(measured: Measured, baseline: Measured) -> Iterator[dict[str, Any]]:
+    pairs = pair_groups(measured, baseline)
+    for metric in COMPARED:
+        first = True
+        for name, (group, before) in pairs.items():
+            if group is None or before is None:
+                continue
+            comparison = compare(group, before, metric)
+            yield {
+                "first": first,
+                "metric": in_words(metric),
+                "name": name,
+                "before": number(metric, comparison.old),
+                "now": number(metric, comparison.new),
+                "change": signed(comparison),
+                "clear": comparison.is_clear,
+                "interval": interval(comparison),
+            }
+            first = False
+
+
+def _errors(groups: Sequence[Group]) -> Iterator[dict[str, str]]:
+    for group in groups:
+        for failures in sorted(group.failures.values(), key=lambda kind: -len(kind.tokens)):
+            count = len(failures.tokens)
+            yield {
+                "name": group.name,
+                "error": failures.error,
+                "phase": failures.phase or NOTHING,
+                "count": f"{count:,}",
+                "share": percent(count / group.streams),
+                "pieces": f"{median(failures.tokens):,.0f}",
+                "after": seconds(median(failures.seconds)),
+            }
+
+
+def _distributions(groups: Sequence[Group]) -> Iterator[dict[str, Any]]:
+    summaries = [(group.name, group.summary()) for group in groups]
+    for metric, words in DISTRIBUTIONS:
+        for position, (name, summary) in enumerate(summaries):
+            yield {
+                "first": position == 0,
+                "metric": words,
+                "name": name,
+                "cells": [
+                    number(f"{metric}.{statistic}", summary[metric][statistic])
+                    for statistic in STATISTICS
+                ],
+            }

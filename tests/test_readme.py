@@ -1,0 +1,127 @@
+"""README.md and the guides in docs/ are programs: each block of Python runs, each command, too."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import attrs
+import pytest
+from conftest import ROOT, Run, simulated
+
+from lm_deluge.simulator import Simulator
+
+README = ROOT / "README.md"
+PAGES = (README, *(ROOT / "docs" / f"{name}.md" for name in ("index", "handlers", "errors", "testing")))
+
+#: Runs a file as a notebook would: ``await`` outside of functions is allowed.
+NOTEBOOK = """
+import ast, asyncio, inspect, pathlib, sys
+path = sys.argv[1]
+source = pathlib.Path(path).read_text("utf-8")
+code = compile(source, path, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+result = eval(code, {"__name__": "__main__"})
+if inspect.iscoroutine(result):
+    asyncio.run(result)
+"""
+
+
+@attrs.frozen
+class Block:
+    """One fenced block: ``heading`` it stands under, ``text`` without its indentation."""
+
+    page: Path
+    line: int
+    language: str
+    heading: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page.name}:{self.line}"
+
+
+def blocks(page: Path) -> list[Block]:
+    found: list[Block] = []
+    heading, opened, language, lines = "", 0, "", []
+    for number, line in enumerate(page.read_text("utf-8").splitlines(), 1):
+        if opened and line.strip() == "```":
+            found.append(Block(page, opened, language, heading, "\n".join(lines) + "\n"))
+            opened, lines = 0, []
+        elif opened:
+            lines.append(line)
+        elif fence := re.fullmatch(r"\s*```(\w*)", line):
+            opened, language = number, fence[1]
+        elif line.startswith("#"):
+            heading = line.lstrip("# ")
+    assert not opened, f"{page.name}:{opened}: a block without an end"
+    return found
+
+
+BLOCKS = [block for page in PAGES for block in blocks(page)]
+PYTHON = [block for block in BLOCKS if block.language == "python"]
+SHELL = [
+    line.strip()
+    for block in BLOCKS
+    if block.language == "sh" and block.heading not in ("Try it", "Run the tests")
+    for line in block.text.splitlines()
+    if "lm-deluge " in line and not line.lstrip().startswith("#")
+]
+
+
+@pytest.mark.parametrize("block", PYTHON, ids=str)
+async def test_python_block_runs(
+    block: Block, run: Run, python: tuple[str, ...], tmp_path: Path
+) -> None:
+    if "def test_" in block.text:
+        program = tmp_path / "test_block.py"
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(program)]
+    else:
+        program = tmp_path / "block.py"
+        command = [*python, "-c", NOTEBOOK, str(program)]
+    program.write_text(block.text, "utf-8")
+    async with Simulator(seed=1, tokens=12) as simulator:
+        done = await run(*command, env=simulated(simulator), cwd=tmp_path)
+    assert (done.code, done.complaints) == (0, ""), done.out
+    if "def test_" in block.text:
+        assert " passed" in done.out
+
+
+@pytest.mark.parametrize("command", SHELL)
+async def test_command_runs(
+    command: str, run: Run, command_name: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "bin").mkdir()
+    script = tmp_path / "bin" / "lm-deluge"
+    script.write_text(f'#!/bin/sh\nexec {shlex.join(command_name)} "$@"\n', "utf-8")
+    script.chmod(0o755)
+    async with Simulator(seed=1, tokens=12) as simulator:
+        env = simulated(simulator)
+        env["PATH"] = f"{script.parent}:{env['PATH']}"
+        if "timeline.jsonl" in command and "--log" not in command:
+            await run("lm-deluge", "stream", "Hi", "--log", "timeline.jsonl", env=env, cwd=tmp_path)
+        done = await run("bash", "-c", command, env=env, cwd=tmp_path)
+    assert (done.code, done.complaints) == (0, "")
+    assert done.out
+
+
+@pytest.mark.parametrize("heading", ["Try it", "Run the tests"])
+def test_section_holds_one_command_line(heading: str) -> None:
+    found = [block for block in blocks(README) if block.heading == heading]
+    assert [block.language for block in found] == ["sh"]
+    assert len(found[0].text.splitlines()) == 1
+    assert "python3 -m venv" in found[0].text  # nothing but Python and pip is asked for
+
+
+def test_the_readme_says_which_project_this_is() -> None:
+    text = " ".join(README.read_text("utf-8").split())
+    assert "an independent implementation of the streaming API that lm-deluge documents" in text
+    assert "not the package index's project of that name" in text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
+    local = [target for target in targets if "://" not in target]
+    assert [target for target in local if not (page.parent / target).exists()] == []

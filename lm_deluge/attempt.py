@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Final
 
 from lm_deluge.config import Limits
+from lm_deluge.deadline import Clock
 from lm_deluge.dispatch import Dispatcher
 from lm_deluge.errors import (
     AnswerCutError,
@@ -48,7 +48,7 @@ class Attempt:
         limits: Limits,
         dispatcher: Dispatcher,
         interruption: Interruption,
-        clock: Callable[[], float],
+        clock: Clock,
     ) -> None:
         self.target: Final = target
         self.answer: Final = Answer(

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from time import perf_counter
 
-__all__ = ["Deadline"]
+__all__ = ["Clock", "Deadline"]
 
 _NEVER = float("inf")
+
+
+class Clock:
+    """Seconds since t0, monotonic; 0 before ``start``."""
+
+    def __init__(self) -> None:
+        self._t0: float | None = None
+
+    def start(self) -> None:
+        """Make now t0."""
+        self._t0 = perf_counter()
+
+    def __call__(self) -> float:
+        """Return the seconds since t0."""
+        return perf_counter() - self._t0 if self._t0 is not None else 0.0
 
 
 class Deadline:

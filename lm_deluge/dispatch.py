@@ -135,9 +135,10 @@ class Dispatcher:
             attachment.detach()
         self._cursors.clear()
         self._cached.clear()
-        # Nothing is emitted from here on, and the stream must not wait for the cycle collector.
+        # Nothing is emitted from here on, and the stream and all it holds must go when its user lets
+        # go of it, without waiting for the cycle collector.
         self._closed = True
-        del self._stream
+        del self._stream, self._interrupt
 
     def deliver(self, attachment: Attachment, name: str, *payload: Any) -> None:
         """Call one method of an attached handler, isolated."""

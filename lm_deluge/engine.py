@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from lm_deluge.attempt import Attempt
+from lm_deluge.deadline import Clock
 from lm_deluge.dispatch import Dispatcher
 from lm_deluge.errors import HandlerError, StreamCancelled, StreamError
 from lm_deluge.interruption import Interruption
@@ -53,7 +54,7 @@ class Engine:
         self._plan = plan
         self._task: asyncio.Task[None] | None = None
         self._interruption = Interruption()
-        self._t0: float | None = None
+        self.elapsed: Final = Clock()
         self._attempt = self._new_attempt(plan.targets[0])
         self._failed: list[FailedAttempt] = []
         self._raised: list[BaseException] = []
@@ -73,10 +74,6 @@ class Engine:
         if self.ending is None:
             self.dispatcher.stop()
             self._interruption.stop(error)
-
-    def elapsed(self) -> float:
-        """Seconds since t0."""
-        return perf_counter() - self._t0 if self._t0 is not None else 0.0
 
     def partial(self) -> Partial:
         """What has been received so far."""
@@ -120,7 +117,7 @@ class Engine:
 
     def _begin(self) -> None:
         self.started_at = datetime.now(UTC)
-        self._t0 = perf_counter()
+        self.elapsed.start()
         self._interruption.deadline.start_total(self._attempt.target.timeouts.total)
         self.dispatcher.emit(on_start)
 

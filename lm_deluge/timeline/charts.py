@@ -34,6 +34,14 @@ _READER = "#888888"
 _CURVE_POINTS = 600
 _GRID_POINTS = 160
 _SMALLEST_GAP = 0.001
+_GAP_TICKS = {
+    0.001: "1 ms",
+    0.01: "10 ms",
+    0.1: "0.1 s",
+    1.0: "1 s",
+    10.0: "10 s",
+    100.0: "100 s",
+}
 
 Figure = Any  # bokeh makes the class of its figures when it is imported
 
@@ -86,7 +94,7 @@ def gap_ecdf(measured: Measured) -> Figure:
     stall = max(measured.settings.stall, _SMALLEST_GAP)
     longest = max((max(group.gaps, default=0.0) for group in groups), default=0.0)
     plot = empty_figure(
-        "seconds from one piece to the next",
+        "time from one piece to the next",
         "gaps",
         y_range=(0, 1.02),
         x_axis_type="log",
@@ -97,6 +105,8 @@ def gap_ecdf(measured: Measured) -> Figure:
         x, y = _ecdf(gaps, len(gaps))
         _curve(plot, x, y, group.name, position, "@y{0.00 %} of gaps within @x{0.000} s")
     plot.vspan(x=[stall], line_color=TROUBLE, line_dash="dashed", line_width=1.5)
+    plot.xaxis.ticker = list(_GAP_TICKS)
+    plot.xaxis.major_label_overrides = dict(_GAP_TICKS)
     return _finished(plot, "top_left")
 
 

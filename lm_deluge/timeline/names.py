@@ -99,7 +99,7 @@ def look_up(summary: Mapping[str, Any], name: str) -> float | None:
 
 def better_is_higher(name: str) -> bool:
     """Whether a higher value is the better one."""
-    return name.partition(".")[0] in _HIGHER_IS_BETTER
+    return name.partition(".")[0] in _HIGHER_IS_BETTER or name.endswith(".n")
 
 
 def is_percentage(name: str) -> bool:

@@ -181,7 +181,7 @@ def _comparison(measured: Measured, baseline: Measured) -> Iterator[dict[str, An
                 "before": number(metric, comparison.old),
                 "now": number(metric, comparison.new),
                 "change": signed(comparison),
-                "clear": comparison.is_clear,
+                "is_clear": comparison.is_clear,
                 "interval": interval(comparison),
             }
             first = False

@@ -1,0 +1,438 @@
+"""Every fault of the simulator, by every consumer, with every kind of handler: the promises hold."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+import pytest
+
+from lm_deluge import APIResponse, Limits, LLMClient, RetryPolicy, Timeouts
+from lm_deluge.errors import (
+    AnswerCutError,
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    ConnectionLostError,
+    HandlerError,
+    InternalServerError,
+    LimitExceededError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProtocolError,
+    ProviderError,
+    RateLimitError,
+    StreamCancelled,
+    StreamError,
+    UnprocessableEntityError,
+)
+from lm_deluge.simulator import Fault, Simulator
+from lm_deluge.transport import Transport
+
+from faults.checker import (
+    KEY,
+    PATIENCE,
+    Aftermath,
+    Consumed,
+    all_of,
+    check_no_key,
+    consumed_check,
+    no_longer_than,
+    pooled,
+    within,
+)
+from faults.consumers import CONSUMERS, HANDLERS, Slow, consume
+
+PATIENT = Timeouts(connect=5, first_token=10, between_tokens=10, total=20, tail=5)
+
+Pieces = Sequence[str]
+
+
+def said(prompt: str) -> list[str]:
+    """The pieces of the answer to a prompt: no two prompts have a text in common."""
+    return [f"[{prompt}] ", "Häuser", " und ", "🙂🙃", "数え", " fünf", "."]
+
+
+def first(count: int) -> Callable[[Pieces], str]:
+    return lambda pieces: "".join(pieces[:count])
+
+
+def with_third(text: str) -> Callable[[Pieces], str]:
+    """The whole answer with ``text`` after its third piece."""
+    return lambda pieces: "".join([*pieces[:3], text, *pieces[3:]])
+
+
+def whole(pieces: Pieces) -> str:
+    return "".join(pieces)
+
+
+@attrs.frozen
+class Row:
+    """What a fault has to lead to.
+
+    ``text``: the visible text, ``None`` where it has no fixed length. ``error``: the exact class, or
+    ``None`` for a whole answer. ``reads``: words of the message. ``usage``: whether the answer has
+    one.
+    """
+
+    spec: str
+    error: type[StreamError] | None = None
+    phase: str | None = None
+    text: Callable[[Pieces], str] | None = first(0)
+    timeouts: Timeouts = PATIENT
+    limits: Limits = Limits()
+    reads: str = ""
+    usage: bool = True
+    n: int = 1
+    status: int | None = None
+    retry_after: float | None = None
+
+
+def status(spec: str, error: type[StreamError], **more: Any) -> Row:
+    return Row(f"status:{spec}", error, "first_token", status=int(spec.split(":")[0]), **more)
+
+
+def healthy(spec: str, text: Callable[[Pieces], str] = whole, **more: Any) -> Row:
+    return Row(spec, text=text, **more)
+
+
+def cut(name: str, error: type[StreamError], **more: Any) -> list[Row]:
+    """A fault after 3 pieces, after none and after all of them."""
+    return [
+        Row(f"{name}:0", error, "first_token", first(0), **more),
+        Row(f"{name}:1", error, "between_tokens", first(1), **more),
+        Row(name, error, "between_tokens", first(3), **more),
+        Row(f"{name}:7", error, "between_tokens", first(7), **more),
+    ]
+
+
+SHORT = Timeouts(first_token=0.25, between_tokens=0.25, total=20, tail=0.1)
+SOON = Timeouts(first_token=10, between_tokens=10, total=0.25)
+SHAPES = ("object", "text", "flat", "choices", "finish", "event", "event-bare", "echo")
+
+TABLE: list[Row] = [
+    # Before an answer.
+    Row("refuse", APIConnectionError, "connect", reads="no connection to"),
+    Row("reset-before-headers", APIConnectionError, "connect"),
+    Row("close-before-headers", APIConnectionError, "connect", reads="without an answer"),
+    Row("hang-before-headers", APITimeoutError, "first_token", timeouts=SHORT),
+    status("400", BadRequestError),
+    status("400:text", BadRequestError),
+    status("401", AuthenticationError),
+    status("401:echo", AuthenticationError),
+    status("403", PermissionDeniedError),
+    status("404", NotFoundError),
+    status("404:html", NotFoundError),
+    status("408:empty", APIStatusError),
+    status("409", ConflictError),
+    status("418:empty", APIStatusError),
+    status("422", UnprocessableEntityError),
+    status("429", RateLimitError),
+    status("429:retry-after=7", RateLimitError, retry_after=7.0),
+    status("429:retry-after-ms=1500", RateLimitError, retry_after=1.5),
+    status("429:retry-after-date=30", RateLimitError),
+    status("429:should-retry=false", RateLimitError),
+    status("500", InternalServerError),
+    status("500:html", InternalServerError),
+    status("502:text", InternalServerError),
+    status("503:empty", InternalServerError),
+    status("503:should-retry=true", InternalServerError),
+    status("599:echo", InternalServerError),
+    status("201:empty", APIStatusError),
+    Row("redirect", APIStatusError, "first_token", status=307),
+    Row("redirect:http://127.0.0.1:1/x", APIStatusError, "first_token", status=307),
+    Row("wrong-content-type", ProtocolError, "first_token", reads="base_url"),
+    Row("wrong-content-type:text/plain", ProtocolError, "first_token", reads="base_url"),
+    Row("wrong-content-type:application/json", ProtocolError, "first_token", reads="JSON"),
+    Row("json-error", ProviderError, "first_token", reads="overloaded"),
+    # In an answer.
+    healthy("json-answer"),
+    Row("hang-before-first-token", APITimeoutError, "first_token", timeouts=SHORT),
+    *cut("stall", APITimeoutError, timeouts=SHORT, reads="within 0.25 s"),
+    *cut("reset", ConnectionLostError),
+    *cut("drop", ConnectionLostError),
+    *cut("half-close", ConnectionLostError),
+    *cut("eof", AnswerCutError, reads="[DONE]"),
+    *cut("truncated-utf8", AnswerCutError),
+    healthy("bad-utf8", with_third("\ufffd\ufffd\ufffd(")),
+    *cut("malformed-json", ProtocolError, reads="oops"),
+    *(
+        Row(f"error-frame:{shape}", ProviderError, "between_tokens", first(3))
+        for shape in SHAPES
+        if shape != "finish"
+    ),
+    *(
+        Row(f"error-frame:{shape}:0", ProviderError, "first_token", first(0))
+        for shape in SHAPES
+        if shape != "finish"
+    ),
+    # Every choice has a finish reason by then.
+    Row("error-frame:finish", ProviderError, "tail", first(3), reads="disconnected"),
+    Row("error-frame:finish:0", ProviderError, "tail", first(0), reads="disconnected"),
+    healthy("drip"),
+    *cut(
+        "endless-line",
+        LimitExceededError,
+        limits=Limits(max_event_bytes=100_000),
+        reads="Limits.max_event_bytes",
+    ),
+    Row("endless-stream:0.005", APITimeoutError, "total", None, timeouts=SOON),
+    Row(
+        "endless-stream:0",
+        LimitExceededError,
+        "between_tokens",
+        None,
+        limits=Limits(max_answer_chars=1_000),
+        reads="Limits.max_answer_chars",
+    ),
+    healthy("comments"),
+    healthy("comments:5"),
+    Row("comments-before", APITimeoutError, "first_token", timeouts=SHORT),
+    healthy("comments-after", timeouts=SHORT, usage=False),
+    healthy("duplicate-choices"),
+    healthy("unordered-choices", n=3),
+    healthy("surrogates", with_third("🙂")),
+    healthy("lone-surrogate", with_third("\ufffd")),
+    Row("gzip-cut", ConnectionLostError, None, None),
+    *cut("bad-chunk-size", ConnectionLostError),
+    healthy("no-done"),
+    healthy("no-finish"),
+    healthy("no-usage", usage=False),
+    healthy("hang-after-finish", timeouts=SHORT, usage=False),
+    healthy("reset-after-finish", usage=False),
+]
+
+ROWS = {row.spec: row for row in TABLE}
+
+#: Cells that a known bug breaks, only for as long as it is there: (fault, consumer, handler): reason.
+UNFIXED: dict[tuple[str, str, str], str] = {}
+
+
+def test_the_table_has_every_fault_and_every_shape() -> None:
+    assert {spec.split(":")[0] for spec in ROWS} == set(Fault.names())
+    assert len(ROWS) == len(TABLE)
+    for shape in SHAPES:
+        assert f"error-frame:{shape}" in ROWS
+    with pytest.raises(ValueError, match=r"\(object, text, flat, choices, finish, event, event-bare, echo\)"):
+        Fault("error-frame:unknown")
+
+
+def client_of(sim: Simulator, row: Row, transport: Transport, *, strict: bool = False) -> LLMClient:
+    return LLMClient(
+        "gpt-4o",
+        base_url=sim.base_url,
+        api_key=KEY,
+        timeouts=row.timeouts,
+        limits=row.limits,
+        retries=RetryPolicy.none(),
+        strict=strict,
+        handler_wait=0.1,
+        transport=transport,
+        extra_body={"n": row.n} if row.n > 1 else None,
+    )
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.spec)
+async def test_every_consumer_and_handler_sees_the_fault_and_keeps_the_promises(
+    row: Row, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    cells = [(how, kind) for how in CONSUMERS for kind in HANDLERS]
+    handlers = {cell: HANDLERS[cell[1]][0] for cell in cells}
+    made = {cell: make() if make is not None else None for cell, make in handlers.items()}
+    wrong: list[str] = []
+    async with Aftermath() as after, no_longer_than(8, row.spec):
+        async with Simulator(text=lambda body: said(body["messages"][-1]["content"]), faults=row.spec) as sim:
+            transport = Transport()
+            clients = [client_of(sim, row, transport, strict=strict) for strict in (False, True)]
+            seen = await all_of(
+                [
+                    consume(how, clients[HANDLERS[kind][1]], f"{how} {kind}", made[how, kind], kind)
+                    for how, kind in cells
+                ]
+            )
+            # The server sees every connection go but those that are kept for the next turn.
+            gone = await within(
+                PATIENCE,
+                lambda: all(request.finished.is_set() for request in sim.requests)
+                and sim.open_connections == pooled(transport),
+            )
+            assert gone, f"{sim.open_connections} connections open, {pooled(transport)} in the pool"
+            for client in clients:
+                await client.close()
+            await sim.wait_closed_connections(PATIENCE)
+        after.watch(*seen)
+        for cell, one in zip(cells, seen, strict=True):
+            try:
+                check_cell(row, one, f"{cell[0]} {cell[1]}", made[cell])
+            except AssertionError as error:
+                if (row.spec, *cell) not in UNFIXED:
+                    wrong.append(f"{cell[0]} × {cell[1]}: {error}")
+            else:
+                assert (row.spec, *cell) not in UNFIXED, f"{cell} is fixed: take it off the list"
+        assert not wrong, f"{len(wrong)} cells of {len(cells)}:\n" + "\n".join(wrong)
+    assert KEY not in caplog.text
+    assert not [record for record in caplog.records if record.name == "asyncio" and record.levelno >= logging.ERROR]
+
+
+def check_cell(row: Row, seen: Consumed, prompt: str, handler: object | None) -> None:
+    """Assert the promises, and that the outcome is the one of the table."""
+    kind = seen.name
+    heard = seen.ears[0]
+    consumed_check(seen)
+    check_no_key(seen)
+    pieces = said(prompt)
+    has_output = bool(heard.tokens)
+    if row.text is not None and has_output is not bool(row.text(pieces)):
+        raise AssertionError(f"output: {has_output}: {seen.error!r}")
+    ending = heard.endings[0]
+    if kind == "cancelling" and has_output:
+        assert type(seen.error) is StreamCancelled, repr(seen.error)
+        assert "heard enough" in str(seen.error)
+        assert heard.tokens[0].text == heard.text() == whole(pieces)[: len(heard.text())]
+        return
+    if kind == "strict-tokens" and has_output:
+        assert type(seen.error) is HandlerError, repr(seen.error)
+        assert "at a token" in str(seen.error)
+        assert heard.text() == whole(pieces)[: len(heard.text())]
+        return
+    if row.error is None:
+        assert isinstance(ending, APIResponse), f"{type(ending).__name__}: {ending}"
+        assert (ending.usage is not None) is row.usage, f"usage: {ending.usage}"
+        assert len(ending.choices) == row.n
+        if row.text is not None:
+            for choice in ending.choices:
+                assert choice.completion == row.text(pieces), choice.completion
+        if kind == "strict-ending":
+            assert type(seen.error) is HandlerError, repr(seen.error)
+            assert "at the end" in str(seen.error)
+        else:
+            assert seen.error is None, repr(seen.error)
+    else:
+        check_failure(row, seen, pieces)
+    check_failures_listed(kind, heard.calls, ending, handler)
+
+
+def check_failure(row: Row, seen: Consumed, pieces: Pieces) -> None:
+    error = seen.error
+    assert type(error) is row.error, f"{type(error).__name__}: {error}"
+    assert isinstance(error, StreamError)
+    assert row.reads in str(error), str(error)
+    if row.phase is not None:
+        assert error.phase == row.phase, f"phase {error.phase}: {error}"
+    assert error.partial is not None
+    assert error.partial.usage is None
+    assert error.attempts == 1
+    if row.text is not None:
+        assert error.partial.text == row.text(pieces), error.partial.text
+    if row.status is not None:
+        assert isinstance(error, APIStatusError)
+        assert error.status_code == row.status
+        assert error.request_id is not None
+    if row.retry_after is not None:
+        assert isinstance(error, APIStatusError)
+        assert error.retry_after == row.retry_after
+    if row.error is ProtocolError:
+        assert isinstance(error, ProtocolError)
+        assert error.offset is not None
+        assert error.evidence
+    if seen.name == "strict-ending":
+        assert any("at the end" in note for note in getattr(error, "__notes__", ()))
+
+
+def check_failures_listed(
+    kind: str, calls: list[str], ending: APIResponse | StreamError, handler: object | None
+) -> None:
+    """What a handler did wrong is listed, and nothing else."""
+    listed = {failure.method: failure for failure in ending.handler_failures}
+    last = f"on_{calls[-1]}"
+    if kind in ("none", "cancelling", "strict-tokens"):
+        assert not listed
+    elif kind == "slow":
+        assert not listed
+        assert isinstance(handler, Slow)
+        assert handler.calls == calls
+    elif kind == "raising":
+        assert set(listed) == {f"on_{name}" for name in calls}
+        for method, failure in listed.items():
+            assert failure.count == calls.count(method.removeprefix("on_"))
+            assert (failure.handler, failure.type) == ("Raising", "ValueError")
+    elif kind == "odd":
+        assert {"on_start", last} <= set(listed) <= {"on_start", "on_token", last}
+    elif kind == "hanging":
+        assert [(f.handler, f.method, f.type) for f in ending.handler_failures] == [
+            ("Hanging", "on_start", "HandlerLagging")
+        ]
+    else:
+        assert set(listed) == {last}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "reset-before-headers",
+        "close-before-headers",
+        "status:408",
+        "status:409:empty",
+        "status:429:retry-after-ms=5",
+        "status:429:retry-after=0",
+        "status:500:html",
+        "status:503:should-retry=true",
+        "status:404:should-retry=true",
+        "json-error",
+        "reset:0",
+        "drop:0",
+        "half-close:0",
+        "eof:0",
+        "truncated-utf8:0",
+        "bad-chunk-size:0",
+        "hang-before-headers",
+        "hang-before-first-token",
+        "comments-before",
+        "stall:0",
+    ],
+)
+async def test_a_passing_failure_before_any_output_is_told_and_tried_again(spec: str) -> None:
+    row = ROWS.get(spec, healthy(spec))
+    retries = RetryPolicy(initial_delay=0.005)
+    async with Aftermath() as after, no_longer_than(8, spec):
+        for how in CONSUMERS:
+            async with Simulator(
+                text=lambda body: said(body["messages"][-1]["content"]), faults=[spec, None]
+            ) as sim:
+                client = LLMClient(
+                    "gpt-4o", base_url=sim.base_url, api_key=KEY, timeouts=row.timeouts, retries=retries
+                )
+                seen = await consume(how, client, how, None, "none")
+                await client.close()
+                await sim.wait_closed_connections(PATIENCE)
+            after.watch(seen)
+            consumed_check(seen)
+            assert seen.response is not None, repr(seen.error)
+            assert seen.response.completion == whole(said(how))
+            assert seen.response.attempts == 2
+            assert seen.ears[0].calls[:2] == ["start", "retry"]
+            (retry,) = seen.ears[0].retries
+            assert retry.attempt == 1
+            check_no_key(seen)
+
+
+@pytest.mark.parametrize("spec", ["reset:1", "drop:1", "stall:1", "eof:1", "error-frame:object:1"])
+async def test_after_the_first_output_nothing_is_tried_again(spec: str) -> None:
+    retries = RetryPolicy(initial_delay=0.005)
+    async with Simulator(text=["one ", "two"], faults=[spec, None]) as sim:
+        client = LLMClient(
+            "gpt-4o", base_url=sim.base_url, api_key=KEY, timeouts=SHORT, retries=retries
+        )
+        seen = await consume("stream", client, "hi", None, "none")
+        await client.close()
+        assert sim.request_count == 1
+    consumed_check(seen)
+    assert isinstance(seen.error, StreamError)
+    assert seen.error.partial is not None
+    assert seen.error.partial.text == "one "

@@ -70,8 +70,10 @@ class Engine:
         return finished
 
     def stop(self, error: StreamError) -> None:
-        """End the stream with ``error``; nothing happens if it has ended."""
-        if self.ending is None:
+        """End the stream with ``error``; nothing happens if it has ended. From any thread."""
+        if self._task is not None and _running_loop() is not self._task.get_loop():
+            self._task.get_loop().call_soon_threadsafe(self.stop, error)
+        elif self.ending is None:
             self.dispatcher.stop()
             self._interruption.stop(error)
 
@@ -318,3 +320,10 @@ def _clear_frames(error: BaseException) -> None:
         seen.add(id(link))
         traceback.clear_frames(link.__traceback__)
         queue += [link.__cause__, link.__context__]
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -114,7 +114,7 @@ class Stream(Sender):
     def cancel(self, reason: str = "stream.cancel() was called") -> None:
         """End the stream; whoever awaits it gets ``StreamCancelled``. Nothing happens after its end.
 
-        For the thread of its event loop; from another one use ``loop.call_soon_threadsafe``.
+        Can be called from any thread.
         """
         error = StreamCancelled(reason)
         if self._finished is None:

@@ -60,9 +60,18 @@ class _OneLine(logging.Formatter):
 def run() -> int:
     """Run the command line of this process; return the exit code."""
     code = _guarded(_run)
-    # Here, where a closed pipe can be told from a crash; Python's own flush at exit cannot.
-    flushed = _guarded(sys.stdout.flush) if sys.stdout is not None else OK
-    return flushed or code
+    if sys.stdout is None:
+        return code
+    try:
+        # Here, where a closed pipe can be told from a crash; Python's own flush at exit cannot.
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+        return code or PIPE_CLOSED
+    except OSError as error:
+        _drop_output()
+        return code or _say(f"the output cannot be written ({error})", FAILED)
+    return code
 
 
 def _run() -> int:
@@ -91,10 +100,10 @@ def _guarded(function: Callable[[], int | None]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except BrokenPipeError:
-        return _leave_closed_pipe()
+        return PIPE_CLOSED
     except StreamCancelled as error:
         if "pipe" in error.reason:  # the words of StdoutPrinter
-            return _leave_closed_pipe()
+            return PIPE_CLOSED
         return _say(str(error), FAILED)
     except StreamError as error:
         return _say(f"{type(error).__name__}: {error}", FAILED)
@@ -110,7 +119,6 @@ def _say(message: str, code: int) -> int:
     return code
 
 
-def _leave_closed_pipe() -> int:
-    # What is still buffered goes nowhere, instead of failing once more at exit.
+def _drop_output() -> None:
+    """Let what is still buffered go nowhere, instead of failing once more at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return PIPE_CLOSED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import io
 import sys
 from pathlib import Path
@@ -87,7 +88,8 @@ class _Chat:
 
     def _greet(self) -> None:
         with contextlib.suppress(ImportError):
-            import readline  # noqa: F401 - gives input() line editing and history
+            # Gives input() line editing and history.
+            importlib.import_module("readline")
         if not self._quiet:
             click.echo(
                 f'Talking to {self._client.model}. Ctrl-C stops an answer; Ctrl-D or "quit" leaves.'

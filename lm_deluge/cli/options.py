@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from lm_deluge import LLMClient
-from lm_deluge.cli.terminal import RetryNotice
+from lm_deluge.cli.terminal import Printer, RetryNotice
 from lm_deluge.config import EFFORTS
 from lm_deluge_plugins import FileLogger
 
@@ -103,5 +103,6 @@ def make_client(
         max_new_tokens=max_tokens,
         reasoning_effort=effort,  # type: ignore[arg-type]  # one of EFFORTS: click has checked
         json_mode=json_mode,
+        printer=Printer(),
         handlers=[*make_log(log), *([] if quiet else [RetryNotice()])],
     )

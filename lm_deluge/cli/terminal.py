@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Final
 
 import click
 
 from lm_deluge import Delta, Retry, Stream, StreamHandler, Token
+from lm_deluge_plugins import StdoutPrinter
 
-__all__ = ["FAILED", "INTERRUPTED", "OK", "PIPE_CLOSED", "USAGE", "LineEnd", "RetryNotice"]
+__all__ = [
+    "FAILED",
+    "INTERRUPTED",
+    "OK",
+    "PIPE_CLOSED",
+    "USAGE",
+    "LineEnd",
+    "Printer",
+    "RetryNotice",
+]
 
 OK: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
 INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell shows it
 PIPE_CLOSED: Final = 141  # 128 + SIGPIPE
+
+
+class Printer(StdoutPrinter):
+    """Ends the stream when the output cannot be written, as on a full disk: it would be lost."""
+
+    def on_token(self, stream: Stream, token: Token) -> None:
+        """Write one token."""
+        try:
+            super().on_token(stream, token)
+        except OSError as error:
+            stream.cancel(f"the output cannot be written ({error})")
 
 
 class LineEnd(StreamHandler):
@@ -38,7 +60,9 @@ class LineEnd(StreamHandler):
         """End the line, if there is one to end."""
         if self._is_open:
             self._is_open = False
-            click.echo()
+            # Where this fails, the token before it did: that is what there is to tell.
+            with contextlib.suppress(OSError):
+                click.echo()
 
 
 class RetryNotice(StreamHandler):

@@ -282,6 +282,16 @@ async def test_stream_cancel_gives_stream_cancelled_to_whoever_awaits() -> None:
     assert stream.error is caught.value
 
 
+async def test_a_stream_can_be_cancelled_from_another_thread() -> None:
+    async with ScriptedServer([HEADERS, http(events("Once")), HANG]) as server:
+        stream = client_for(server).open_stream("hi")
+        stream.start()
+        await server.until(lambda: server.requests)
+        await asyncio.to_thread(stream.cancel)
+        with pytest.raises(StreamCancelled):
+            await stream
+
+
 async def test_a_handler_that_cancels_its_own_stream_hears_no_further_token() -> None:
     class Stopper(Recorder):
         def on_token(self, stream: Stream, token: Any) -> None:

@@ -82,6 +82,7 @@ async def by_signals(
     except Exception as error:
         seen.error = error
     finally:
+        raw.drop()
         del stream
 
 

@@ -1,0 +1,127 @@
+"""``lm-deluge chat``, at a terminal of its own and fed through a pipe."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from conftest import Run, clean_environment, simulated
+
+from lm_deluge.simulator import Simulator
+
+
+def by_turn(body: dict) -> str:
+    return f"Answer {sum(message['role'] == 'user' for message in body['messages'])}."
+
+
+async def test_conversation_at_a_terminal(start) -> None:
+    async with Simulator(text=by_turn) as simulator:
+        chat = await start("chat", "--system", "Be brief.", env=simulated(simulator), terminal=True)
+        await chat.until("You: ")
+        chat.type("Hello\n")
+        await chat.until("Answer 1.")
+        chat.type("And then?\n")
+        await chat.until("Answer 2.")
+        chat.type("quit\n")
+        assert await chat.ended() == 0
+        assert simulator.connections == 1
+    assert "first token after" in chat.out
+    sent = [message["content"] for message in simulator.requests[1].json["messages"]]
+    assert sent == ["Be brief.", "Hello", "Answer 1.", "And then?"]
+
+
+async def test_ctrl_d_leaves(start) -> None:
+    async with Simulator() as simulator:
+        chat = await start("chat", env=simulated(simulator), terminal=True)
+        await chat.until("You: ")
+        chat.type("\x04")
+        assert await chat.ended() == 0
+    assert "Traceback" not in chat.out
+
+
+async def test_ctrl_c_at_the_prompt_leaves(start) -> None:
+    async with Simulator() as simulator:
+        chat = await start("chat", env=simulated(simulator), terminal=True)
+        await chat.until("You: ")
+        chat.interrupt()
+        assert await chat.ended() == 130
+    assert "Traceback" not in chat.out
+
+
+async def test_ctrl_c_stops_an_answer_and_the_chat_goes_on(start) -> None:
+    async with Simulator(text=["slow ", *["word "] * 1000], gap=0.02) as simulator:
+        chat = await start("chat", env=simulated(simulator), terminal=True)
+        await chat.until("You: ")
+        chat.type("Hello\n")
+        await chat.until("slow word")
+        chat.interrupt()
+        interrupted = time.perf_counter()
+        await chat.until("[stopped]")
+        assert time.perf_counter() - interrupted < 2.0
+        assert simulator.requests[0].disconnected
+        chat.type("Again\n")
+        await simulator.wait_request(2)
+        chat.interrupt()
+        await chat.until("[stopped]\n\nYou: ")
+        chat.type("quit\n")
+        assert await chat.ended() == 0
+    # What was read of the answer stays in the conversation.
+    roles = [message["role"] for message in simulator.requests[1].json["messages"]]
+    assert roles == ["user", "assistant", "user"]
+    said = simulator.requests[1].json["messages"][1]["content"]
+    assert said.startswith("slow word ")
+
+
+async def test_failed_answer_is_told_and_the_chat_goes_on(start) -> None:
+    async with Simulator(text=by_turn, faults=["status:400", None]) as simulator:
+        chat = await start("chat", env=simulated(simulator), terminal=True)
+        await chat.until("You: ")
+        chat.type("Hello\n")
+        await chat.until("BadRequestError")
+        chat.type("Hello?\n")
+        await chat.until("Answer 1.")  # the question without an answer is taken back
+        chat.type("exit\n")
+        assert await chat.ended() == 0
+
+
+async def test_lines_of_a_pipe_are_messages(run: Run, command_name: tuple[str, ...]) -> None:
+    async with Simulator(text=by_turn) as simulator:
+        done = await run(
+            *command_name, "chat", env=simulated(simulator), stdin="Hello\n\nAnd then?\n"
+        )
+    assert (done.code, done.out, done.err) == (0, "Answer 1.\nAnswer 2.\n", "")
+
+
+async def test_failure_in_a_pipe_shows_in_the_exit_code(
+    run: Run, command_name: tuple[str, ...]
+) -> None:
+    async with Simulator(text=by_turn, faults=["eof:1", None]) as simulator:
+        done = await run(*command_name, "chat", env=simulated(simulator), stdin="One\nTwo\n")
+    assert done.code == 1
+    assert done.err.startswith("lm-deluge: AnswerCutError: ")
+    assert len(done.err.splitlines()) == 1
+    assert done.out.startswith("Answer\n")
+
+
+async def test_closed_pipe_ends_the_chat(run: Run, command_name: tuple[str, ...]) -> None:
+    import shlex
+
+    async with Simulator(text=["word "] * 2000, gap=0.005) as simulator:
+        line = f"{shlex.join(command_name)} chat | head -c 8; echo \" ${{PIPESTATUS[0]}}\""
+        done = await run("bash", "-c", line, env=simulated(simulator), stdin="One\nTwo\n")
+    assert (done.out, done.err) == ("word wor 141\n", "")
+    assert simulator.request_count == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "word", "code"),
+    [(("-m", "claude-3"), "Anthropic", 2), ((), "OPENAI_API_KEY", 1)],
+)
+async def test_what_cannot_work_is_said_before_the_first_question(
+    start, args: tuple[str, ...], word: str, code: int
+) -> None:
+    chat = await start("chat", *args, env=clean_environment(), terminal=True)
+    assert await chat.ended() == code
+    assert word in chat.out
+    assert len(chat.out.splitlines()) == 1
+    assert "You: " not in chat.out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -21,6 +21,7 @@ from lm_deluge.endpoint import (
     validate_query,
 )
 from lm_deluge.handlers import attach, methods_of
+from lm_deluge.many import Outcome, Tags, stream_many
 from lm_deluge.plan import Plan, Slots, Target
 from lm_deluge.response import APIResponse
 from lm_deluge.stream import Stream, outcome_of
@@ -280,6 +281,46 @@ class LLMClient:
             attach(handler, stream)
         self._streams.add(stream)
         return stream
+
+    def stream_many(
+        self,
+        prompts: Iterable[Prompt] | AsyncIterable[Prompt],
+        *,
+        concurrency: int = 32,
+        handlers: Sequence[object] = (),
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: str | Mapping[str, Any] | None = None,
+        response_format: Mapping[str, Any] | None = None,
+        sampling_params: SamplingParams | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+        timeouts: Timeouts | None = None,
+        tags: Tags | None = None,
+    ) -> AsyncGenerator[tuple[int, Outcome], None]:
+        """Yield ``(index, APIResponse | StreamError)`` as the answers end; nothing is printed.
+
+        Arguments:
+            prompts: an iterable or async iterable; a prompt is taken when there is room for it.
+            concurrency: at most so many streams at a time.
+            tags: added to the client's: a dict, or a function of index and prompt that returns one.
+
+        The others are those of ``stream``. No failure stops the others: it is yielded, a prompt that
+        makes no sense as a ``PromptError`` (``lm_deluge.many``). Raises at the first step what
+        ``stream`` raises before anything is sent because of the other arguments; what ``prompts``
+        itself raises, after the outcomes of the streams that ran by then. Leaving the loop ends all.
+        """
+        return stream_many(
+            self,
+            prompts,
+            concurrency=concurrency,
+            handlers=handlers,
+            tools=tools,
+            tool_choice=tool_choice,
+            response_format=response_format,
+            sampling_params=sampling_params,
+            extra_body=extra_body,
+            timeouts=timeouts,
+            tags=tags,
+        )
 
     async def close(self) -> None:
         """End the streams that still run and close the connections of the running event loop.

@@ -271,8 +271,6 @@ class Engine:
             await dispatcher.settle(patience)
         except asyncio.CancelledError as error:
             passing = passing or error
-        finally:
-            dispatcher.close()
         self.outcome = ending
         if dispatcher.fatal is not None and fatal_before is None:
             late = HandlerError(dispatcher.fatal)
@@ -291,7 +289,7 @@ class Engine:
             # Cancelled before its first step, or broken while ending.
             self.outcome = self._interruption.stopped or StreamCancelled("its task was cancelled")
             self.outcome.__cause__ = failure
-            self.dispatcher.close()
+        self.dispatcher.close()
         if failure is not None:
             self._raised.append(failure)
         if isinstance(self.outcome, StreamError):

@@ -86,8 +86,9 @@ class Attachment:
     label: str
     methods: dict[str, Callable[..., Any]]
     queued: frozenset[str]
-    _roster: Roster
-    _sender: Any = field(repr=False)
+    # The alias is attrs' own rule, said aloud for type checkers that do not know it.
+    _roster: Roster = field(alias="roster")
+    _sender: Any = field(alias="sender", repr=False)
 
     def detach(self) -> None:
         """Undo the attachment; a second time does nothing."""
@@ -162,7 +163,7 @@ def methods_of(handler: object) -> dict[str, Callable[..., Any]]:
     if isinstance(handler, type):
         message = f"a handler must be an object, not the class {handler.__name__}: call it first"
         raise TypeError(message)
-    methods = {}
+    methods: dict[str, Callable[..., Any]] = {}
     for name in METHODS:
         method = getattr(handler, name, None)
         if method is None:
@@ -187,7 +188,7 @@ def methods_of(handler: object) -> dict[str, Callable[..., Any]]:
     raise TypeError(message)
 
 
-def _is_async(method: Callable[..., Any]) -> bool:
+def _is_async(method: Any) -> bool:
     while hasattr(method, "func"):  # functools.partial
         method = method.func
     return inspect.iscoroutinefunction(method) or inspect.iscoroutinefunction(

@@ -179,9 +179,12 @@ class _Received:
         return self.source.build(self) if self.source is not None else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain dicts, lists, strings and numbers that JSON can hold; no timeline."""
+        """Return plain dicts, lists, strings and numbers that JSON can hold; no timeline.
+
+        Values of ``tags`` that JSON cannot hold become their ``str``, as in the timeline log.
+        """
         return {
-            attribute.name: msgspec.to_builtins(getattr(self, attribute.name))
+            attribute.name: msgspec.to_builtins(getattr(self, attribute.name), enc_hook=str)
             for attribute in fields(type(self))
             if attribute.init
         }

@@ -83,8 +83,8 @@ class Stream(Sender):
 
     @property
     def error(self) -> StreamError | None:
-        """How it ended, if any other way."""
-        ending = self._engine.ending
+        """How it ended, if any other way; also before its start, when nobody heard of it."""
+        ending = self._engine.ending or self._engine.outcome
         return ending if isinstance(ending, StreamError) else None
 
     @property
@@ -92,7 +92,7 @@ class Stream(Sender):
         """``"new"``, ``"running"``, ``"complete"`` or ``"error"``."""
         if self.response is not None:
             return "complete"
-        if self.error is not None or self._engine.outcome is not None:
+        if self.error is not None:
             return "error"
         return "running" if self._finished is not None else "new"
 

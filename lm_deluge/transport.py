@@ -205,6 +205,10 @@ class Exchange:
         protocol = connection.protocol if connection is not None else None
         self._closed = protocol.closed if protocol is not None else None
         if self._closed is not None:
+            # One of these stays on the connection, or asyncio complains about a reset while it is
+            # idle in the pool.
+            self._closed.remove_done_callback(_retrieve)
+            self._closed.add_done_callback(_retrieve)
             self._closed.add_done_callback(self._wake_reader)
 
     async def read(self) -> bytes:
@@ -273,9 +277,13 @@ class Exchange:
 
     def _wake_reader(self, closed: asyncio.Future[None]) -> None:
         """After a malformed chunk size aiohttp closes the connection and lets the read hang."""
-        closed.exception()  # retrieved, or asyncio complains
         if not self._reader.is_eof() and self._reader.exception() is None:
             self._reader.set_exception(aiohttp.ClientPayloadError("the body is malformed"))
+
+
+def _retrieve(closed: asyncio.Future[None]) -> None:
+    if not closed.cancelled():
+        closed.exception()
 
 
 def _is_disconnect(error: BaseException) -> bool:

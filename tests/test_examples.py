@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Finished, Run, simulated
+from programs import ROOT, Finished, Run, simulated
 
 from lm_deluge.simulator import Simulator
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import attrs
 import pytest
-from conftest import ROOT, Run, simulated
+from programs import ROOT, Run, simulated
 
 from lm_deluge.simulator import Simulator
 
@@ -76,7 +75,8 @@ async def test_python_block_runs(
 ) -> None:
     if "def test_" in block.text:
         program = tmp_path / "test_block.py"
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(program)]
+        scope = "asyncio_default_fixture_loop_scope=function"  # or pytest-asyncio asks for it
+        command = [*python, "-m", "pytest", "-q", "-o", scope, "-p", "no:cacheprovider", str(program)]
     else:
         program = tmp_path / "block.py"
         command = [*python, "-c", NOTEBOOK, str(program)]

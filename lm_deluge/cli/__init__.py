@@ -10,15 +10,16 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line; the process ends with its exit code."""
     try:
-        from lm_deluge.cli.app import run
+        import click  # noqa: F401 - what is missing is said here, whichever command needs it
+        import rich  # noqa: F401
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in ("click", "rich"):
-            raise
         sys.stderr.write(
             f"lm-deluge: the command line needs the package {error.name}, which is not "
             "installed: pip install click rich\n"
         )
         sys.exit(1)
+    try:
+        from lm_deluge.cli.app import run
     except KeyboardInterrupt:  # Ctrl-C while it still loads
         sys.exit(130)
     sys.exit(run())

@@ -82,7 +82,7 @@ def report(
         raise click.UsageError("--max-regression compares with a log: give --baseline, too")
     try:
         # Here, not above: they need the packages of the extra ``report``.
-        from lm_deluge.timeline.findings import findings
+        from lm_deluge.timeline.findings import findings_of
         from lm_deluge.timeline.rules import broken_rules
         from lm_deluge.timeline.sampling import Sample
 
@@ -99,7 +99,7 @@ def report(
     sample = Sample()
     old = _measure([baseline], by, settings) if baseline is not None else None
     new = _measure(logs, by, settings, sample if html is not None else None)
-    told = findings(new, old)
+    told = findings_of(new, old)
     broken = broken_rules(new, rules, old)
     if as_json:
         click.echo(json.dumps(new.to_json(told), indent=2, ensure_ascii=False, allow_nan=False))

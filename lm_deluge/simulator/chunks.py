@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import zip_longest
 from typing import Any
 
@@ -18,14 +19,22 @@ _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 DONE = b"data: [DONE]\n\n"
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def dumps(value: Any) -> str:
     """Compact JSON as the service writes it: not escaped, but for lone surrogates."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = _encode(value)
     try:
         text.encode()
     except UnicodeEncodeError:
         return json.dumps(value, separators=(",", ":"))
     return text
+
+
+@lru_cache(maxsize=4096)
+def _said(text: str) -> str:
+    return f'{{"content":{dumps(text)}}}'
 
 
 def event(value: Any, name: str | None = None) -> bytes:
@@ -137,7 +146,7 @@ class Printer:
         middle = ',"logprobs":null' if self.has_logprobs_key else ""
         chunks = []
         for index, delta in self.deltas(script):
-            said = dumps(delta)
+            said = _said(delta["content"]) if "content" in delta else dumps(delta)
             if self.logprobs is not None:
                 middle = f',"logprobs":{dumps(self._logprobs(delta))}'
             padding = ""

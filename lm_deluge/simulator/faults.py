@@ -61,9 +61,8 @@ In an answer (the request is checked first):
 ``reset-after-finish``     a finish reason, then RST
 =========================  ====================================================================
 
-What goes on for ever stops when the client goes or the simulator stops. Requests without
-``stream`` get those faults that cut bytes (the JSON leaves in 8 pieces); the others, which need
-chunks, leave them healthy.
+What goes on for ever stops when the client goes or the simulator stops. Unstreamed requests get
+those faults that cut bytes (the JSON leaves in 8 pieces); the others leave them healthy.
 """
 
 from __future__ import annotations

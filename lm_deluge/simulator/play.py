@@ -93,6 +93,9 @@ class _Pump:
                 self._handle = self._loop.call_soon(self._go)
                 return
             burst += 1
+            if self._player.lost:
+                self._stopped.set_exception(ConnectionResetError("the client has gone"))
+                return
             self._player.write_piece(self._pieces[self._at])
             self._at += 1
             if self._at < len(self._pieces):
@@ -113,6 +116,8 @@ class Player:
         self._writer = writer
         self._record = record
         self._frame: Callable[[bytes], bytes] = _plain
+        # Overhead waits for the next write: a system call costs more than all the rest.
+        self._held: list[bytes] = []
 
     async def play(self, reply: Reply, request_id: str, *, keep: bool) -> bool:
         """Write a reply; return whether the connection can be used for another.
@@ -121,16 +126,17 @@ class Player:
             ConnectionError: the client went away while something was being written.
         """
         keep = keep and (reply.chunked or "Content-Length" in reply.headers)
-        opening: bytes | None = head(reply, request_id, keep=keep)
         self._frame = _framed if reply.chunked else _plain
+        opened = False
         wrote = False
         for step in reply.steps:
-            if opening is not None and not isinstance(step, Verbatim):
-                self._record.status = reply.status
-                # Without a word of the body: the head must be seen while the first token is awaited.
-                self._transport.write(opening)
-            opening = None
-            if isinstance(step, bytes):
+            if not opened:
+                opened = True
+                if not isinstance(step, Verbatim):
+                    self._open(reply, request_id, keep=keep)
+            if isinstance(step, Overhead):
+                self._held.append(self._frame(step))
+            elif isinstance(step, bytes):
                 if wrote and reply.spacing is not None:
                     await _breathe(reply.spacing)
                 self._write(step)
@@ -139,14 +145,30 @@ class Player:
             elif isinstance(step, Act):
                 return await self._act(step, keep=keep)
             else:
+                self._flush()
+                await self.drained()
                 await self._wait(step)
                 wrote = False
-        if opening is not None:
-            self._record.status = reply.status
-            self._transport.write(opening)
-        self._end_body()
-        await self.drained()
+        if not opened:
+            self._open(reply, request_id, keep=keep)
+        await self._end_body()
         return keep
+
+    def _open(self, reply: Reply, request_id: str, *, keep: bool) -> None:
+        self._record.status = reply.status
+        self._held.append(head(reply, request_id, keep=keep))
+
+    def _flush(self) -> None:
+        if self._held:
+            if self.lost:
+                raise ConnectionResetError("the client has gone")
+            self._transport.write(b"".join(self._held))
+            self._held.clear()
+
+    @property
+    def lost(self) -> bool:
+        """Whether writing is in vain; asyncio logs a warning for those who go on."""
+        return self._transport.is_closing()
 
     @property
     def congested(self) -> bool:
@@ -162,10 +184,11 @@ class Player:
         self._record.sent_at.append(time.perf_counter())
 
     def _write(self, data: bytes) -> None:
+        self._flush()
+        if self.lost:
+            raise ConnectionResetError("the client has gone")
         if isinstance(data, Verbatim):
             self._transport.write(data)
-        elif isinstance(data, Overhead):
-            self._transport.write(self._frame(data))
         elif data:
             # An empty piece would be the chunk that ends the body.
             self.write_piece(data)
@@ -180,15 +203,17 @@ class Player:
         else:
             raise TypeError(f"not a step of a reply: {step!r}")
 
-    def _end_body(self) -> None:
+    async def _end_body(self) -> None:
         if self._frame is _framed:
-            self._transport.write(b"0\r\n\r\n")
+            self._held.append(b"0\r\n\r\n")
+        self._flush()
+        await self.drained()
 
     async def _act(self, act: Act, *, keep: bool) -> bool:
         if act is Act.EOF:
-            self._end_body()
-            await self.drained()
+            await self._end_body()
             return keep
+        self._flush()
         if act is Act.ABORT:
             self._transport.close()
         elif act is Act.RESET:

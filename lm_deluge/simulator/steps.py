@@ -27,7 +27,10 @@ HANG = Act.HANG
 
 
 class Overhead(bytes):
-    """Body bytes that do not count as a piece in ``ReceivedRequest.sent``."""
+    """Body bytes that do not count as a piece in ``ReceivedRequest.sent``.
+
+    Several in a row, and what is around the body, go out in one network write.
+    """
 
     __slots__ = ()
 

@@ -11,7 +11,7 @@ from lm_deluge.timeline.drawing import (
     NumeralTickFormatter,
     figure,
 )
-from lm_deluge.timeline.metrics import Measured
+from lm_deluge.timeline.metrics import Group
 from lm_deluge.timeline.numeric import Floats, np
 from lm_deluge.timeline.sampling import Sample
 from lm_deluge.timeline.values import Timeline
@@ -33,6 +33,7 @@ _READER = "#888888"
 
 _CURVE_POINTS = 600
 _GRID_POINTS = 160
+_LONGEST_LABEL = 40
 _SMALLEST_GAP = 0.001
 _GAP_TICKS = {
     0.001: "1 ms",
@@ -63,8 +64,6 @@ def empty_figure(x: str, y: str, height: int = 320, **options: Any) -> Figure:
         y_axis_label=y,
         min_border_right=24,
         outline_line_color=None,
-        background_fill_alpha=0,
-        border_fill_alpha=0,
         **options,
     )
     plot.toolbar.logo = None
@@ -72,9 +71,8 @@ def empty_figure(x: str, y: str, height: int = 320, **options: Any) -> Figure:
     return plot
 
 
-def ttft_ecdf(measured: Measured) -> Figure:
+def ttft_ecdf(groups: Sequence[Group]) -> Figure:
     """Draw the share of streams that had begun to answer, over seconds; censored ones never do."""
-    groups = list(measured.groups.values())
     far = max((_quantile(group.values("ttft"), 0.99) for group in groups), default=0.0)
     plot = empty_figure(
         "seconds since the request",
@@ -84,14 +82,15 @@ def ttft_ecdf(measured: Measured) -> Figure:
     )
     for position, group in enumerate(groups):
         x, y = _ecdf(group.values("ttft"), group.streams)
+        if len(x):  # to the edge, so that what never came can be seen
+            x, y = np.append(x, max(far * 2, x[-1])), np.append(y, y[-1])
         _curve(plot, x, y, group.name, position, "@y{0.0 %} had begun after @x{0.000} s")
     return _finished(plot, "bottom_right")
 
 
-def gap_ecdf(measured: Measured) -> Figure:
+def gap_ecdf(groups: Sequence[Group]) -> Figure:
     """Draw the share of gaps no longer than so many seconds, on a logarithmic axis."""
-    groups = list(measured.groups.values())
-    stall = max(measured.settings.stall, _SMALLEST_GAP)
+    stall = max(groups[0].settings.stall, _SMALLEST_GAP)
     longest = max((max(group.gaps, default=0.0) for group in groups), default=0.0)
     plot = empty_figure(
         "time from one piece to the next",
@@ -110,14 +109,14 @@ def gap_ecdf(measured: Measured) -> Figure:
     return _finished(plot, "top_left")
 
 
-def delivered(measured: Measured, sample: Sample) -> Figure:
+def delivered(groups: Sequence[Group], sample: Sample) -> Figure:
     """Draw tokens delivered over time, the middle of each group, against a reader's line.
 
     The median stream and the band from the 10th to the 90th percentile of the streams kept by
     chance. The line: a reader who begins at the expected TTFT and reads at the read rate.
     """
-    settings = measured.settings
-    kept = {name: _with_text(sample.by_chance(name)) for name in measured.groups}
+    settings = groups[0].settings
+    kept = {group.name: _with_text(sample.by_chance(group.name)) for group in groups}
     ends = np.array([stream.times[-1] for streams in kept.values() for stream in streams])
     end = max(_quantile(ends, 0.9) * 1.05, settings.expected_ttft + 1)
     grid = np.linspace(0, end, _GRID_POINTS)
@@ -129,7 +128,9 @@ def delivered(measured: Measured, sample: Sample) -> Figure:
         counts = np.array([_delivered(stream, grid) for stream in streams])
         low, middle, high = np.percentile(counts, (10, 50, 90), axis=0)
         top = max(top, float(high.max()))
-        plot.varea(grid, low, high, fill_color=color(position), fill_alpha=0.16, legend_label=name)
+        plot.varea(
+            grid, low, high, fill_color=color(position), fill_alpha=0.16, legend_label=_label(name)
+        )
         _curve(plot, grid, middle, name, position, "@y{0} tokens after @x{0.0} s")
     begin = settings.expected_ttft
     until = min(end, begin + top / settings.read_rate)
@@ -149,7 +150,12 @@ def delivered(measured: Measured, sample: Sample) -> Figure:
 def _curve(plot: Figure, x: Floats, y: Floats, name: str, position: int, says: str) -> None:
     source = ColumnDataSource({"x": x.astype(np.float32), "y": y.astype(np.float32)})
     line = plot.line(
-        "x", "y", source=source, line_color=color(position), line_width=2.5, legend_label=name
+        "x",
+        "y",
+        source=source,
+        line_color=color(position),
+        line_width=2.5,
+        legend_label=_label(name),
     )
     # The name goes in as data: a tooltip's template is HTML.
     source.data["name"] = np.full(len(x), name) if len(x) else []
@@ -173,6 +179,12 @@ def _finished(plot: Figure, legend: str, *, percent: bool = True) -> Figure:
     if percent:
         plot.yaxis.formatter = NumeralTickFormatter(format="0 %")
     return plot
+
+
+def _label(name: str) -> str:
+    # Long names leave no room for the curves; "$$" would ask for a typesetting library.
+    short = name if len(name) <= _LONGEST_LABEL else f"{name[: _LONGEST_LABEL - 1]}…"
+    return short.replace("$$", "$ $")
 
 
 def _ecdf(values: Floats, total: int) -> tuple[Floats, Floats]:

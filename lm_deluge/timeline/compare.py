@@ -15,7 +15,7 @@ from lm_deluge.timeline.metrics import PER_STREAM, Group, Measured
 from lm_deluge.timeline.names import look_up
 from lm_deluge.timeline.numeric import Counts, Floats, Histograms, np
 
-__all__ = ["COMPARED", "Comparison", "compare", "pair_groups", "resample"]
+__all__ = ["COMPARED", "Comparison", "compare_groups", "pair_groups", "resample"]
 
 RESAMPLES = 2_000
 """How often streams are drawn anew for an interval."""
@@ -66,7 +66,7 @@ class Comparison:
         return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
 
-def compare(
+def compare_groups(
     new: Group, old: Group, metric: str, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Comparison:
     """Compare one metric of two groups, named as in a rule: ``"ttft.p95"``.

@@ -8,7 +8,7 @@ try:
     from jinja2 import Environment
     from markupsafe import Markup
 except ImportError as error:
-    message = "the report's page needs bokeh and numpy: pip install 'lm_deluge[report]'"
+    message = "the report's page needs bokeh, jinja2 and numpy: pip install bokeh jinja2 numpy"
     raise ImportError(message) from error
 
 __all__ = [

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from lm_deluge.timeline.compare import Comparison, compare, pair_groups
+from lm_deluge.timeline.compare import Comparison, compare_groups, pair_groups
 from lm_deluge.timeline.metrics import Group, Measured
 from lm_deluge.timeline.names import in_words, is_percentage, unit
 from lm_deluge.timeline.numeric import np
 
-__all__ = ["findings"]
+__all__ = ["findings_of"]
 
 _TOLD = ("ttft.p50", "ttft.p95", "gap.p95", "tpot.p50", "stalls.streams", "qoe.mean")
 
@@ -25,7 +25,7 @@ _HANDLER_LAG = 0.1
 _MOST_PAIRS = 6
 
 
-def findings(measured: Measured, baseline: Measured | None = None) -> list[str]:
+def findings_of(measured: Measured, baseline: Measured | None = None) -> list[str]:
     """Return the findings as sentences; ``baseline`` adds what changed since.
 
     Content-free: names of groups, models, tags and error classes are all they quote.
@@ -158,7 +158,7 @@ def _about_change(measured: Measured, baseline: Measured) -> Iterator[str]:
 
 def _differences(new: Group, old: Group, whose: str, than: str, between: str) -> Iterator[str]:
     """Tell the clear differences, or how far from clear the most important one is."""
-    comparisons = [compare(new, old, metric) for metric in _TOLD]
+    comparisons = [compare_groups(new, old, metric) for metric in _TOLD]
     clear = [comparison for comparison in comparisons if _is_notable(comparison)]
     for comparison in clear:
         yield _difference(comparison, whose, than)

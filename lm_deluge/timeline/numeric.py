@@ -4,7 +4,7 @@ try:
     import numpy as np
     from numpy.typing import NDArray
 except ImportError as error:
-    message = "reports on timelines need numpy: pip install 'lm_deluge[report]'"
+    message = "reports on timelines need numpy: pip install numpy"
     raise ImportError(message) from error
 
 __all__ = ["Counts", "Floats", "Histograms", "np"]

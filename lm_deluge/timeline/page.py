@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from lm_deluge.timeline.charts import color, delivered, gap_ecdf, ttft_ecdf
-from lm_deluge.timeline.compare import COMPARED, compare, pair_groups
+from lm_deluge.timeline.compare import COMPARED, compare_groups, pair_groups
 from lm_deluge.timeline.drawing import Environment, Markup, Resources, components
 from lm_deluge.timeline.metrics import STATISTICS, Group, Measured
 from lm_deluge.timeline.names import in_words
@@ -20,6 +20,9 @@ from lm_deluge.timeline.tables import DISTRIBUTIONS, interval, settings_in_words
 from lm_deluge.timeline.wording import NOTHING, number, percent, seconds
 
 __all__ = ["html_page"]
+
+_MOST_GROUPS = 12
+_MOST_TICKS = 80_000
 
 _GLANCE = (
     ("streams", "how many answers"),
@@ -80,11 +83,14 @@ def html_page(
         "meanings": _MEANINGS,
         "reading": settings_in_words(measured),
         "skipped": measured.skipped,
-        "groups": [],
+        "groups": [{"name": group.name, "glance": list(_glance(group))} for group in groups],
         "libraries": [],
     }
     if groups:
         values |= _charts(measured, sample)
+        colors = {strip["name"]: strip["color"] for strip in values["strips"]}
+        for group in values["groups"]:
+            group["color"] = colors.get(group["name"])
         values["comparison"] = list(_comparison(measured, baseline)) if baseline else []
         values["errors"] = list(_errors(groups))
         values["distributions"] = list(_distributions(groups))
@@ -93,7 +99,8 @@ def html_page(
 
 
 def _charts(measured: Measured, sample: Sample) -> dict[str, Any]:
-    groups = list(measured.groups.values())
+    groups = sorted(measured.groups.values(), key=lambda group: -group.streams)[:_MOST_GROUPS]
+    groups.sort(key=lambda group: group.name)
     kept = {group.name: sample.all(group.name) for group in groups}
     ends = [_last_moment(stream) for streams in kept.values() for stream in streams]
     width = float(np.quantile(ends, 0.95)) * 1.05 if ends else 1.0
@@ -104,10 +111,11 @@ def _charts(measured: Measured, sample: Sample) -> dict[str, Any]:
             color=color(position),
             stall=measured.settings.stall,
             width=width or 1.0,
+            most_ticks=_MOST_TICKS // len(groups),
         )
         for position, group in enumerate(groups)
     ]
-    plots = [ttft_ecdf(measured), gap_ecdf(measured), delivered(measured, sample)]
+    plots = [ttft_ecdf(groups), gap_ecdf(groups), delivered(groups, sample)]
     plots += [strip.plot for strip in strips]
     script, divs = components(plots, wrap_script=False)
     divs = [Markup(div) for div in divs]
@@ -116,14 +124,16 @@ def _charts(measured: Measured, sample: Sample) -> dict[str, Any]:
     return {
         "plots": dict(zip(("ttft", "gap", "delivered"), divs, strict=False)),
         "plot_count": len(plots),
+        "groups_note": ""
+        if len(groups) == len(measured.groups)
+        else f"The charts show the {len(groups)} largest of {len(measured.groups):,} groups.",
         "delivered_note": ""
         if drawn >= streams
         else f"From {drawn:,} of {streams:,} streams, taken by chance.",
-        "groups": [
+        "strips": [
             {
                 "name": group.name,
                 "color": color(position),
-                "glance": list(_glance(group)),
                 "plot": div,
                 "left_out": strip.left_out,
             }
@@ -173,7 +183,7 @@ def _comparison(measured: Measured, baseline: Measured) -> Iterator[dict[str, An
         for name, (group, before) in pairs.items():
             if group is None or before is None:
                 continue
-            comparison = compare(group, before, metric)
+            comparison = compare_groups(group, before, metric)
             yield {
                 "first": first,
                 "metric": in_words(metric),

@@ -127,8 +127,10 @@ class LogReader(Iterator[Timeline]):
                 yield b"".join(rest)
 
     def _chunk(self, file: IO[bytes]) -> bytes:
+        # read1 returns what is there: of a cut file all that comes before the cut, of a pipe at once.
+        read = getattr(file, "read1", file.read)
         try:
-            return file.read(_CHUNK)
+            return cast("bytes", read(_CHUNK))
         except (EOFError, zlib.error, gzip.BadGzipFile):
             self._skip(CUT_GZIP, self._number)
             return b""

@@ -8,7 +8,7 @@ from operator import ge, gt, le, lt
 
 from attrs import frozen
 
-from lm_deluge.timeline.compare import compare, pair_groups
+from lm_deluge.timeline.compare import compare_groups, pair_groups
 from lm_deluge.timeline.metrics import Group, Measured
 from lm_deluge.timeline.names import (
     SHARES,
@@ -143,7 +143,7 @@ def _judge_regression(rule: MaxRegression, new: Measured, old: Measured) -> Iter
         if group is None or before is None:
             yield f"{name}: only in the {'log' if before is None else 'baseline'}"
             continue
-        comparison = compare(group, before, rule.metric)
+        comparison = compare_groups(group, before, rule.metric)
         difference = comparison.difference
         if difference is None or comparison.old is None or comparison.new is None:
             where = "log" if comparison.new is None else "baseline"

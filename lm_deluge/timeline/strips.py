@@ -16,7 +16,6 @@ from lm_deluge.timeline.wording import seconds
 
 __all__ = ["Strips", "draw_strips"]
 
-_MOST_TICKS = 40_000
 _TICKS_ACROSS = 1_500
 _MOST_STALLS = 1_500
 _TEXT_AROUND = 70
@@ -38,12 +37,18 @@ class Strips:
 
 
 def draw_strips(
-    streams: Sequence[Timeline], *, seen: int, color: str, stall: float, width: float
+    streams: Sequence[Timeline],
+    *,
+    seen: int,
+    color: str,
+    stall: float,
+    width: float,
+    most_ticks: int,
 ) -> Strips:
     """Draw streams of one group, the quickest to begin at the top.
 
     ``seen``: how many streams the group has. ``stall``: seconds, a longer gap is marked. ``width``:
-    seconds that the axis shows at first.
+    seconds that the axis shows at first. ``most_ticks``: pieces are merged until they are so few.
     """
     rows = sorted(streams, key=lambda stream: -(inf if stream.ttft is None else stream.ttft))
     plot = empty_figure(
@@ -75,7 +80,7 @@ def draw_strips(
         fill_alpha=0.35,
         line_color=None,
     )
-    ticks, merged = _ticks(rows, width)
+    ticks, merged = _ticks(rows, width, most_ticks)
     plot.scatter(
         "x",
         "y",
@@ -84,7 +89,7 @@ def draw_strips(
         angle=pi / 2,
         size=max(2.0, min(8.0, 500 / max(len(rows), 1))),
         line_color=color,
-        line_alpha=0.75,
+        line_alpha=0.9,
     )
     stalls, dropped = _stalls(rows, stall)
     silences = plot.hbar(
@@ -157,13 +162,13 @@ def _bodies(rows: Sequence[Timeline]) -> dict[str, list[Any]]:
     return columns
 
 
-def _ticks(rows: Sequence[Timeline], width: float) -> tuple[dict[str, Any], float]:
+def _ticks(rows: Sequence[Timeline], width: float, most: int) -> tuple[dict[str, Any], float]:
     """Return one tick per network read, or fewer; and the seconds below which they were merged."""
     total = sum(len(stream.times) for stream in rows)
-    apart = width / _TICKS_ACROSS if total > _MOST_TICKS / 4 else 0.0
+    apart = width / _TICKS_ACROSS if total > most / 4 else 0.0
     while True:
         kept = [_apart(stream, apart) for stream in rows]
-        if sum(map(len, kept)) <= _MOST_TICKS:
+        if sum(map(len, kept)) <= most:
             break
         apart = apart * 1.5 or width / _TICKS_ACROSS
     merged = apart if sum(map(len, kept)) < total else 0.0

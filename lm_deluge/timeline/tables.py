@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any
 
-from lm_deluge.timeline.compare import COMPARED, Comparison, compare, pair_groups
+from lm_deluge.timeline.compare import COMPARED, Comparison, compare_groups, pair_groups
 from lm_deluge.timeline.metrics import Measured
 from lm_deluge.timeline.names import in_words
 from lm_deluge.timeline.wording import NOTHING, difference, number, percent, printable, seconds
@@ -159,7 +159,7 @@ def _comparison(measured: Measured, baseline: Measured) -> Table:
     pairs = pair_groups(measured, baseline)
     for metric in COMPARED:
         rows = [
-            (name, compare(group, before, metric))
+            (name, compare_groups(group, before, metric))
             for name, (group, before) in pairs.items()
             if group is not None and before is not None
         ]

@@ -72,6 +72,8 @@ class Answer:
     @property
     def whole(self) -> bool:
         """Whether the answer may end here without anything missing."""
+        if self.error is not None:
+            return False
         if self.done or self.finished:
             return True
         return self._closed and self._accept_eof and self._chunks > 0

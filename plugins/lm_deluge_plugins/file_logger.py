@@ -265,7 +265,7 @@ def _encoded(lines: list[Line]) -> bytes:
     try:
         return encode_lines(lines)
     except Exception:  # noqa: BLE001 - tags that changed after on_start may raise anything
-        kept = []
+        kept: list[bytes] = []
         for line in lines:
             try:
                 kept.append(encode(line) + b"\n")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import shlex
 import time
 
 import pytest
-from conftest import Run, clean_environment, simulated
+from programs import Run, clean_environment, simulated
 
 from lm_deluge.simulator import Simulator
 
@@ -43,6 +45,7 @@ async def test_ctrl_c_at_the_prompt_leaves(start) -> None:
     async with Simulator() as simulator:
         chat = await start("chat", env=simulated(simulator), terminal=True)
         await chat.until("You: ")
+        await asyncio.sleep(0.3)  # readline sleeps through a Ctrl-C right after its prompt
         chat.interrupt()
         assert await chat.ended() == 130
     assert "Traceback" not in chat.out
@@ -104,8 +107,6 @@ async def test_failure_in_a_pipe_shows_in_the_exit_code(
 
 
 async def test_closed_pipe_ends_the_chat(run: Run, command_name: tuple[str, ...]) -> None:
-    import shlex
-
     async with Simulator(text=["word "] * 2000, gap=0.005) as simulator:
         line = f"{shlex.join(command_name)} chat | head -c 8; echo \" ${{PIPESTATUS[0]}}\""
         done = await run("bash", "-c", line, env=simulated(simulator), stdin="One\nTwo\n")

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Run, clean_environment
+from programs import Run, clean_environment
 
 from lm_deluge import LLMClient, __version__
 from lm_deluge.errors import ConnectionLostError, NotFoundError

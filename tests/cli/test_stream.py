@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from programs import Finished, Run, clean_environment, simulated
 
-from conftest import Finished, Run, clean_environment, simulated
 from lm_deluge.simulator import Simulator
 
 Stream = Callable[..., Awaitable[Finished]]
@@ -121,10 +121,10 @@ async def test_huge_prompt_is_sent_whole(stream: Stream) -> None:
     assert simulator.requests[0].json["messages"][0]["content"] == prompt
 
 
-async def test_prompt_beyond_the_context_is_one_line(stream: Stream) -> None:
-    async with Simulator() as simulator:
-        done = await stream("-m", "gpt-4", env=simulated(simulator), stdin="word " * 100_000)
-    assert_one_line(done, 1, "BadRequestError", "context length")
+async def test_refused_prompt_is_one_short_line(stream: Stream) -> None:
+    async with Simulator(faults="status:400") as simulator:
+        done = await stream("-", env=simulated(simulator), stdin="word " * 100_000)
+    assert_one_line(done, 1, "BadRequestError")
     assert len(done.err) < 500
 
 

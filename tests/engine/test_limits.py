@@ -112,3 +112,17 @@ async def test_an_error_body_that_never_ends_does_not_hold_the_stream() -> None:
         with pytest.raises(Exception) as caught:  # noqa: PT011 - either is right, soon
             await client_for(server, timeouts=Timeouts(first_token=0.3)).stream("hi")
     assert type(caught.value).__name__ in ("BadRequestError", "APITimeoutError")
+
+
+async def test_a_stream_cancelled_in_the_queue_lets_go_of_its_handlers() -> None:
+    async with ScriptedServer([HEADERS, HANG]) as server:
+        client = client_for(server, max_concurrent_streams=1, handlers=[Recorder()])
+        first, second = client.open_stream("hi"), client.open_stream("hi")
+        first.start()
+        ended = second.start()
+        await server.until(lambda: len(server.requests) == 1)
+        second.cancel()
+        await ended
+        assert second.roster.attachments == ()
+        assert isinstance(second.error, StreamCancelled)
+        await first.aclose()

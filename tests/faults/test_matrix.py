@@ -198,7 +198,8 @@ TABLE: list[Row] = [
     healthy("unordered-choices", n=3),
     healthy("surrogates", with_third("🙂")),
     healthy("lone-surrogate", with_third("\ufffd")),
-    Row("gzip-cut", ConnectionLostError, None, None),
+    # Half of the compressed bytes, then a clean end: not a whole event of so short an answer.
+    Row("gzip-cut", AnswerCutError, "first_token", reads="no event at all"),
     *cut("bad-chunk-size", ConnectionLostError),
     healthy("no-done"),
     healthy("no-finish"),
@@ -222,7 +223,7 @@ def test_the_table_has_every_fault_and_every_shape() -> None:
         Fault("error-frame:unknown")
 
 
-def client_of(sim: Simulator, row: Row, transport: Transport, *, strict: bool = False) -> LLMClient:
+def client_of(sim: Simulator, row: Row, transport: Transport, kind: str) -> LLMClient:
     return LLMClient(
         "gpt-4o",
         base_url=sim.base_url,
@@ -230,8 +231,8 @@ def client_of(sim: Simulator, row: Row, transport: Transport, *, strict: bool = 
         timeouts=row.timeouts,
         limits=row.limits,
         retries=RetryPolicy.none(),
-        strict=strict,
-        handler_wait=0.1,
+        strict=HANDLERS[kind][1],
+        handler_wait=0.1 if kind == "hanging" else 5.0,
         transport=transport,
         extra_body={"n": row.n} if row.n > 1 else None,
     )
@@ -249,10 +250,10 @@ async def test_every_consumer_and_handler_sees_the_fault_and_keeps_the_promises(
     async with Aftermath() as after, no_longer_than(8, row.spec):
         async with Simulator(text=lambda body: said(body["messages"][-1]["content"]), faults=row.spec) as sim:
             transport = Transport()
-            clients = [client_of(sim, row, transport, strict=strict) for strict in (False, True)]
+            clients = {kind: client_of(sim, row, transport, kind) for kind in HANDLERS}
             seen = await all_of(
                 [
-                    consume(how, clients[HANDLERS[kind][1]], f"{how} {kind}", made[how, kind], kind)
+                    consume(how, clients[kind], f"{how} {kind}", made[how, kind], kind)
                     for how, kind in cells
                 ]
             )
@@ -263,7 +264,7 @@ async def test_every_consumer_and_handler_sees_the_fault_and_keeps_the_promises(
                 and sim.open_connections == pooled(transport),
             )
             assert gone, f"{sim.open_connections} connections open, {pooled(transport)} in the pool"
-            for client in clients:
+            for client in clients.values():
                 await client.close()
             await sim.wait_closed_connections(PATIENCE)
         after.watch(*seen)
@@ -294,7 +295,8 @@ def check_cell(row: Row, seen: Consumed, prompt: str, handler: object | None) ->
     if kind == "cancelling" and has_output:
         assert type(seen.error) is StreamCancelled, repr(seen.error)
         assert "heard enough" in str(seen.error)
-        assert heard.tokens[0].text == heard.text() == whole(pieces)[: len(heard.text())]
+        assert heard.calls == ["start", "token", "error"]
+        assert whole(pieces).startswith(heard.tokens[0].text)
         return
     if kind == "strict-tokens" and has_output:
         assert type(seen.error) is HandlerError, repr(seen.error)
@@ -400,21 +402,25 @@ def check_failures_listed(
 async def test_a_passing_failure_before_any_output_is_told_and_tried_again(spec: str) -> None:
     row = ROWS.get(spec, healthy(spec))
     retries = RetryPolicy(initial_delay=0.005)
+
+    async def retried(how: str) -> Consumed:
+        text = said(how)
+        async with Simulator(text=text, faults=[spec, None]) as sim:
+            client = LLMClient(
+                "gpt-4o", base_url=sim.base_url, api_key=KEY, timeouts=row.timeouts, retries=retries
+            )
+            seen = await consume(how, client, how, None, how)
+            await client.close()
+            await sim.wait_closed_connections(PATIENCE)
+        return seen
+
     async with Aftermath() as after, no_longer_than(8, spec):
-        for how in CONSUMERS:
-            async with Simulator(
-                text=lambda body: said(body["messages"][-1]["content"]), faults=[spec, None]
-            ) as sim:
-                client = LLMClient(
-                    "gpt-4o", base_url=sim.base_url, api_key=KEY, timeouts=row.timeouts, retries=retries
-                )
-                seen = await consume(how, client, how, None, "none")
-                await client.close()
-                await sim.wait_closed_connections(PATIENCE)
-            after.watch(seen)
+        every = await all_of([retried(how) for how in CONSUMERS])
+        after.watch(*every)
+        for seen in every:
             consumed_check(seen)
             assert seen.response is not None, repr(seen.error)
-            assert seen.response.completion == whole(said(how))
+            assert seen.response.completion == whole(said(seen.name))
             assert seen.response.attempts == 2
             assert seen.ears[0].calls[:2] == ["start", "retry"]
             (retry,) = seen.ears[0].retries

@@ -1,0 +1,500 @@
+"""A stream that is cancelled in any way at any moment ends exactly once and leaves nothing.
+
+The sweeps are deterministic: they act before the k-th callback that the event loop runs, for every k
+until the stream is over by itself. Nothing depends on the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from asyncio import events
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from lm_deluge import LLMClient, RetryPolicy, Stream, StreamHandler, Timeouts
+from lm_deluge.api_requests.openai import stream_chat
+from lm_deluge.errors import StreamCancelled, StreamError
+from scripted import HANG, HEADERS, RESET, answer, ending, events as sse_events, http, reply
+
+from faults.bare_server import BareServer, ThreadedServer
+
+from faults.checker import (
+    KEY,
+    Aftermath,
+    Consumed,
+    Ear,
+    check_no_receivers,
+    check_one_ending,
+    check_tokens,
+    consumed_check,
+    open_files,
+)
+from faults.consumers import CONSUMERS, Slow, consume
+
+WHOLE = answer("Once", " upon", " a")
+CUT = [HEADERS, http(sse_events("Once", " upon")), RESET]
+BUSY = reply("503 Service Unavailable", '{"error": {"message": "overloaded"}}')
+SILENT = [HEADERS, http(sse_events("Once", " upon")), HANG]
+OPEN = [HEADERS, http(sse_events("Once", " upon") + ending()), HANG]
+
+SHORT = Timeouts(first_token=0.03, between_tokens=0.03, tail=0.03)
+
+
+class Before:
+    """Calls ``act`` before the k-th callback of the loop, counted from the entry. ``ran``: how many ran."""
+
+    def __init__(self, k: int, act: Callable[[], object]) -> None:
+        self.ran = 0
+        self._k = k
+        self._act = act
+
+    def __enter__(self) -> Before:
+        run = self._run = events.Handle._run
+
+        def counted(handle: events.Handle) -> None:
+            if self.ran == self._k:
+                self._act()
+            self.ran += 1
+            run(handle)
+
+        events.Handle._run = counted  # type: ignore[method-assign]
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        events.Handle._run = self._run  # type: ignore[method-assign]
+
+
+def client_for(server: BareServer, **more: Any) -> LLMClient:
+    return LLMClient(
+        "gpt-4o",
+        base_url=server.base_url,
+        api_key=KEY,
+        timeouts=SHORT,
+        retries=RetryPolicy(max_attempts=2, initial_delay=0.001),
+        handler_wait=1.0,
+        **more,
+    )
+
+
+class Subject:
+    """One consumed stream in its own task, and the ways to disturb it."""
+
+    def __init__(self, how: str, client: LLMClient, handler: object | None) -> None:
+        self.client = client
+        self.seen: Consumed | None = None
+        self.caught: BaseException | None = None
+        self.found: list[Stream] = []
+        self.limit = asyncio.timeout(None)
+        self.task = asyncio.create_task(self._run(how, handler))
+
+    async def _run(self, how: str, handler: object | None) -> None:
+        async with self.limit:
+            await self._consume(how, handler)
+
+    async def _consume(self, how: str, handler: object | None) -> None:
+        self.seen = seen = Consumed(name=how, ears=[Ear(), Ear()])
+        finder = _Finder(self.found)
+        handlers = [seen.ears[0], finder, *([handler] if handler else []), seen.ears[1]]
+        try:
+            await CONSUMERS[how](self.client, "hi", handlers, seen)
+        except asyncio.CancelledError as error:
+            self.caught = error
+            raise
+
+    def cancel_task(self) -> None:
+        self.task.cancel()
+
+    def cancel_task_twice(self) -> None:
+        """Two impatient callers."""
+        self.task.cancel()
+        self.task.get_loop().call_soon(self.task.cancel)
+
+    def cancel_stream(self) -> None:
+        for stream in self.found or list(self.client._streams):
+            stream.cancel()
+
+    def cancel_engine(self) -> None:
+        """As a loop that cancels all its tasks does; in no particular order."""
+        for task in asyncio.all_tasks(self.task.get_loop()):
+            if task.get_name().startswith("lm_deluge stream"):
+                task.cancel()
+
+    def cancel_both(self) -> None:
+        self.cancel_stream()
+        self.cancel_task()
+
+    def cancel_every_task(self) -> None:
+        """Consumer, engine and cursors, but for the test and the accepting side of asyncio's server."""
+        for task in asyncio.all_tasks(self.task.get_loop()):
+            if task.get_name() != "the test" and "_accept_connection2" not in repr(task):
+                task.cancel()
+
+    def pass_the_limit(self) -> None:
+        """``async with asyncio.timeout(…)`` around the consumer."""
+        if not self.task.done():
+            self.limit.reschedule(self.task.get_loop().time())
+
+    def close_client(self) -> None:
+        self.closing = asyncio.ensure_future(self.client.close())
+
+
+class _Finder(StreamHandler):
+    """Tells which stream it is."""
+
+    def __init__(self, found: list[Stream]) -> None:
+        self._found = found
+
+    def on_start(self, stream: Stream) -> None:
+        self._found.append(stream)
+
+
+ACTS = {
+    "cancel the task": Subject.cancel_task,
+    "cancel the task twice": Subject.cancel_task_twice,
+    "stream.cancel()": Subject.cancel_stream,
+    "cancel the engine": Subject.cancel_engine,
+    "cancel stream and task": Subject.cancel_both,
+    "cancel every task": Subject.cancel_every_task,
+    "asyncio.timeout": Subject.pass_the_limit,
+    "client.close()": Subject.close_client,
+}
+
+SCRIPTS: dict[str, list[list[Any]]] = {
+    "whole": [WHOLE],
+    "body stays open": [OPEN],
+    "reset": [CUT],
+    "silent until the timeout": [SILENT],
+    "retried": [BUSY, WHOLE],
+}
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """asyncio has nothing to complain of."""
+    yield
+    gc.collect()
+    told = [record.getMessage() for record in caplog.records if record.name == "asyncio"]
+    assert not [line for line in told if "took" not in line], told
+
+
+async def disturbed(how: str, scripts: list[list[Any]], act: Any, k: int, handler: object | None) -> tuple[Subject, bool]:
+    """Disturb one stream before the k-th callback; return whether there were so many."""
+    asyncio.current_task().set_name("the test")  # type: ignore[union-attr]
+    async with BareServer(*scripts) as server:
+        client = client_for(server)
+        subject = Subject(how, client, handler)
+        with Before(k, lambda: act(subject)) as before:
+            async with asyncio.timeout(3):
+                await asyncio.wait([subject.task])
+        closing = getattr(subject, "closing", None)
+        if closing is not None:
+            await closing
+        # A consumer that was cancelled twice may be gone before its stream is.
+        async with asyncio.timeout(3):
+            while any(task.get_name().startswith("lm_deluge stream") for task in asyncio.all_tasks()):
+                await asyncio.sleep(0)
+        await client.close()
+        await server.all_gone()
+    return subject, before.ran > k
+
+
+def check_subject(subject: Subject, act: str, handler: object | None) -> None:
+    seen = subject.seen
+    if seen is None:  # cancelled before its first step
+        assert subject.task.cancelled() or isinstance(subject.task.exception(), TimeoutError)
+        return
+    ear = seen.ears[0]
+    cancelled = subject.task.cancelled()
+    if act == "asyncio.timeout" and not cancelled and subject.task.exception() is not None:
+        # The timeout that cancelled it comes out as what it is.
+        assert isinstance(subject.task.exception(), TimeoutError)
+        assert subject.caught is not None
+        cancelled = True
+    if not cancelled:
+        subject.task.result()  # nothing but what the consumer caught
+        assert (seen.response is None) is not (seen.error is None), seen
+    if ear.calls:
+        if cancelled:
+            # Whoever is cancelled gets no outcome; everyone else heard it.
+            for one in seen.ears:
+                check_one_ending(one)
+                check_tokens(one.tokens)
+            assert isinstance(ear.endings[0], StreamError) or ear.calls[-1] == "complete"
+            if isinstance(ear.endings[0], StreamError):
+                assert ear.endings[0].partial is not None
+                assert ear.endings[0].partial.text.startswith(ear.text())
+                assert ear.endings[0].stream_id == ear.stream_id
+        else:
+            consumed_check(seen)
+        if isinstance(handler, Slow) and act not in ("cancel every task", "cancel the task twice"):
+            # An async handler hears the ending, too, unless its own task was cancelled.
+            assert handler.calls == ear.calls or act in ("cancel the engine",), handler.calls
+    else:
+        # It never began: whoever waits is told, nobody else.
+        assert cancelled or isinstance(seen.error, StreamCancelled), seen.error
+    if act in ("stream.cancel()", "client.close()"):
+        assert not cancelled, "a bare CancelledError came out"
+    if act.startswith("cancel the task") and not cancelled:
+        # Only a consumer that had its outcome already may go on.
+        assert seen.response is not None or seen.error is not None
+
+
+#: In the default run; the others are for the slow one.
+QUICK = ("whole", "silent until the timeout", "reset")
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize(
+    "script",
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in SCRIPTS],
+)
+@pytest.mark.parametrize("how", CONSUMERS)
+async def test_cancelled_at_any_step_it_ends_once(how: str, script: str, act: str) -> None:
+    wrong: list[str] = []
+    step = 0
+    async with Aftermath() as after:
+        goes_on = True
+        while goes_on:
+            handler = Slow() if step % 2 else None
+            subject, goes_on = await disturbed(how, SCRIPTS[script], ACTS[act], step, handler)
+            try:
+                check_subject(subject, act, handler)
+            except Exception as error:
+                wrong.append(f"step {step}: {type(error).__name__}: {error}")
+            subject.found.clear()
+            if subject.seen is not None:
+                after.watch(subject.seen)
+            del subject
+            step += 1
+            assert step < 2000
+        print(f"{how}, {script}, {act}: {step} steps")
+        assert not wrong, f"{len(wrong)} of {step} steps:\n" + "\n".join(wrong[:20])
+
+
+#: Generators, and how many items are taken before the consumer leaves.
+PLANS = [(how, taken) for how in ("stream_chat", "open_stream") for taken in range(5)]
+
+
+def tokens_of(how: str, client: LLMClient, ear: Ear) -> Any:
+    if how == "stream_chat":
+        return stream_chat("gpt-4o", "hi", client=client, handlers=[ear])
+    return aiter(client.open_stream("hi", handlers=[ear]))
+
+
+LEAVINGS = ("break", "aclose", "collected", "raises", "aclose from another task", "athrow")
+
+
+@pytest.mark.parametrize("script", ["whole", "silent until the timeout", "reset"])
+@pytest.mark.parametrize("leaving", LEAVINGS)
+@pytest.mark.parametrize(("how", "taken"), PLANS)
+async def test_a_consumer_that_leaves_ends_its_stream(
+    how: str, taken: int, leaving: str, script: str
+) -> None:
+    async with Aftermath() as after:
+        ear = Ear()
+        async with BareServer(*SCRIPTS[script]) as server:
+            client = client_for(server)
+            items: list[Any] = []
+
+            async def consumer() -> None:
+                tokens = tokens_of(how, client, ear)
+                while len(items) < taken:
+                    items.append(await anext(tokens))
+                if leaving == "raises":
+                    raise KeyError("mine")
+                if leaving == "aclose":
+                    await tokens.aclose()
+                elif leaving == "athrow":
+                    with pytest.raises(KeyError):
+                        await tokens.athrow(KeyError("mine"))
+                elif leaving == "aclose from another task":
+                    await asyncio.create_task(tokens.aclose())
+
+            try:
+                await consumer()
+            except (StreamError, StopAsyncIteration, KeyError) as error:
+                error.__traceback__ = None  # it holds our own frame, and that the generator
+            gc.collect()
+            async with asyncio.timeout(1):
+                while ear.calls and not ear.endings:
+                    await asyncio.sleep(0)
+            if not taken:
+                assert not ear.calls, "a stream begins at the first step"
+            else:
+                check_one_ending(ear)
+                (end,) = ear.endings
+                if isinstance(end, StreamError):
+                    assert end.partial is not None
+                    assert end.partial.text.startswith(ear.text())
+                if any(not isinstance(item, str) and not hasattr(item, "text") for item in items):
+                    assert ear.calls[-1] == "complete", "leaving with the response is no abandonment"
+            await client.close()
+            await server.all_gone()
+        after.streams.append(ear.stream)
+
+
+@pytest.mark.parametrize("script", ["whole", "silent until the timeout", "retried"])
+@pytest.mark.parametrize("how", CONSUMERS)
+@pytest.mark.parametrize("loop_kind", ["asyncio", "uvloop"])
+def test_the_end_of_asyncio_run_at_any_step_ends_the_stream(
+    how: str, script: str, loop_kind: str
+) -> None:
+    factory = None
+    if loop_kind == "uvloop":
+        factory = pytest.importorskip("uvloop").new_event_loop
+    over = False
+    step = 0
+    files = open_files()
+    with ThreadedServer(*SCRIPTS[script]) as server:
+        while not over:
+            ear, slow = Ear(), Slow()
+
+            async def main() -> bool:
+                client = client_for(server)  # type: ignore[arg-type]
+                task = asyncio.ensure_future(consume_quietly(how, client, [ear, slow]))
+                for _ in range(step):
+                    if task.done():
+                        return True
+                    await asyncio.sleep(0)
+                return False
+
+            with asyncio.Runner(loop_factory=factory) as runner:
+                over = runner.run(main())
+            if ear.calls:
+                check_one_ending(ear)
+                assert isinstance(ear.endings[0], StreamCancelled) or over or ear.endings
+                # An async handler hears what the closing loop lets it hear, in order, and nothing else.
+                assert slow.calls == ear.calls[: len(slow.calls)] or slow.calls == ear.calls
+            step = step + 1 if step < 60 else int(step * 1.2)
+            assert step < 2_000_000
+        server.all_gone()
+    gc.collect()
+    check_no_receivers()
+    assert open_files() <= files
+
+
+async def consume_quietly(how: str, client: LLMClient, handlers: list[object]) -> None:
+    await CONSUMERS[how](client, "hi", handlers, Consumed(name=how, ears=[]))
+
+
+@pytest.mark.parametrize("loop_kind", ["asyncio", "uvloop"])
+def test_one_client_works_in_one_loop_after_another(loop_kind: str) -> None:
+    factory = None
+    if loop_kind == "uvloop":
+        factory = pytest.importorskip("uvloop").new_event_loop
+    files = open_files()
+    with ThreadedServer(WHOLE) as server:
+        client = client_for(server)  # type: ignore[arg-type]
+        for _ in range(10):
+            for how in CONSUMERS:
+                with asyncio.Runner(loop_factory=factory) as runner:
+                    seen = runner.run(consume(how, client, "hi", Slow(), how))
+                consumed_check(seen)
+                assert seen.response is not None
+        assert not client._transport._sessions
+        server.all_gone()
+    assert open_files() <= files
+
+
+def test_a_loop_closed_without_ceremony_costs_nobody_the_next_one() -> None:
+    """``loop.close()`` without ``shutdown_asyncgens``, as some frameworks do."""
+    with ThreadedServer(WHOLE) as server:
+        client = client_for(server)  # type: ignore[arg-type]
+        for _ in range(3):
+            loop = asyncio.new_event_loop()
+            seen = loop.run_until_complete(consume("stream", client, "hi", None, "stream"))
+            consumed_check(seen)
+            with pytest.warns(ResourceWarning):
+                # Nobody told the connection that its loop ends.
+                loop.close()
+                client._transport._sessions.clear()
+                del loop
+                gc.collect()
+        seen = asyncio.run(consume("stream_chat", client, "hi", None, "stream_chat"))
+        consumed_check(seen)
+        assert seen.response is not None
+
+
+def test_a_loop_closed_in_the_middle_of_a_stream_ends_it_at_most_once() -> None:
+    ear = Ear()
+    with ThreadedServer(SILENT) as server:
+        loop = asyncio.new_event_loop()
+
+        async def main() -> None:
+            client = client_for(server)  # type: ignore[arg-type]
+            main.kept = client.open_stream("hi", handlers=[ear])  # type: ignore[attr-defined]
+            main.kept.start()  # type: ignore[attr-defined]
+            while "token" not in ear.calls:
+                await asyncio.sleep(0.001)
+
+        loop.run_until_complete(main())
+        with pytest.warns(ResourceWarning):
+            loop.close()
+            del main.kept  # type: ignore[attr-defined]
+            del loop
+            gc.collect()
+    assert len(ear.endings) <= 1
+    assert ear.calls[:2] == ["start", "token"]
+
+
+async def test_streams_cancelled_while_they_wait_for_a_slot_are_told_and_leave_nothing() -> None:
+    async with Aftermath() as after:
+        async with BareServer(SILENT) as server:
+            client = LLMClient("gpt-4o", base_url=server.base_url, api_key=KEY, max_concurrent_streams=1)
+            ears = [Ear() for _ in range(6)]
+            streams = [client.open_stream("hi", handlers=[ear]) for ear in ears]
+            tasks = [asyncio.ensure_future(_awaited(stream)) for stream in streams]
+            while "token" not in ears[0].calls:
+                await asyncio.sleep(0)
+            streams[1].cancel("not wanted")
+            tasks[2].cancel()
+            tasks[3].cancel()
+            streams[3].cancel()
+            await asyncio.wait(tasks[1:4])
+            with pytest.raises(StreamCancelled, match="not wanted"):
+                tasks[1].result()
+            assert tasks[2].cancelled()
+            for ear, stream in zip(ears[1:4], streams[1:4], strict=True):
+                assert not ear.calls, "nobody has heard of it"
+                assert not stream.roster.attachments, "its receivers are still there"
+                assert stream.state == "error"
+            assert tasks[4].done() is False
+            streams[0].cancel()  # the next in line begins
+            while "token" not in ears[4].calls:
+                await asyncio.sleep(0)
+            await client.close()
+            await asyncio.wait(tasks)
+            await server.all_gone()
+        check_one_ending(ears[0])
+        check_one_ending(ears[4])
+        for task in tasks:
+            if not task.cancelled():
+                assert isinstance(task.exception(), StreamCancelled)
+        after.streams += [ear.stream for ear in ears]
+        task = stream = None
+        tasks.clear()
+        streams.clear()
+
+
+async def _awaited(stream: Stream) -> object:
+    try:
+        return await stream
+    finally:
+        del stream
+
+
+async def test_a_stream_cancelled_before_its_start_never_begins() -> None:
+    ear = Ear()
+    async with BareServer(WHOLE) as server:
+        client = client_for(server)
+        stream = client.open_stream("hi", handlers=[ear])
+        stream.cancel("changed my mind")
+        with pytest.raises(StreamCancelled, match="changed my mind"):
+            await stream
+        assert not stream.roster.attachments
+        assert server.requests == 0
+    assert not ear.calls

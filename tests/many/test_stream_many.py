@@ -1,0 +1,270 @@
+"""``client.stream_many``: many prompts, some at a time, whatever becomes of each."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+import tracemalloc
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from support import Recorder
+
+from lm_deluge import APIResponse, LLMClient, RetryPolicy
+from lm_deluge.errors import (
+    AuthenticationError,
+    ConnectionLostError,
+    StreamCancelled,
+    StreamError,
+    UnsupportedModelError,
+)
+from lm_deluge.many import PromptError
+from lm_deluge.simulator import Simulator
+
+
+def client_for(simulator: Simulator, **kwargs: Any) -> LLMClient:
+    kwargs.setdefault("retries", RetryPolicy.none())
+    return LLMClient("gpt-4o", base_url=simulator.base_url, api_key="any", **kwargs)
+
+
+def echo(body: Any) -> str:
+    return f"re: {body['messages'][-1]['content']}"
+
+
+def stream_tasks() -> list[str]:
+    return [task.get_name() for task in asyncio.all_tasks() if "lm_deluge" in task.get_name()]
+
+
+class Highest:
+    """Counts the streams that run at a time."""
+
+    def __init__(self) -> None:
+        self.now = self.highest = 0
+
+    def on_start(self, stream: object) -> None:
+        self.now += 1
+        self.highest = max(self.highest, self.now)
+
+    def on_complete(self, stream: object, response: object) -> None:
+        self.now -= 1
+
+    def on_error(self, stream: object, error: object) -> None:
+        self.now -= 1
+
+
+@pytest.mark.parametrize("kind", ["list", "generator", "async generator"])
+async def test_every_prompt_gets_its_answer(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = [f"prompt {n}" for n in range(20)]
+
+    async def later() -> AsyncIterator[str]:
+        for text in texts:
+            await asyncio.sleep(0)
+            yield text
+
+    prompts = {"list": texts, "generator": iter(texts), "async generator": later()}[kind]
+    async with Simulator(text=echo) as simulator:
+        found = {i: r async for i, r in client_for(simulator).stream_many(prompts, concurrency=4)}
+    assert {i: str(r) for i, r in found.items()} == {i: f"re: {t}" for i, t in enumerate(texts)}
+    assert capsys.readouterr().out == ""
+
+
+async def test_outcomes_come_in_order_of_finishing() -> None:
+    async with Simulator(reply=lambda request: None, text="a b c", gap="0") as simulator:
+        slow = asyncio.Event()
+        simulator._service.scripted = lambda request: [slow.wait and slow] if request.index == 0 else None
+        order: list[int] = []
+        async for index, _ in client_for(simulator).stream_many(["a", "b", "c"], concurrency=3):
+            order.append(index)
+            if len(order) == 2:
+                slow.set()
+    assert order[-1] == 0
+
+
+async def test_at_most_concurrency_streams_run_and_prompts_are_taken_as_needed() -> None:
+    taken = 0
+
+    def prompts() -> Iterator[str]:
+        nonlocal taken
+        for n in range(60):
+            taken += 1
+            yield f"prompt {n}"
+
+    highest, ahead, ended = Highest(), 0, 0
+    async with Simulator(text="one two three", gap=0.001) as simulator:
+        async for _ in client_for(simulator).stream_many(
+            prompts(), concurrency=5, handlers=[highest]
+        ):
+            ended += 1
+            ahead = max(ahead, taken - ended)
+    assert (ended, highest.highest) == (60, 5)
+    assert ahead <= 5 + 16
+
+
+async def test_a_slow_consumer_holds_back_the_prompts() -> None:
+    taken = 0
+
+    def prompts() -> Iterator[str]:
+        nonlocal taken
+        for n in range(1000):
+            taken += 1
+            yield f"prompt {n}"
+
+    async with Simulator(text="hi") as simulator:
+        outcomes = client_for(simulator).stream_many(prompts(), concurrency=4)
+        await anext(outcomes)
+        await simulator.wait_request(20)
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert taken <= 1 + 4 + 16
+        await outcomes.aclose()
+
+
+async def test_one_failure_stops_nothing() -> None:
+    async with Simulator(text=echo, faults=[None, "reset:1", None, "status:500"]) as simulator:
+        client = client_for(simulator)
+        found = {i: r async for i, r in client.stream_many(list("abcdef"), concurrency=1)}
+    kinds = [type(found[i]).__name__ for i in range(6)]
+    assert kinds == [
+        "APIResponse", "ConnectionLostError", "APIResponse", "InternalServerError",
+        "APIResponse", "APIResponse",
+    ]  # fmt: skip
+    assert isinstance(found[1], ConnectionLostError)
+    assert found[1].partial is not None
+    assert found[1].partial.text == "re"
+
+
+async def test_a_prompt_that_makes_no_sense_is_an_outcome_like_any_other() -> None:
+    prompts: list[Any] = ["one", "", 7, [{"role": "clown", "content": "x"}], "two"]
+    recorder = Recorder()
+    async with Simulator(text=echo) as simulator:
+        client = client_for(simulator)
+        found = {i: r async for i, r in client.stream_many(prompts, handlers=[recorder])}
+        assert simulator.request_count == 2
+    assert [isinstance(found[i], APIResponse) for i in range(5)] == [True, False, False, False, True]
+    for index, cause in ((1, ValueError), (2, TypeError), (3, ValueError)):
+        error = found[index]
+        assert isinstance(error, PromptError)
+        assert isinstance(error, StreamError)
+        assert isinstance(error.__cause__, cause)
+        assert f"prompt {index}" in str(error)
+    assert recorder.heard.count("start") == 2
+
+
+async def test_settings_that_make_no_sense_are_raised_before_a_prompt_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    taken = []
+
+    def prompts() -> Iterator[str]:
+        taken.append(1)
+        yield "hi"
+
+    keyless, unknown = LLMClient("gpt-4o"), LLMClient("nobody-knows-this")
+    with_key = LLMClient("gpt-4o", api_key="sk-any")
+    wrong: list[tuple[Any, type[Exception]]] = [
+        (keyless.stream_many(prompts()), AuthenticationError),
+        (unknown.stream_many(prompts()), UnsupportedModelError),
+        (with_key.stream_many(prompts(), concurrency=0), ValueError),
+        (with_key.stream_many(prompts(), tool_choice="auto"), ValueError),
+        (with_key.stream_many("a text"), TypeError),  # type: ignore[arg-type]
+    ]
+    for outcomes, kind in wrong:
+        with pytest.raises(kind):
+            await anext(outcomes)
+    assert taken == []
+    assert stream_tasks() == []
+
+
+async def test_what_the_prompts_raise_is_raised_after_what_ran_by_then() -> None:
+    def prompts() -> Iterator[str]:
+        yield from ("a", "b")
+        raise OSError("the file is gone")
+
+    seen = []
+    async with Simulator(text=echo) as simulator:
+        with pytest.raises(OSError, match="gone"):
+            async for _, outcome in client_for(simulator).stream_many(prompts(), concurrency=8):
+                seen.append(str(outcome))
+    assert sorted(seen) == ["re: a", "re: b"]
+
+
+@pytest.mark.parametrize("how", ["break", "close", "cancel", "collect"])
+async def test_leaving_ends_every_stream_within_a_second(how: str) -> None:
+    recorder = Recorder()
+    healthy_first = [None] + ["stall:1"] * 50
+    async with Simulator(text="a b c", faults=healthy_first) as simulator:
+        client = client_for(simulator, handlers=[recorder])
+        outcomes = client.stream_many((f"p{n}" for n in range(50)), concurrency=10)
+        await anext(outcomes)
+        await simulator.wait_request(11)
+        left = time.perf_counter()
+        if how == "break":
+            outcomes = client.stream_many(["p"] * 3, concurrency=3)
+            async for _ in _until_started(outcomes, recorder, 13):
+                break
+        elif how == "close":
+            await outcomes.aclose()
+        elif how == "cancel":
+            waiter = asyncio.ensure_future(anext(outcomes))
+            await asyncio.sleep(0.01)
+            waiter.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiter
+        del outcomes
+        gc.collect()
+        await simulator.wait_closed_connections(1.0) if how != "break" else None
+        async with asyncio.timeout(1.0):
+            while how != "break" and stream_tasks():
+                await asyncio.sleep(0.005)
+        assert time.perf_counter() - left < 1.0
+    if how != "break":
+        starts = recorder.heard.count("start")
+        assert starts == len(recorder.endings) == 11
+        assert Counter(type(e) for e in recorder.endings)[StreamCancelled] == 10
+
+
+async def _until_started(outcomes: Any, recorder: Recorder, number: int) -> AsyncIterator[Any]:
+    yield None
+    await outcomes.aclose()
+
+
+async def test_tags_may_be_a_function_of_index_and_prompt() -> None:
+    async with Simulator(text="hi") as simulator:
+        client = client_for(simulator, tags={"run": 1})
+        found = [
+            response.tags
+            async for _, response in client.stream_many(
+                ["a", "b"], tags=lambda index, prompt: {"id": f"{prompt}{index}"}, concurrency=1
+            )
+            if isinstance(response, APIResponse)
+        ]
+    assert found == [{"run": 1, "id": "a0"}, {"run": 1, "id": "b1"}]
+
+
+async def test_memory_stays_bounded_however_many_prompts_there_are() -> None:
+    async with Simulator(text="x" * 2000, keep_requests=0) as simulator:
+        client = client_for(simulator)
+
+        async def consume(count: int) -> int:
+            done = 0
+            async for _ in client.stream_many((f"p{n}" for n in range(count)), concurrency=50):
+                done += 1
+            assert done == count
+            gc.collect()
+            return tracemalloc.get_traced_memory()[1]
+
+        await consume(200)  # connections, caches
+        tracemalloc.start()
+        try:
+            few = await consume(300)
+            tracemalloc.reset_peak()
+            many = await consume(3000)
+        finally:
+            tracemalloc.stop()
+        await client.close()
+    assert many < few * 1.5 + 500_000

@@ -55,9 +55,7 @@ class Usage:
         if cached is None:
             # DeepSeek and Moonshot name it at the top level.
             cached = usage.get("prompt_cache_hit_tokens", usage.get("cached_tokens"))
-        reasoning = (
-            completion.get("reasoning_tokens") if isinstance(completion, Mapping) else None
-        )
+        reasoning = completion.get("reasoning_tokens") if isinstance(completion, Mapping) else None
         if reasoning is None:
             reasoning = usage.get("reasoning_tokens")
         return cls(

@@ -18,7 +18,7 @@ from lm_deluge.errors import StreamCancelled, StreamError
 __all__ = ["cli", "run"]
 
 #: Each lives in the module of its name, which is imported when it is asked for.
-_COMMANDS: Final = ("demo", "stream", "chat", "simulate", "report")
+_COMMANDS: Final = ("demo", "stream", "chat", "run", "simulate", "report")
 
 
 class _Commands(click.Group):

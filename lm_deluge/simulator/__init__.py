@@ -16,7 +16,9 @@ from lm_deluge.simulator.steps import (
     RESET,
     Act,
     Overhead,
+    Paced,
     Reply,
+    Step,
     Verbatim,
 )
 
@@ -30,8 +32,10 @@ __all__ = [
     "Fault",
     "Gap",
     "Overhead",
+    "Paced",
     "ReceivedRequest",
     "Reply",
     "Simulator",
+    "Step",
     "Verbatim",
 ]

@@ -345,7 +345,7 @@ class Simulator:
             self.request_count += 1
             self.requests.append(record)
             if self._keep is not None and len(self.requests) > self._keep:
-                del self.requests[: -self._keep or None]
+                del self.requests[: len(self.requests) - self._keep]
             self._arrived.notify_all()
 
 

@@ -1,6 +1,7 @@
 """bokeh and jinja2 for the modules that need them, or an ImportError that says what to install."""
 
 try:
+    from bokeh.document import Document
     from bokeh.embed import components
     from bokeh.models import ColumnDataSource, HoverTool, NumeralTickFormatter
     from bokeh.plotting import figure
@@ -13,6 +14,7 @@ except ImportError as error:
 
 __all__ = [
     "ColumnDataSource",
+    "Document",
     "Environment",
     "HoverTool",
     "Markup",

@@ -187,7 +187,7 @@ def _difference(comparison: Comparison, whose: str, than: str) -> str:
     direction = "lower" if difference < 0 else "higher"
     words = in_words(metric)
     words = words if words.startswith("p9") else words[:1].upper() + words[1:]
-    interval = f"{low}–{high}{kind}"  # noqa: RUF001 - a range
+    interval = f"{low}–{high}{kind}"
     return f"{words} {whose} {amount}{kind} {direction} {than}, 95 % interval {interval}."
 
 
@@ -233,7 +233,7 @@ def _unit(metric: str) -> str:
 
 
 def _signed(metric: str, value: float) -> str:
-    return f"{'−' if value < 0 else '+'}{_amount(metric, abs(value))}{_unit(metric)}"  # noqa: RUF001
+    return f"{'−' if value < 0 else '+'}{_amount(metric, abs(value))}{_unit(metric)}"
 
 
 def _phase(phase: str | None) -> str:

@@ -50,6 +50,11 @@ METRICS = (
 )
 """Every metric of a group, besides ``errors.CLASS``."""
 
+_ALL = (
+    f"{', '.join(_DISTRIBUTIONS)}, each with one of .{', .'.join(_STATISTICS)}; "
+    f"{', '.join(METRICS[len(_DISTRIBUTIONS) * len(_STATISTICS) :])}, errors.CLASS"
+)
+
 SHARES = ("stalls.streams", "coalescing", *(f"qoe.{name}" for name in _STATISTICS[1:]))
 """Metrics between 0 and 1, which a rule may give in percent."""
 
@@ -75,8 +80,12 @@ _WORDS = {
 
 def check_name(name: str) -> None:
     """Raise ``ValueError`` with the close names unless ``name`` is a metric."""
-    if name not in METRICS and not (name.startswith("errors.") and len(name) > len("errors.")):
-        raise ValueError(unknown_name(name, METRICS))
+    if name in METRICS or (name.startswith("errors.") and len(name) > len("errors.")):
+        return
+    if name in _DISTRIBUTIONS:
+        one_of = ", ".join(f"{name}.{statistic}" for statistic in _STATISTICS)
+        raise ValueError(f"{name} is many numbers; name one of {one_of}")
+    raise ValueError(unknown_name(name, METRICS, _ALL))
 
 
 def look_up(summary: Mapping[str, Any], name: str) -> float | None:

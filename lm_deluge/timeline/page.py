@@ -10,7 +10,7 @@ from typing import Any
 
 from lm_deluge.timeline.charts import color, delivered, gap_ecdf, ttft_ecdf
 from lm_deluge.timeline.compare import COMPARED, compare_groups, pair_groups
-from lm_deluge.timeline.drawing import Environment, Markup, Resources, components
+from lm_deluge.timeline.drawing import Document, Environment, Markup, Resources, components
 from lm_deluge.timeline.metrics import STATISTICS, Group, Measured
 from lm_deluge.timeline.names import in_words
 from lm_deluge.timeline.numeric import np
@@ -21,7 +21,7 @@ from lm_deluge.timeline.wording import NOTHING, number, percent, seconds
 
 __all__ = ["html_page"]
 
-_MOST_GROUPS = 12
+_MOST_GROUPS = 8  # as many as there are colours
 _MOST_TICKS = 80_000
 
 _GLANCE = (
@@ -95,7 +95,8 @@ def html_page(
         values["errors"] = list(_errors(groups))
         values["distributions"] = list(_distributions(groups))
     template = (files(__package__) / "page.html").read_text(encoding="utf-8")
-    return Environment(autoescape=True).from_string(template).render(values)
+    page = Environment(autoescape=True).from_string(template).render(values)
+    return page.encode("utf-8", "replace").decode("utf-8")  # lone surrogates become "?"
 
 
 def _charts(measured: Measured, sample: Sample) -> dict[str, Any]:
@@ -117,6 +118,10 @@ def _charts(measured: Measured, sample: Sample) -> dict[str, Any]:
     ]
     plots = [ttft_ecdf(groups), gap_ecdf(groups), delivered(groups, sample)]
     plots += [strip.plot for strip in strips]
+    document = Document()
+    with document.models.freeze():  # without it, bokeh looks through all plots for each of them
+        for plot in plots:
+            document.add_root(plot)
     script, divs = components(plots, wrap_script=False)
     divs = [Markup(div) for div in divs]
     drawn = sum(len(sample.by_chance(group.name)) for group in groups)

@@ -16,7 +16,7 @@ try:
     from rich.table import Table
     from rich.text import Text
 except ImportError as error:
-    message = "the report's tables need rich: pip install 'lm_deluge[cli]'"
+    message = "the report's tables need rich: pip install rich"
     raise ImportError(message) from error
 
 __all__ = ["print_report"]

@@ -83,12 +83,12 @@ def parse_number(text: str, what: str) -> tuple[float, str | None]:
     return float(match[1]) * {"ms": 0.001, "%": 0.01}.get(unit, 1.0), unit
 
 
-def unknown_name(name: str, known: tuple[str, ...]) -> str:
+def unknown_name(name: str, known: tuple[str, ...], listed: str | None = None) -> str:
     """Say that there is no such metric, and which there are: the close ones, else all."""
-    close = get_close_matches(name, known, 3)
+    close = get_close_matches(name, known, 3, cutoff=0.7)
     if close:
         return f"no metric is named {name!r}; did you mean {' or '.join(close)}?"
-    return f"no metric is named {name!r}; there are {', '.join(known)}"
+    return f"no metric is named {name!r}; there are {listed or ', '.join(known)}"
 
 
 def percentile(values: list[float], q: float) -> float:

@@ -6,7 +6,7 @@ from lm_deluge.timeline.names import COUNTS, is_percentage, unit
 
 __all__ = ["NOTHING", "difference", "number", "percent", "printable", "seconds"]
 
-NOTHING = "–"  # noqa: RUF001 - an en dash stands for "undefined", which is not 0
+NOTHING = "–"
 
 
 def number(metric: str, value: float | None) -> str:

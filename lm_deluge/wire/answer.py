@@ -180,9 +180,7 @@ class Answer:
             parts = self._choices[index] = ChoiceParts(self.limits.max_tool_calls)
         return parts
 
-    def _take(
-        self, event: Event, arrived: float, read: int, pieces: list[Token | Delta]
-    ) -> None:
+    def _take(self, event: Event, arrived: float, read: int, pieces: list[Token | Delta]) -> None:
         """Take one event the general way."""
         data = event.data.strip()
         if not data:
@@ -234,9 +232,7 @@ class Answer:
             self.usage = Usage.from_openai(usage)
         self.response_id = _text(chunk.get("id")) or self.response_id
         self.model_external = _text(chunk.get("model")) or self.model_external
-        self.system_fingerprint = (
-            _text(chunk.get("system_fingerprint")) or self.system_fingerprint
-        )
+        self.system_fingerprint = _text(chunk.get("system_fingerprint")) or self.system_fingerprint
         self.service_tier = _text(chunk.get("service_tier")) or self.service_tier
         choices = chunk.get("choices")
         if not isinstance(choices, list):
@@ -246,7 +242,11 @@ class Answer:
             if not isinstance(choice, Mapping):
                 continue
             index = choice.get("index")
-            if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index <= _MAX_INDEX:
+            if (
+                isinstance(index, bool)
+                or not isinstance(index, int)
+                or not 0 <= index <= _MAX_INDEX
+            ):
                 index = position
             parts = self._parts(index)
             for piece in parts.take(choice):

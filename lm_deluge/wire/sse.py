@@ -49,9 +49,9 @@ class EventDecoder:
         self.error: LimitExceededError | None = None
         self._max_event_bytes = max_event_bytes
         self._tail = bytearray()
-        # For ``offset_of``: the blocks of the last read, where they begin, where the tail begins.
-        self._blocks: list[bytes] = []
-        self._blocks_at = 0
+        # For ``offset_of``: the events of the last read, where they begin, where the tail begins.
+        self._body = b""
+        self._body_at = 0
         self._tail_at = 0
         self._ended_in_cr = False
         self._at_start = True
@@ -74,35 +74,40 @@ class EventDecoder:
                 return []
             data = bytes(tail)
             tail.clear()
-        blocks = data.split(b"\n\n")
-        rest = blocks.pop()
-        self._blocks = blocks
-        self._blocks_at = self._tail_at
-        self._tail_at += len(data) - len(rest)
-        if rest:
-            tail += rest
-            if len(rest) > 2 * self._max_event_bytes:
-                self._shed_comments()
-        if len(data) > self._max_event_bytes:
-            blocks = self._fitting(blocks)
-            if len(rest) > 2 * self._max_event_bytes:
-                self._shed_comments()
-        events: list[Event] = []
-        for block in blocks:
-            # What nearly every block is: one data line and no state to carry.
-            if block[:6] == b"data: " and b"\n" not in block and not self._id:
-                events.append(Event(block[6:], "", "", self._retry))
-                self._at_start = False
-            elif (event := self._parse(block)) is not None:
-                events.append(event)
+        cut = data.rfind(b"\n\n")
+        if cut < 0:
+            self._keep(data)
+            return []
+        body = data[:cut]
+        self._body, self._body_at = body, self._tail_at
+        self._tail_at += cut + 2
+        fits = len(body) <= self._max_event_bytes
+        # What nearly every read is: events of one data line each, and no state to carry. They are
+        # that if the line ends between them are all there are.
+        payloads = body[6:].split(b"\n\ndata: ")
+        if (
+            fits
+            and body.startswith(b"data: ")
+            and body.count(b"\n") == 2 * (len(payloads) - 1)
+            and not self._id
+            and self._retry is None
+        ):
+            self._at_start = False
+            events = list(map(Event, payloads))
+        else:
+            blocks = body.split(b"\n\n")
+            parsed = map(self._parse, blocks if fits else self._fitting(blocks))
+            events = [event for event in parsed if event is not None]
+        if self.error is None:
+            self._keep(data[cut + 2 :])
         return events
 
     def close(self) -> list[Event]:
         """Return the event whose blank line never came, if there is one."""
         block = bytes(self._tail).removesuffix(b"\n")
         self._tail.clear()
-        self._blocks, self._blocks_at = [block], self._tail_at
-        if not self._fitting(self._blocks):
+        self._body, self._body_at = block, self._tail_at
+        if not self._fitting([block]):
             return []
         event = self._parse(block)
         return [] if event is None else [event]
@@ -113,8 +118,8 @@ class EventDecoder:
         ``position``: the event's place among those that the last ``feed`` or ``close`` returned. A
         line end counts as one byte, whichever it is.
         """
-        offset = self._blocks_at
-        for block in self._blocks:
+        offset = self._body_at
+        for block in self._body.split(b"\n\n") if self._body else ():
             found = _DATA.search(block.removeprefix(_BOM) if offset == 0 else block)
             if found is not None:
                 if position == 0:
@@ -123,6 +128,12 @@ class EventDecoder:
                 position -= 1
             offset += len(block) + len(b"\n\n")
         return offset
+
+    def _keep(self, rest: bytes) -> None:
+        """Keep the beginning of an event that is not whole yet."""
+        self._tail += rest
+        if len(rest) > 2 * self._max_event_bytes:
+            self._shed_comments()
 
     def _with_lf(self, data: bytes) -> bytes:
         """Make every line end LF. A CR ends its line at once; a LF that follows it is swallowed."""

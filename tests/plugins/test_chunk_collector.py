@@ -84,7 +84,9 @@ async def test_it_keeps_every_choice() -> None:
     chunks = [delta("b", index=1), delta("a"), delta(index=1, finish="stop"), delta(finish="stop")]
     body = b"".join(sse(chunk) for chunk in chunks) + DONE
     async with ScriptedServer([HEADERS, http(body) + END]) as server:
-        await client_for(server, sampling_params=SamplingParams(n=2), handlers=[collector]).stream("hi")
+        await client_for(server, sampling_params=SamplingParams(n=2), handlers=[collector]).stream(
+            "hi"
+        )
     assert [(token.choice, token.text) for token in collector.tokens] == [(1, "b"), (0, "a")]
 
 

@@ -760,7 +760,9 @@ for index in range(1000):
 """
 
 
-@pytest.mark.parametrize("how", ["", "sys.exit(0)", "del logger", "logger.flush()", "logger.close()"])
+@pytest.mark.parametrize(
+    "how", ["", "sys.exit(0)", "del logger", "logger.flush()", "logger.close()"]
+)
 async def test_nothing_is_lost_at_the_end_of_the_program(path: Path, how: str) -> None:
     await finish(start(EXIT + how, path))
     assert [line["i"] for line in lines_of(path)[1:]] == list(range(1000))
@@ -799,7 +801,9 @@ assert os.waitpid(child, 0)[1] == 0
 async def test_after_a_fork_parent_and_child_each_write_their_own_lines_once(
     path: Path, before: str, after: str
 ) -> None:
-    await finish(start("import warnings; warnings.simplefilter('ignore')" + FORK, path, before, after))
+    await finish(
+        start("import warnings; warnings.simplefilter('ignore')" + FORK, path, before, after)
+    )
     by_stream: dict[str, list[Any]] = {}
     for line in lines_of(path):
         by_stream.setdefault(line["s"], []).append(line.get("i"))

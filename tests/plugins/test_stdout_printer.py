@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tty
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -285,12 +286,16 @@ async def test_a_file_that_is_false_is_a_file_all_the_same() -> None:
 
 
 async def test_a_full_disk_is_a_failure_of_the_printer_and_the_answer_is_whole() -> None:
-    file = open("/dev/full", "w", encoding="utf-8")  # noqa: SIM115 - closing it fails, too
+    file = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 - closing it fails, too
     async with ScriptedServer(answer("a", "b")) as server:
         response = await client_for(server, printer=StdoutPrinter(file)).stream("hi")
     assert response.completion == "ab"
     (failure,) = response.handler_failures
-    assert (failure.handler, failure.method, failure.type) == ("StdoutPrinter", "on_token", "OSError")
+    assert (failure.handler, failure.method, failure.type) == (
+        "StdoutPrinter",
+        "on_token",
+        "OSError",
+    )
     with pytest.raises(OSError, match="No space left"):
         file.close()
 
@@ -308,7 +313,11 @@ async def test_a_program_with_an_ascii_stdout_runs_to_its_end() -> None:
         done = await asyncio.to_thread(
             subprocess.run,
             [sys.executable, "-X", "dev", "-W", "error", "-c", PROGRAM, server.base_url],
-            env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": os.pathsep.join(sys.path)},
+            env={
+                **os.environ,
+                "PYTHONIOENCODING": "ascii",
+                "PYTHONPATH": os.pathsep.join(sys.path),
+            },
             capture_output=True,
             timeout=30,
             check=False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import aiohttp
@@ -14,7 +14,7 @@ import pytest
 
 from lm_deluge.simulator import Simulator
 
-Ask = Callable[..., Awaitable["Heard"]]
+Ask = Callable[..., Coroutine[Any, Any, "Heard"]]
 
 
 @attrs.define

@@ -171,7 +171,7 @@ async def test_a_forced_tool_is_called_with_arguments_that_fit(ask: Ask, choice:
 
 
 async def test_given_tool_calls_are_made_once_and_then_the_model_talks(ask: Ask) -> None:
-    calls = [("a", {"x": 1}), ("b", "not json")]
+    calls: list[tuple[str, dict[str, Any] | str]] = [("a", {"x": 1}), ("b", "not json")]
     async with Simulator(text="Let me see", tool_calls=calls) as sim:
         message = (await ask(sim, stream=False)).json["choices"][0]["message"]
         assert message["content"] == "Let me see"

@@ -21,7 +21,9 @@ TEXT = "".join(WORDS)
 THREE = "one two three"
 
 
-async def over_the_wire(sim: Simulator, patience: float = 0.2, **body: Any) -> tuple[bytes, str]:
+async def over_the_wire(
+    sim: Simulator, patience: float = 0.2, *, connection: str = "keep-alive", **body: Any
+) -> tuple[bytes, str]:
     """All bytes that come, and how they end: "fin", "rst" or "open"."""
     reader, writer = await asyncio.open_connection(sim.host, sim.port)
     data = json.dumps(
@@ -29,7 +31,9 @@ async def over_the_wire(sim: Simulator, patience: float = 0.2, **body: Any) -> t
     ).encode()
     writer.write(
         b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n"
-        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(data) + data
+        b"Connection: %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        % (connection.encode(), len(data))
+        + data
     )
     got = b""
     try:
@@ -279,7 +283,7 @@ async def test_json_in_place_of_a_stream_is_an_error_or_the_whole_answer(ask: As
 
 async def test_a_drip_sends_every_byte_by_itself() -> None:
     async with simulator("drip", ttft=0.01) as sim:
-        got, _ = await over_the_wire(sim, 3, max_tokens=1)
+        got, _ = await over_the_wire(sim, 5, connection="close", max_tokens=1)
         assert sim.requests[0].sent == 1
     body = got.partition(b"\r\n\r\n")[2]
     *chunks, last, rest = body.split(b"\r\n1\r\n")
@@ -417,7 +421,7 @@ async def test_every_fault_leaves_an_unstreamed_request_healthy_or_cuts_its_byte
     ask: Ask, name: str
 ) -> None:
     async with simulator(name) as sim:
-        heard = await ask(sim, stream=False, patience=0.3, enough=100_000)
+        heard = await ask(sim, stream=False, patience=5 if name == "drip" else 0.3, enough=100_000)
         if faults.KINDS[name].streamed_only:
             assert heard.json["choices"][0]["message"]["content"] == TEXT
         elif name == "drip":
@@ -496,7 +500,8 @@ def test_what_is_no_fault_is_refused(spec: str) -> None:
 def test_probabilities_must_make_sense() -> None:
     with pytest.raises(ValueError, match="p must be"):
         Fault("reset", p=1.5)
-    for weights in ({"reset": 0.6, "drop": 0.6}, {"reset": -0.1}):
+    unlikely: list[dict[str | Fault, float]] = [{"reset": 0.6, "drop": 0.6}, {"reset": -0.1}]
+    for weights in unlikely:
         with pytest.raises(ValueError, match="add up"):
             Simulator(faults=weights)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from timeline.making import timeline
 
 from lm_deluge.timeline import Settings, Timeline, compare_groups, measure, pair_groups
 from lm_deluge.timeline.compare import resample
 from lm_deluge.timeline.metrics import Group
+from timeline.making import timeline
 
 
 def streams(seed: int, n: int, slow: float = 1.0, stall: float = 0.02) -> list[Timeline]:
@@ -32,19 +32,18 @@ def group(*timelines: Timeline) -> Group:
 def plainly_resampled(timelines: list[Timeline], metric: str, times: int) -> np.ndarray:
     """Draw whole streams, measure them again; nothing else."""
     random = np.random.default_rng(7)
-    results = []
     name, _, statistic = metric.partition(".")
+    measure_one = {
+        "gap": lambda line: line.gaps,
+        "stalls": lambda line: [float(bool(line.stalls()))],
+        "ttft": lambda line: [line.ttft],
+        "qoe": lambda line: [line.qoe()],
+    }[name]
+    numbers = [measure_one(line) for line in timelines]
+    results = []
     for _ in range(times):
-        drawn = [timelines[k] for k in random.integers(0, len(timelines), len(timelines))]
-        if name == "gap":
-            values = [gap for line in drawn for gap in line.gaps]
-        elif metric == "stalls.streams":
-            values = [float(bool(line.stalls())) for line in drawn]
-        elif name == "coalescing":
-            values = [line.coalescing or 0.0 for line in drawn]
-        else:
-            value = {"ttft": lambda s: s.ttft, "qoe": lambda s: s.qoe()}[name]
-            values = [value(line) for line in drawn]
+        drawn = random.integers(0, len(numbers), len(numbers))
+        values = np.concatenate([numbers[k] for k in drawn])
         if statistic.startswith("p"):
             results.append(np.percentile(values, float(statistic[1:])))
         else:
@@ -106,13 +105,13 @@ def test_a_groups_difference_from_itself_is_not_clear() -> None:
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
     hits = 0
-    for seed in range(60):
-        one, other = streams(1_000 + seed, 80), streams(2_000 + seed, 80)
+    for seed in range(40):
+        one, other = streams(1_000 + seed, 40), streams(2_000 + seed, 40)
         comparison = compare_groups(group(*one), group(*other), "gap.p50", resamples=500)
         assert comparison.low is not None
         assert comparison.high is not None
         hits += comparison.low <= 0 <= comparison.high
-    assert hits >= 52
+    assert hits >= 34
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from timeline.making import stream_lines, timeline, write
 
 from lm_deluge.timeline import Settings, Timeline, measure, parse_target, read_timelines
 from lm_deluge.timeline.metrics import STATISTICS, Group, distribution
 from lm_deluge.timeline.targets import percentile
+from timeline.making import stream_lines, timeline, write
 
 KEYS = {
     "streams", "completed", "failed", "censored", "tokens_per_piece", "ttft", "ttfa", "gap", "tpot",
@@ -152,7 +152,7 @@ def test_goodput_is_unknown_without_wall_clock() -> None:
     ("metric", "sign", "limit", "met"),
     [
         ("ttft", "<=", 0.5, True), ("ttft", "<", 0.5, False), ("gap.max", "<=", 1.0, False),
-        ("gap.p50", "<=", 1.0, True), ("e2e", ">", 2.0, True), ("rate", ">=", 1.0, True),
+        ("gap.p50", "<=", 1.25, True), ("e2e", ">", 2.0, True), ("rate", ">=", 0.8, True),
         ("tpot", "<", 1.0, False), ("tpot_per_token", "<=", 1.25, True), ("ttfa", ">", 0.5, False),
     ],
 )  # fmt: skip

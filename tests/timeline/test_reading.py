@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from programs import clean_environment
-from timeline.making import stream_lines, write
 
 from lm_deluge.timeline import Timeline, read_timelines
 from lm_deluge.timeline.record import encode, encode_lines, retry_line, token_line, tool_call_line
+from programs import clean_environment
+from timeline.making import stream_lines, write
 
 
 def read(data: bytes, *, text: bool = True) -> tuple[list[Timeline], dict[str, tuple[int, str]]]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from array import array
 
 import pytest
-from timeline.making import timeline
 
 from lm_deluge.arrivals import Arrivals
 from lm_deluge.payloads import Delta, Token
 from lm_deluge.response import APIResponse, Choice, Partial, Usage
 from lm_deluge.timeline import Ending, Stall, Timeline
+from timeline.making import timeline
 
 FIVE = [0.5, 0.6, 0.7, 2.7, 3.0]
 

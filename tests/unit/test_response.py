@@ -253,9 +253,15 @@ def test_the_content_can_be_changed_without_changing_the_response() -> None:
             },
             (9, 12, 21, 4, 8),
         ),
-        ({"prompt_tokens": 0, "prompt_tokens_details": {"cached_tokens": 0}}, (0, None, None, 0, None)),
+        (
+            {"prompt_tokens": 0, "prompt_tokens_details": {"cached_tokens": 0}},
+            (0, None, None, 0, None),
+        ),
         ({"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 9}, (1, 2, 9, None, None)),
-        ({"prompt_cache_hit_tokens": 3, "prompt_cache_miss_tokens": 1}, (None, None, None, 3, None)),
+        (
+            {"prompt_cache_hit_tokens": 3, "prompt_cache_miss_tokens": 1},
+            (None, None, None, 3, None),
+        ),
         ({"cached_tokens": 3}, (None, None, None, 3, None)),
         ({"reasoning_tokens": 5, "completion_tokens_details": None}, (None, None, None, None, 5)),
         ({"prompt_tokens_details": {}, "completion_tokens_details": {}}, (None,) * 5),

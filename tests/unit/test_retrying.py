@@ -119,9 +119,7 @@ def test_a_wait_beyond_the_cap_means_no_retry() -> None:
     assert retry_delay(patient, status(429, retry_after=3600.0), 1) == 3600.0
 
 
-@pytest.mark.parametrize(
-    "error", [*PASSING[:7], *PASSING[8:], status(404), status(403)], ids=repr
-)
+@pytest.mark.parametrize("error", [*PASSING[:7], *PASSING[8:], status(404), status(403)], ids=repr)
 def test_another_model_may_answer_where_this_one_cannot(error: StreamError) -> None:
     assert falls_back(POLICY, error)
 
@@ -199,7 +197,20 @@ def test_a_date_is_as_far_away_as_it_is_whatever_the_local_zone(
 @given(
     st.lists(
         st.sampled_from(
-            ["Fri,", "31", "Dec", "Jan", "1999", "99999", "23:59:59", "9:9", "GMT", "+9999", "x", ","]
+            [
+                "Fri,",
+                "31",
+                "Dec",
+                "Jan",
+                "1999",
+                "99999",
+                "23:59:59",
+                "9:9",
+                "GMT",
+                "+9999",
+                "x",
+                ",",
+            ]
         )
         | st.text(max_size=5)
     ).map(" ".join)

@@ -392,7 +392,9 @@ def test_an_error_frame_ends_the_answer_and_keeps_what_came(
     assert not reading.answer.whole
 
 
-@pytest.mark.parametrize("data", ['{"message": "boom"}', '{"error": {"message": "boom"}}', '"boom"'])
+@pytest.mark.parametrize(
+    "data", ['{"message": "boom"}', '{"error": {"message": "boom"}}', '"boom"']
+)
 def test_an_error_event_is_an_error_whatever_its_data(data: str) -> None:
     reading = read(events("Once") + b"event: error\ndata: " + data.encode() + b"\n\n")
     assert isinstance(reading.error, ProviderError)
@@ -458,7 +460,9 @@ def halves(*texts: str, key: str = "content") -> bytes:
     )
 
 
-@pytest.mark.parametrize(("key", "kind"), [("content", "text"), ("reasoning", "reasoning"), ("refusal", "refusal")])
+@pytest.mark.parametrize(
+    ("key", "kind"), [("content", "text"), ("reasoning", "reasoning"), ("refusal", "refusal")]
+)
 def test_halves_of_a_character_in_two_deltas_are_joined(key: str, kind: str) -> None:
     reading = read(halves("a\ud83d", "\ude00b", "c", key=key) + DONE)
     texts = reading.tokens if kind == "text" else reading.deltas(kind)
@@ -647,7 +651,9 @@ def test_a_whole_json_answer_is_read_with_all_it_holds() -> None:
     assert (answer.whole, answer.done, answer.error) == (True, True, None)
 
 
-@pytest.mark.parametrize("body", [b"", b" ", b"{}", b'{"choices": []}', b"[]", b"3", b"{nope", b"[DONE]"])
+@pytest.mark.parametrize(
+    "body", [b"", b" ", b"{}", b'{"choices": []}', b"[]", b"3", b"{nope", b"[DONE]"]
+)
 def test_json_that_is_no_answer_is_a_protocol_error(body: bytes) -> None:
     answer = Answer()
     answer.feed_json(body, 0.0)

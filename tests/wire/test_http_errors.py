@@ -98,17 +98,20 @@ def test_the_request_id_is_found(headers: dict[str, str], expected: str | None) 
 
 
 def test_waiting_and_retrying_are_as_the_server_says() -> None:
-    error = error_of({}, 429, **{"Retry_After": "3", "x_should_retry": "FALSE"})
+    error = error_of({}, 429, Retry_After="3", x_should_retry="FALSE")
     assert type(error) is RateLimitError
     assert (error.retry_after, error.should_retry) == (3.0, False)
-    assert error_of({}, 500, **{"x_should_retry": "true"}).should_retry is True
-    assert error_of({}, 500, **{"x_should_retry": "maybe"}).should_retry is None
+    assert error_of({}, 500, x_should_retry="true").should_retry is True
+    assert error_of({}, 500, x_should_retry="maybe").should_retry is None
 
 
 @pytest.mark.parametrize(
     ("location", "shown"),
     [
-        ("https://user:secret@other.example:8443/secret?secret#secret", "https://other.example:8443"),
+        (
+            "https://user:secret@other.example:8443/secret?secret#secret",
+            "https://other.example:8443",
+        ),
         ("https://other.example?secret", "https://other.example"),
         ("//other.example/secret", "other.example"),
         ("/v2/secret", "another path"),
@@ -116,7 +119,9 @@ def test_waiting_and_retrying_are_as_the_server_says() -> None:
         ("https://[secret", "an address that is none"),
     ],
 )
-def test_a_redirect_names_the_host_it_points_to_and_nothing_secret(location: str, shown: str) -> None:
+def test_a_redirect_names_the_host_it_points_to_and_nothing_secret(
+    location: str, shown: str
+) -> None:
     error = error_of(b"moved", 307, Location=location)
     assert type(error) is APIStatusError
     assert f"redirects to {shown};" in str(error)

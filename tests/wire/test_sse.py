@@ -260,7 +260,19 @@ def reference(body: bytes) -> list[Event]:
 
 HOSTILE = st.sampled_from(
     [
-        *(b"\r", b"\n", b"\r\n", b"\n\n", b"\r\r", b":", b": ", b" ", b"data", b"data: x", b"data:"),
+        *(
+            b"\r",
+            b"\n",
+            b"\r\n",
+            b"\n\n",
+            b"\r\r",
+            b":",
+            b": ",
+            b" ",
+            b"data",
+            b"data: x",
+            b"data:",
+        ),
         *(b"event", b"event: e\n", b"id", b"id: 7\n", b"retry", b"retry: 12\n", b"retry: 1x\n"),
         *(b"\xef\xbb\xbf", b"\0", b"\xff", b"\xe2\x80\xa8", b"\xc2\x85", b"\xf0\x9f", b"1", b"x"),
     ]

@@ -1,0 +1,118 @@
+"""How far a run is: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from time import monotonic
+from types import TracebackType
+from typing import TYPE_CHECKING, Final
+
+import click
+from attrs import define
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["Counts", "RunProgress"]
+
+#: Seconds between two lines where stderr is no terminal.
+_INTERVAL: Final = 10.0
+
+
+@define
+class Counts:
+    """``total``: answers wanted in this run; ``skipped``: those that were complete before it.
+
+    ``cost``: US dollars of those whose price is known, ``None`` if none is. ``tokens``: of the answers.
+    """
+
+    total: int
+    skipped: int = 0
+    done: int = 0
+    failed: int = 0
+    tokens: int = 0
+    cost: float | None = None
+
+    @property
+    def ended(self) -> int:
+        """Answers that are over, whole or not."""
+        return self.done + self.failed
+
+    def words(self, seconds: float) -> str:
+        """Return the counts in a line; ``seconds``: since the run began."""
+        rate = self.ended / seconds if seconds > 0 else 0.0
+        parts = [f"{rate:.1f}/s" if rate >= 1 else f"{rate * 60:.1f}/min", f"{self.failed} failed"]
+        if self.tokens:
+            parts.append(f"{self.tokens:,} tokens")
+        if self.cost is not None:
+            parts.append(f"${self.cost:.4f}")
+        return " · ".join(parts)
+
+
+class RunProgress:
+    """Shows ``counts`` on stderr: ``with RunProgress(counts) as progress: ... progress.update()``."""
+
+    def __init__(self, counts: Counts, *, quiet: bool) -> None:
+        self._counts = counts
+        self._begun = self._told = monotonic()
+        self._quiet = quiet
+        self._bar: Progress | None = None
+        if not quiet and sys.stderr.isatty():
+            self._bar = Progress(
+                BarColumn(bar_width=None),
+                MofNCompleteColumn(),
+                TextColumn("{task.description}"),
+                TimeRemainingColumn(compact=True),
+                console=Console(stderr=True),
+            )
+            self._task = self._bar.add_task("", total=counts.total)
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self.update()
+            self._bar.stop()
+
+    def update(self) -> None:
+        """Show what has changed."""
+        counts, now = self._counts, monotonic()
+        if self._bar is not None:
+            words = counts.words(now - self._begun)
+            self._bar.update(self._task, completed=counts.ended, description=words)
+        elif not self._quiet and now - self._told >= _INTERVAL:
+            self._told = now
+            self.say(self._line(now))
+
+    def say(self, text: str) -> None:
+        """Tell a line, above the bar if there is one."""
+        if self._bar is not None:
+            self._bar.console.print(f"lm-deluge: {text}", highlight=False, markup=False)
+        else:
+            click.echo(f"lm-deluge: {text}", err=True)
+
+    def last(self) -> None:
+        """Tell what became of it all."""
+        counts, seconds = self._counts, monotonic() - self._begun
+        if not self._quiet:
+            skipped = f", {counts.skipped} were complete before" if counts.skipped else ""
+            self.say(
+                f"{counts.done} of {counts.total} answers in {seconds:.1f} s{skipped} "
+                f"({counts.words(seconds)})"
+            )
+
+    def _line(self, now: float) -> str:
+        counts, seconds = self._counts, now - self._begun
+        left = (counts.total - counts.ended) * seconds / counts.ended if counts.ended else None
+        eta = f" · {left:.0f} s left" if left is not None else ""
+        return f"{counts.ended}/{counts.total} · {counts.words(seconds)}{eta}"

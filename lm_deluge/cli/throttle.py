@@ -1,0 +1,111 @@
+"""So many requests and tokens a minute, over all streams of a run."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import Final
+
+from lm_deluge import APIResponse, Retry, Stream, StreamHandler
+from lm_deluge.errors import StreamError
+
+__all__ = ["Bucket", "Throttle"]
+
+#: Tokens that an answer is taken to have until the first one has told.
+_FIRST_GUESS: Final = 300.0
+
+#: Characters a token, for English text. Only an estimate: it is corrected by the server's count.
+_CHARACTERS: Final = 4
+
+
+class Bucket:
+    """Fills evenly, ``per_minute`` a minute by the monotonic clock; holds one second's worth.
+
+    So in any minute at most ``per_minute`` and one second's worth (at least one) are taken, and what
+    one request takes beyond it is owed: the next one waits until it is paid.
+    """
+
+    def __init__(self, per_minute: float) -> None:
+        self._rate = per_minute / 60
+        self._holds = max(1.0, self._rate)
+        self._level = self._holds
+        self._at = monotonic()
+
+    async def take(self, amount: float) -> None:
+        """Wait until ``amount`` may be taken, and take it."""
+        while (missing := min(amount, self._holds) - self._fill()) > 1e-9:  # noqa: ASYNC110 - for time to pass
+            await asyncio.sleep(missing / self._rate)
+        self._level -= amount
+
+    def spend(self, amount: float) -> None:
+        """Take without waiting, into debt; below 0, give back."""
+        self._level = min(self._fill() - amount, self._holds)
+
+    def _fill(self) -> float:
+        now = monotonic()
+        self._level = min(self._level + (now - self._at) * self._rate, self._holds)
+        self._at = now
+        return self._level
+
+
+class Throttle(StreamHandler):
+    """Waits before a stream starts; corrects the estimate of its tokens when it has ended.
+
+    A handler of every stream of the run. ``requests``, ``tokens``: a minute, ``None`` for no limit.
+    ``max_tokens``: of an answer, where that is bounded.
+    """
+
+    def __init__(
+        self, requests: float | None, tokens: float | None, *, max_tokens: int | None = None
+    ) -> None:
+        self._requests = Bucket(requests) if requests is not None else None
+        self._tokens = Bucket(tokens) if tokens is not None else None
+        self._most = max_tokens
+        self._answer = _FIRST_GUESS
+        self._estimates: dict[str, float] = {}
+
+    async def wait(self, characters: int) -> None:
+        """Wait until a request with a prompt of so many characters may go."""
+        if self._requests is not None:
+            await self._requests.take(1)
+        if self._tokens is not None:
+            await self._tokens.take(self._estimate(characters))
+
+    def on_start(self, stream: Stream) -> None:
+        """Remember what was taken for it."""
+        if self._tokens is not None:
+            self._estimates[stream.id] = self._estimate(stream.prompt_chars)
+
+    def on_retry(self, stream: Stream, retry: Retry) -> None:
+        """A further request, and its prompt once more."""
+        if self._requests is not None:
+            self._requests.spend(1)
+        if self._tokens is not None:
+            self._tokens.spend(stream.prompt_chars / _CHARACTERS)
+
+    def on_complete(self, stream: Stream, response: APIResponse) -> None:
+        """Correct the estimate by the server's count."""
+        self._correct(stream, response)
+
+    def on_error(self, stream: Stream, error: StreamError) -> None:
+        """Give back what was not received."""
+        if error.partial is not None:
+            self._correct(stream, error.partial)
+
+    def _estimate(self, characters: int) -> float:
+        answer = self._answer if self._most is None else min(self._answer, self._most)
+        return characters / _CHARACTERS + answer
+
+    def _correct(self, stream: Stream, received: object) -> None:
+        estimate = self._estimates.pop(stream.id, None)
+        if self._tokens is None or estimate is None:
+            return
+        usage = getattr(received, "usage", None)
+        answer = usage.output_tokens if usage is not None else None
+        total = usage.total_tokens if usage is not None else None
+        if answer is None:
+            answer = len(getattr(received, "completion", "")) / _CHARACTERS
+        if total is None:
+            total = stream.prompt_chars / _CHARACTERS + answer
+        self._tokens.spend(total - estimate)
+        self._answer += (answer - self._answer) / 8  # follows what answers are like by now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Final
 
 from lm_deluge.config import Limits
@@ -62,6 +63,7 @@ class Attempt:
         self._clock = clock
         self._connected = False
         self._undrained: Exchange | None = None
+        self._choices = choices
 
     @property
     def phase(self) -> str:
@@ -74,6 +76,19 @@ class Attempt:
 
     async def run(self, transport: Transport) -> None:
         """Send the request and read the answer."""
+        recorder = self.target.recorder
+        if recorder is None:
+            await self._run(transport)
+            return
+        recorder.sent(self.target.request, self._clock(), self._choices)
+        try:
+            await self._run(transport)
+        except BaseException as error:
+            recorder.closed(error, self.decided or self._clock())
+            raise
+        recorder.closed(None, self.decided)
+
+    async def _run(self, transport: Transport) -> None:
         target, interruption = self.target, self._interruption
         interruption.deadline.wait("first_token", target.timeouts.first_token)
         try:
@@ -81,6 +96,9 @@ class Attempt:
                 target.request, connect_timeout=target.timeouts.connect
             )
             self._connected = True
+            if target.recorder is not None:
+                head = (exchange.status, exchange.headers.items(), self._clock())
+                target.recorder.answered(target.request, *head)
             try:
                 await self._read(exchange)
             finally:
@@ -133,7 +151,7 @@ class Attempt:
                 # deadline waited for, if something held the event loop.
                 data = exchange.salvage()
                 if not interruption.is_deadline():
-                    answer.feed(data, self._clock())
+                    answer.feed(data, self._heard(data))
                     raise
                 if not data:
                     lost = _dead(exchange)
@@ -141,7 +159,7 @@ class Attempt:
                         raise self._timeout() from None
                     if lost is None:
                         return
-            self.decided = arrived = self._clock()
+            self.decided = arrived = self._heard(data)
             pieces = answer.feed(data, arrived) if data else answer.close(arrived)
             if pieces:
                 self._dispatcher.emit_pieces(pieces)
@@ -170,7 +188,7 @@ class Attempt:
     async def _read_json(self, exchange: Exchange) -> None:
         """Take a whole answer from a server that did not stream."""
         limit = self._limits.max_answer_chars
-        body = await exchange.body(limit)
+        body = b"".join([data async for data in self._reads(exchange, limit)])[:limit]
         self.decided = arrived = self._clock()
         if len(body) >= limit:
             raise LimitExceededError("max_answer_chars", limit=limit, value=len(body))
@@ -202,10 +220,29 @@ class Attempt:
         body = b""
         try:
             async with asyncio.timeout(_ERROR_BODY):
-                body = await exchange.body(limit)
+                async for data in self._reads(exchange, limit):
+                    body += data
         except (ConnectionLostError, TimeoutError):
-            body = exchange.salvage()
-        return exchange.request.redact(body.decode("utf-8", "replace")).encode()
+            data = exchange.salvage()
+            self._heard(data)
+            body += data
+        return exchange.request.redact(body[:limit].decode("utf-8", "replace")).encode()
+
+    async def _reads(self, exchange: Exchange, limit: int) -> AsyncIterator[bytes]:
+        """Yield the network reads of a body that is no event stream, ``limit`` bytes and the rest of a
+        read at most."""
+        size = 0
+        while size < limit and (data := await exchange.read()):
+            self._heard(data)
+            yield data
+            size += len(data)
+
+    def _heard(self, data: bytes) -> float:
+        """Tell the recorder of a network read; return its moment."""
+        arrived = self._clock()
+        if self.target.recorder is not None:
+            self.target.recorder.read(data, arrived)
+        return arrived
 
     def _redacted(self, error: StreamError) -> StreamError:
         """Replace secrets in what an error of the wire quotes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
@@ -30,6 +31,8 @@ from lm_deluge.wire.request import build_body
 
 if TYPE_CHECKING:
     from typing import Self
+
+    from lm_deluge.recording import Recorder
 
 __all__ = ["LLMClient"]
 
@@ -75,6 +78,7 @@ class LLMClient:
             server knows it.
         accept_eof: take the end of the connection for the end of the answer; ``None``: as registered.
         strict: a failing handler ends the stream with ``HandlerError``.
+        record: a path, or a ``Recorder``, to append the raw bytes of every stream to.
         handler_wait: seconds the end of a stream waits for ``async`` handlers.
         max_concurrent_streams: at most so many at a time; the others wait in order.
         connector: an ``aiohttp`` connector of your own, which you close; for one event loop.
@@ -113,6 +117,7 @@ class LLMClient:
         max_tokens_field: str | None = None,
         accept_eof: bool | None = None,
         strict: bool = False,
+        record: str | os.PathLike[str] | Recorder | None = None,
         handler_wait: float = 5.0,
         max_concurrent_streams: int | None = None,
         connector: aiohttp.BaseConnector | None = None,
@@ -138,6 +143,7 @@ class LLMClient:
         self.printer = _checked_printer(printer)
         self.tags = _dict("tags", tags)
         self.strict = strict
+        self._recorder = _recorder(record)
         self.handler_wait = _seconds("handler_wait", handler_wait)
         self._access = Access(
             api_key=None if api_key is None else validate_api_key(api_key),
@@ -239,6 +245,7 @@ class LLMClient:
             params = _instance("sampling_params", sampling_params, SamplingParams)
         times = self.timeouts if timeouts is None else _instance("timeouts", timeouts, Timeouts)
         extra = {**self._extra_body, **_dict("extra_body", extra_body)}
+        recorder = self._recorder.for_stream() if self._recorder is not None else None
         targets = []
         choices = params.n
         for name in (self.model, *self.fallback_models):
@@ -260,6 +267,7 @@ class LLMClient:
                     info=info,
                     request=self._access.request(info, body),
                     timeouts=times.resolved(info.reasoning),
+                    recorder=recorder,
                 )
             )
         plan = Plan(
@@ -275,6 +283,8 @@ class LLMClient:
             handler_wait=self.handler_wait,
         )
         stream = Stream(plan)
+        if recorder is not None:
+            attach(recorder, stream)
         if _printer is not None:
             attach(_default_printer() if _printer is _PRINT else _printer, stream)
         for handler in (*self.handlers, *handlers):
@@ -342,6 +352,14 @@ class LLMClient:
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
+
+
+def _recorder(record: str | os.PathLike[str] | Recorder | None) -> Recorder | None:
+    if record is None:
+        return None
+    from lm_deluge.recording import Recorder
+
+    return record if isinstance(record, Recorder) else Recorder(record)
 
 
 def _default_printer() -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
@@ -12,16 +12,20 @@ from lm_deluge.config import Limits, ResolvedTimeouts, RetryPolicy
 from lm_deluge.models import ModelInfo
 from lm_deluge.transport import Request, Transport
 
+if TYPE_CHECKING:
+    from lm_deluge.recording.writer import StreamRecorder
+
 __all__ = ["Plan", "Slots", "Target"]
 
 
 @frozen(kw_only=True)
 class Target:
-    """One model to ask, and the request that asks it."""
+    """One model to ask, and the request that asks it. ``recorder`` hears of every network read."""
 
     info: ModelInfo
     request: Request
     timeouts: ResolvedTimeouts
+    recorder: StreamRecorder | None = None
 
 
 @frozen(kw_only=True)

@@ -122,10 +122,12 @@ class Transport:
 
     async def _session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
+        if loop not in self._sessions:
+            # A loop that was closed without ``shutdown_asyncgens``: nobody else tidies up after it.
+            for other in [other for other in self._sessions if other.is_closed()]:
+                await self._sessions.pop(other).session.close()
         entry = self._sessions.get(loop)
         if entry is None or entry.session.closed:
-            for other in [other for other in self._sessions if other.is_closed()]:
-                del self._sessions[other]
             session = self._new_session()
             owner = _own(session, weakref.ref(self), loop)
             entry = self._sessions[loop] = _Session(session, owner)

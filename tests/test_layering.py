@@ -29,8 +29,10 @@ ROOMS = {
     "wire": "wire",
     "engine": "signals handlers deadline interruption retrying http_errors transport access plan "
     "dispatch attempt engine stream",
-    "consumers": "many recording client api_requests",
+    "recording": "recording",
+    "consumers": "many client api_requests",
     "public": "lm_deluge",  # __init__.py
+    "testing": "testing",
     "cli": "cli",
 }
 ORDER = list(ROOMS)
@@ -38,10 +40,15 @@ ORDER = list(ROOMS)
 #: Rooms beside the tower, and what they may import from it.
 ASIDE = {"timeline": ("values",), "simulator": ()}
 
+#: Whoever is above the engine and works with what stands beside it.
+SEES_ASIDE = {"recording": ("timeline",), "cli": ("timeline", "simulator"), "testing": ("simulator",)}
+
 #: Imports inside functions that may point up or aside, and why.
 LAZY = {
     ("response", "timeline"),  # response.timeline builds one when it is asked for
     ("client", "lm_deluge_plugins"),  # client.stream prints by default
+    ("timeline", "recording"),  # a recording is read as the log that it is, once one is met
+    ("simulator", "recording"),  # and replayed, when that is asked for
 }
 
 #: Modules of lm_deluge whose ``__all__`` plugins, and anyone, may import from. The log's record is
@@ -119,7 +126,7 @@ def is_allowed(room: str, target: str) -> bool:
     if room in ASIDE:
         return target in ASIDE[room]
     if target in ASIDE:
-        return room == "cli"
+        return target in SEES_ASIDE.get(room, ())
     return ORDER.index(target) < ORDER.index(room)
 
 

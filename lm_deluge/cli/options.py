@@ -11,9 +11,17 @@ import click
 from lm_deluge import LLMClient
 from lm_deluge.cli.terminal import Printer, RetryNotice
 from lm_deluge.config import EFFORTS
+from lm_deluge.recording import Recorder
 from lm_deluge_plugins import FileLogger
 
-__all__ = ["log_option", "make_client", "make_log", "model_options"]
+__all__ = [
+    "log_option",
+    "make_client",
+    "make_log",
+    "make_recorder",
+    "model_options",
+    "record_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,6 +33,26 @@ def log_option(command: F) -> F:
         type=click.Path(dir_okay=False, path_type=Path),
         metavar="FILE",
         help="Append the timeline to this file (see lm-deluge report).",
+    )
+    return option(command)
+
+
+def _keep_recorder(context: click.Context, option: click.Parameter, path: Path | None) -> None:
+    context.meta[_RECORDER] = make_recorder(path)
+
+
+_RECORDER = "lm_deluge.recorder"
+
+
+def record_option(command: F) -> F:
+    """Add ``--record FILE``; the recorder is in the context, for ``make_client``."""
+    option = click.option(
+        "--record",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Append the raw bytes to this file (see lm-deluge simulate --replay).",
+        expose_value=False,
+        callback=_keep_recorder,
     )
     return option(command)
 
@@ -67,6 +95,7 @@ def model_options(command: F) -> F:
             help="How hard a reasoning model is to think.",
         ),
         log_option,
+        record_option,
         click.option("--quiet", is_flag=True, help="Print the answer and nothing else."),
     )
     for option in reversed(options):
@@ -82,6 +111,16 @@ def make_log(path: Path | None) -> list[FileLogger]:
         return [FileLogger(path)]
     except OSError as error:
         raise click.BadParameter(str(error), param_hint="'--log'") from None
+
+
+def make_recorder(path: Path | None) -> Recorder | None:
+    """Return the recorder that ``--record`` asks for."""
+    if path is None:
+        return None
+    try:
+        return Recorder(path)
+    except OSError as error:
+        raise click.BadParameter(str(error), param_hint="'--record'") from None
 
 
 def make_client(
@@ -104,5 +143,6 @@ def make_client(
         reasoning_effort=effort,  # type: ignore[arg-type]  # one of EFFORTS: click has checked
         json_mode=json_mode,
         printer=Printer(),
+        record=click.get_current_context().meta.get(_RECORDER),
         handlers=[*make_log(log), *([] if quiet else [RetryNotice()])],
     )

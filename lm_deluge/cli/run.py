@@ -16,7 +16,7 @@ import click
 from attrs import define, field
 
 from lm_deluge import APIResponse, LLMClient, Stream
-from lm_deluge.cli.options import make_log
+from lm_deluge.cli.options import make_log, make_recorder
 from lm_deluge.cli.progress import Counts, RunProgress
 from lm_deluge.cli.prompts import FORMATS, JOB, PromptFile, PromptLine, format_of
 from lm_deluge.cli.results import Key, Results, complete_in_log, complete_in_results, key_of
@@ -70,6 +70,12 @@ _LISTED: Final = 20
     metavar="FILE",
     help="Append the answers to this file, as JSON Lines.",
 )
+@click.option(
+    "--record",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Append the raw bytes to this file (see lm-deluge simulate --replay).",
+)
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Of PROMPTS; by extension.")
 @click.option("--system", metavar="TEXT", help="The system message, for every prompt.")
 @click.option("--temperature", type=click.FloatRange(0, 2), metavar="NUMBER")
@@ -85,6 +91,7 @@ def run(
     tpm: float | None,
     log: Path | None,
     out: Path | None,
+    record: Path | None,
     form: str | None,
     system: str | None,
     temperature: float | None,
@@ -103,6 +110,7 @@ def run(
         raise click.UsageError("--log and --out are the same file")
     throttle = Throttle(rpm, tpm, max_tokens=max_tokens)
     handlers = [throttle, *make_log(log)]
+    recorder = make_recorder(record)
     clients = {
         name: LLMClient(
             name,
@@ -112,6 +120,7 @@ def run(
             reasoning_effort=effort,  # type: ignore[arg-type]  # one of EFFORTS: click has checked
             printer=None,
             handlers=handlers,
+            record=recorder,
         )
         for name in dict.fromkeys(models)
     }

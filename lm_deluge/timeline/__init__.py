@@ -2,7 +2,7 @@
 
 One stream in memory is a ``Timeline`` (``response.timeline``); logs are read by ``read_timelines``.
 What measures groups of streams needs numpy, the page bokeh: both are imported when asked for
-(``pip install 'lm_deluge[report]'``)::
+(``pip install numpy bokeh``)::
 
     from lm_deluge.timeline import findings_of, measure, read_timelines
 

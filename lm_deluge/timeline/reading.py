@@ -1,4 +1,4 @@
-"""Read timeline logs: many streams interleaved, from many processes, with damage.
+"""Read timeline logs, and recordings as such logs: many streams interleaved, from many processes, with damage.
 
 In memory are compact arrays for the streams that are still open; a stream is handed out as soon as
 its ending was read. What cannot be read is skipped and counted by reason, with its first place.
@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from attrs import define
 
@@ -22,10 +22,14 @@ from lm_deluge.timeline.assembly import (
     ENDINGS,
     UNREADABLE,
     OpenStream,
+    Piece,
     decode_piece,
     why_unreadable,
 )
 from lm_deluge.timeline.values import Timeline
+
+if TYPE_CHECKING:
+    from lm_deluge.recording.pieces import RecordedStream
 
 __all__ = ["LogReader", "Skipped", "Source", "read_timelines"]
 
@@ -35,6 +39,9 @@ Source = str | Path | IO[bytes]
 AFTER_END = "after the ending of its stream"
 TOO_LONG = "line longer than 64 MB"
 CUT_GZIP = "compressed data damaged or cut"
+
+#: Lines of a recording, which holds the bytes of an answer in the place of its tokens.
+_RAW = frozenset({"request", "head", "read", "close"})
 
 _CHUNK = 1 << 20
 _LONGEST_LINE = 64 << 20
@@ -64,6 +71,7 @@ class LogReader(Iterator[Timeline]):
         self._skipped: dict[str, Skipped] = {}
         self._open: dict[str, OpenStream] = {}
         self._ended: set[str] = set()
+        self._recorded: dict[str, RecordedStream] = {}
         self._name = ""
         self._number = 0
         self._iterator = self._read()
@@ -152,19 +160,38 @@ class LogReader(Iterator[Timeline]):
                     self._skip(AFTER_END, number)
                     continue
                 stream = OpenStream(piece.s, self._text)
-            problem = stream.add(piece, line)
+            if piece.e in _RAW:
+                problem = self._add_raw(stream, piece, line)
+            else:
+                problem = stream.add(piece, line)
             if problem is not None:
                 self._skip(problem, number)
             elif piece.e in ENDINGS:
                 self._ended.add(piece.s)
                 streams.pop(piece.s, None)
+                self._recorded.pop(piece.s, None)
                 yield stream.timeline()
             else:
                 streams[piece.s] = stream
 
 
+    def _add_raw(self, stream: OpenStream, line: Piece, raw: bytes) -> str | None:
+        """Take in a line of a recording; return why not, if so."""
+        from lm_deluge.recording.pieces import RecordedStream
+
+        recorded = self._recorded.get(line.s)
+        if recorded is None:
+            recorded = self._recorded[line.s] = RecordedStream()
+        try:
+            for piece in recorded.pieces(raw, line.e):
+                stream.add(piece, raw)
+        except (*UNREADABLE, ValueError) as error:
+            return why_unreadable(raw, error)
+        return None
+
+
 def read_timelines(sources: Iterable[Source] | Source, *, text: bool = True) -> LogReader:
-    """Read logs; return an iterator of ``Timeline``s that also counts what it skipped.
+    """Read logs and recordings; return an iterator of ``Timeline``s that also counts what it skipped.
 
     ``sources``: paths (also gzip-compressed, told by their first bytes), glob patterns, ``"-"`` for
     standard input, binary file objects; one or several. A file named twice is read once.

@@ -192,12 +192,14 @@ class Answer:
         try:
             chunk = decode_any(data)
         except ValueError as error:
-            if event.event not in ("", "message", "error"):
-                return  # a ping or the like, with a payload of its own
-            self.error = ProtocolError(
-                f"an event holds no JSON ({error}): {data[:_EVIDENCE]!r}",
-                evidence=data[:_EVIDENCE],
-            )
+            if event.event == "error":
+                self.error = _provider_error(data.decode("utf-8", "replace"))
+            elif event.event in ("", "message"):
+                self.error = ProtocolError(
+                    f"an event holds no JSON ({error}): {data[:_EVIDENCE]!r}",
+                    evidence=data[:_EVIDENCE],
+                )
+            # Else a ping or the like, with a payload of its own.
             return
         if not isinstance(chunk, dict):
             if event.event in ("", "message"):

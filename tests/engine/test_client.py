@@ -299,6 +299,26 @@ def test_one_client_works_in_several_event_loops_one_after_another(kind: str) ->
     assert client._transport._sessions == {}
 
 
+def test_loops_closed_the_old_way_are_tidied_up_after(caplog: Any) -> None:
+    client = LLMClient("gpt-4o", api_key=KEY, printer=None)
+
+    async def main() -> None:
+        async with ScriptedServer(answer("a")) as server:
+            client._access = client_for(server)._access
+            await client.stream("hi")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # the loop's own sockets
+        for _ in range(3):
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(main())
+            loop.close()
+        with asyncio.Runner() as runner:
+            runner.run(main())
+        gc.collect()
+    assert "Unclosed" not in caplog.text
+
+
 async def test_a_client_that_is_dropped_takes_its_connections_with_it() -> None:
     async with ScriptedServer(answer("a")) as server:
         client = client_for(server)

@@ -749,8 +749,7 @@ EXIT = """
 import sys
 from types import SimpleNamespace
 from lm_deluge import Token
-from lm_deluge_plugins import FileLogger, file_logger
-file_logger._EXIT = 0.3
+from lm_deluge_plugins import FileLogger
 stream = SimpleNamespace(id="s", model="m", base_url="", tags={}, started_at=None, queued=0.0,
                          prompt_chars=0, busy=0.0, elapsed=0.0)
 logger = FileLogger(sys.argv[1])
@@ -772,7 +771,8 @@ async def test_a_disk_that_hangs_does_not_keep_a_program_from_ending(tmp_path: P
     path = tmp_path / "fifo"
     os.mkfifo(path)
     async with asyncio.timeout(10):
-        await finish(start(EXIT, path))
+        impatient = "from lm_deluge_plugins import file_logger; file_logger._EXIT = 0.3\n"
+        await finish(start(impatient + EXIT, path))
 
 
 FORK = (

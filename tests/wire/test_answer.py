@@ -402,8 +402,10 @@ def test_an_error_event_is_an_error_whatever_its_data(data: str) -> None:
 
 
 def test_an_error_event_without_json_shows_what_it_holds() -> None:
-    reading = read(b"event: error\ndata: out of memory\n\n")
-    assert "out of memory" in str(reading.error)
+    error = read(events("Once") + b"event: error\ndata: out of \xff memory\n\n").error
+    assert isinstance(error, ProviderError)
+    assert str(error).endswith(f": out of {LONE} memory")
+    assert error.body == f"out of {LONE} memory"
 
 
 @pytest.mark.parametrize("oddity", ["\\ud83d", "x"])

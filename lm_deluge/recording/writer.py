@@ -1,0 +1,286 @@
+"""``Recorder``: a file of recordings, and who writes one stream's lines into it."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import os
+import weakref
+from collections.abc import Awaitable, Iterable
+from concurrent.futures import Future
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from lm_deluge.errors import (
+    AnswerCutError,
+    APIConnectionError,
+    APITimeoutError,
+    ConnectionLostError,
+    StreamError,
+)
+from lm_deluge.payloads import Retry
+from lm_deluge.recording.appender import Appender
+from lm_deluge.recording.format import (
+    VERSION,
+    CloseLine,
+    HeadLine,
+    How,
+    RequestLine,
+    is_harmless,
+    read_line,
+    request_hash,
+)
+from lm_deluge.recording.veil import Veil
+from lm_deluge.response import APIResponse
+from lm_deluge.timeline.record import (
+    Line,
+    complete_line,
+    encode,
+    error_line,
+    retry_line,
+    start_line,
+)
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from lm_deluge.stream import Stream
+    from lm_deluge.transport import Request
+
+__all__ = ["Recorder", "StreamRecorder"]
+
+#: Seconds that the end of the program waits for a disk that hangs, at most.
+_EXIT: Final = 10.0
+
+Item = tuple["Attempt | None", "Line | RequestLine | HeadLine | CloseLine | tuple[float, bytes]"]
+"""A line, or a read of an attempt: (seconds from t0, bytes)."""
+
+
+class Recorder:
+    """Appends the raw bytes of streams to a file: ``LLMClient(record=Recorder("run.rec"))``.
+
+    A thread writes: the event loop never waits for the disk. Several clients, and several processes,
+    may record into one file. A killed process loses at most the last half second. When the file cannot
+    be written the streams go on and list the failure in ``handler_failures``.
+
+    Keys are replaced by ``[redacted]`` wherever they are, also where the server echoes them and a network
+    read cuts them. Of the response's headers a list of harmless ones is kept, of the request's none. The
+    answers themselves are in the file, and with ``body=True`` so are the prompts: it is created readable
+    by its owner only.
+
+    ``path``: the file; its directory must exist. ``body``: whether to keep the request's body, besides
+    its hash.
+
+    Raises ``FileNotFoundError`` if the directory does not exist, ``IsADirectoryError`` for a directory.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, body: bool = True) -> None:
+        self.path = Path(path)
+        if self.path.is_dir():
+            message = f"a recording must be a file; {str(self.path)!r} is a directory"
+            raise IsADirectoryError(message)
+        if not self.path.parent.is_dir():
+            message = f"there is no directory {str(self.path.parent)!r} for the recording"
+            raise FileNotFoundError(message)
+        self._body = body
+        self._appender: Appender[Item] = Appender(self.path, _encoded)
+        # At the end of the program, too: nothing that was recorded is lost.
+        weakref.finalize(self, self._appender.close, _EXIT)
+
+    def for_stream(self) -> StreamRecorder:
+        """Return what records one stream."""
+        return StreamRecorder(self._appender, body=self._body)
+
+    def flush(self) -> None:
+        """Write what waits, now; blocks until it is written, and raises what kept it from that."""
+        self._appender.flush().result()
+
+    def close(self) -> None:
+        """Write what waits and stop the thread. The recorder can be used again."""
+        self._appender.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Attempt:
+    """One request and its answer: ``reads`` so far, in the thread that writes."""
+
+    def __init__(self, stream: str, number: int, secrets: Iterable[str]) -> None:
+        self.stream = stream
+        self.number = number
+        self.reads = 0
+        self.veil = Veil(secrets)
+        self.moments: list[float] = []
+
+
+class StreamRecorder:
+    """A handler of one stream that also hears of every network read of its attempts."""
+
+    def __init__(self, appender: Appender[Item], *, body: bool) -> None:
+        self._appender = appender
+        self._add = appender.add
+        self._body = body
+        self._failures = appender.failures
+        self._stream = ""
+        self._attempt: Attempt | None = None
+
+    def on_start(self, stream: Stream) -> None:
+        """The stream begins."""
+        self._stream = stream.id
+        at = stream.started_at
+        line = start_line(
+            stream.id,
+            model=stream.model,
+            at=at.isoformat(timespec="milliseconds") if at is not None else "",
+            base_url=stream.base_url,
+            queued=stream.queued,
+            tags=stream.tags,
+            prompt_chars=stream.prompt_chars,
+        )
+        encode(line)  # tags that JSON cannot hold fail here, not in the thread
+        self._add((None, line))
+
+    def sent(self, request: Request, t: float, choices: int) -> None:
+        """A request is about to be sent, ``t`` seconds after t0; it asks for so many ``choices``."""
+        number = self._attempt.number + 1 if self._attempt is not None else 1
+        self._attempt = Attempt(self._stream, number, request.secrets)
+        line = RequestLine(
+            VERSION,
+            "request",
+            self._stream,
+            round(t, 6),
+            number,
+            f"{request.shown_url}/chat/completions",
+            request_hash(request.body),
+            choices,
+            request.redact(request.body.decode("utf-8", "replace")) if self._body else None,
+        )
+        self._add((None, line))
+
+    def answered(
+        self, request: Request, status: int, headers: Iterable[tuple[str, str]], t: float
+    ) -> None:
+        """The head of the response arrived."""
+        kept = {
+            name.lower(): request.redact(value)
+            for name, value in headers
+            if is_harmless(name.lower())
+        }
+        self._add(
+            (None, HeadLine(VERSION, "head", self._stream, round(t, 6), self._number, status, kept))
+        )
+
+    def read(self, data: bytes, t: float) -> None:
+        """A network read of the body arrived."""
+        if data:
+            self._add((self._attempt, (t, data)))
+
+    def closed(self, error: BaseException | None, t: float) -> None:
+        """The attempt is over: with a whole answer, or with ``error``."""
+        line = CloseLine(VERSION, "close", self._stream, round(t, 6), self._number, _how(error))
+        self._add((self._attempt, line))
+
+    def on_retry(self, stream: Stream, retry: Retry) -> None:
+        """The attempt failed, and another follows."""
+        kind = type(retry.error).__name__
+        t = retry.error.elapsed or stream.elapsed
+        self._add(
+            (None, retry_line(stream.id, t, error=kind, attempt=retry.attempt, delay=retry.delay))
+        )
+
+    def on_complete(self, stream: Stream, response: APIResponse) -> Awaitable[None]:
+        """The answer is whole. The ending waits until it is written."""
+        usage = response.usage
+        counts = msgspec.to_builtins(usage) if usage is not None else None
+        if counts is not None:
+            del counts["raw"]
+        line = complete_line(
+            stream.id,
+            response.elapsed,
+            model=response.model_used,
+            finish_reason=response.finish_reason,
+            usage=counts,
+            cost=response.cost,
+            response_id=response.response_id,
+            attempts=response.attempts,
+        )
+        return self._ended(line)
+
+    def on_error(self, stream: Stream, error: StreamError) -> Awaitable[None]:
+        """The stream ended any other way. The ending waits until it is written."""
+        source = error.partial.source if error.partial is not None else None
+        line = error_line(
+            stream.id,
+            error.elapsed if error.elapsed is not None else stream.elapsed,
+            error=type(error).__name__,
+            phase=error.phase,
+            tokens=len(source.arrivals) + source.arrivals.deltas if source is not None else 0,
+            attempts=error.attempts,
+            message=str(error),
+        )
+        return self._ended(line)
+
+    @property
+    def _number(self) -> int:
+        assert self._attempt is not None, "sent() comes first"
+        return self._attempt.number
+
+    def _ended(self, line: Line) -> Awaitable[None]:
+        self._add((None, line))
+        return _wait_for(self._appender.flush(), self._appender, self._failures)
+
+
+async def _wait_for(written: Future[None], appender: Appender[Item], failures: int) -> None:
+    """Wait for a stream's last line; raise what kept any of its lines from the file."""
+    await asyncio.wrap_future(written)
+    if appender.last_failure is not None and appender.failures > failures:
+        raise copy.copy(appender.last_failure)
+
+
+def _how(error: BaseException | None) -> How:
+    if isinstance(error, APITimeoutError):
+        return "silent"
+    if isinstance(error, (ConnectionLostError, APIConnectionError)):
+        return "lost"
+    if isinstance(error, AnswerCutError):
+        return "ended"
+    if error is None or isinstance(error, StreamError):
+        return "whole"
+    return "left"
+
+
+def _encoded(items: list[Item]) -> bytes:
+    """Return a batch; in the thread. Reads lose their secrets here."""
+    lines: list[bytes] = []
+    for attempt, item in items:
+        if isinstance(item, tuple):
+            assert attempt is not None
+            t, data = item
+            attempt.moments.append(t)
+            lines += _reads(attempt, attempt.veil.feed(len(attempt.moments) - 1, data))
+            continue
+        if attempt is not None:
+            lines += _reads(attempt, attempt.veil.close())
+        lines.append(encode(item) if isinstance(item, Line) else msgspec.json.encode(item))
+    return b"\n" + b"\n".join(lines) + b"\n" if lines else b""
+
+
+def _reads(attempt: Attempt, passed: Iterable[tuple[int, bytes]]) -> list[bytes]:
+    return [
+        msgspec.json.encode(
+            read_line(attempt.stream, attempt.moments[number], attempt.number, number, data)
+        )
+        for number, data in passed
+    ]

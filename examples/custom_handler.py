@@ -49,10 +49,10 @@ async def main() -> None:
     count = WordCount()
     # Handlers of one stream are called in the order given; printer=None: nothing else is printed.
     client = LLMClient("gpt-4o", printer=None)
-    response = await client.stream(
-        "Why is the sky blue?", handlers=[count, ProgressLine(count)]
+    response = await client.stream("Why is the sky blue?", handlers=[count, ProgressLine(count)])
+    print(
+        f"{len(response.completion)} characters, the first word: {response.completion.split()[0]}"
     )
-    print(f"{len(response.completion)} characters, the first word: {response.completion.split()[0]}")
 
 
 asyncio.run(main())

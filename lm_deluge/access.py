@@ -80,7 +80,7 @@ class Access:
                 ("OpenAI-Project", self.project or os.environ.get("OPENAI_PROJECT_ID")),
             ):
                 if value:
-                    headers[name] = value
+                    headers[name] = value  # noqa: PERF403 - adds to what is there
         for extra in (info.headers, self.headers):
             given = {name.lower() for name in extra}
             headers = {name: headers[name] for name in headers if name.lower() not in given}

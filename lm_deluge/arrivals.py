@@ -65,3 +65,22 @@ class Arrivals:
             self.choices.extend([0] * (before - len(self.choices)))
             self.choices.extend([token.choice for token in tokens])
         return characters + sum(lengths)
+
+    def add_visible(self, texts: Sequence[str], arrived: float, read: int) -> int:
+        """``add`` for tokens of choice 0 and nothing else, of which only the texts are needed."""
+        if self.first_output is None:
+            self.first_output = arrived
+        self.last_output = arrived
+        slot = len(self.times)
+        self.times.append(arrived)
+        self.reads.append(read)
+        if self.choices:
+            self.choices.extend([0] * len(texts))
+        if len(texts) == 1:  # what every read is at live pace
+            self.slots.append(slot)
+            self.lengths.append(characters := len(texts[0]))
+            return characters
+        lengths = list(map(len, texts))
+        self.slots.fromlist([slot] * len(lengths))
+        self.lengths.fromlist(lengths)
+        return sum(lengths)

@@ -135,7 +135,7 @@ class Attempt:
                 # The end is told first; what is left of the body may follow meanwhile.
                 self._undrained = exchange
 
-    async def _read_events(self, exchange: Exchange) -> None:
+    async def _read_events(self, exchange: Exchange) -> None:  # noqa: C901 - one loop, told in order
         """Read the event stream and emit its pieces, until the answer is whole."""
         answer, interruption = self.answer, self._interruption
         deadline, timeouts = interruption.deadline, self.target.timeouts

@@ -108,7 +108,7 @@ class ToolCall:
             raise TypeError(f"a tool call must be a dict, not {type(call).__name__}")
         function = call.get("function")
         if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
-            raise ValueError(f"not a function call: {_shown(dict(call))}")  # noqa: TRY004  # of its shape
+            raise ValueError(f"not a function call: {_shown(dict(call))}")  # of its shape
         arguments = function.get("arguments")
         if arguments is None:
             arguments = ""

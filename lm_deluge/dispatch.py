@@ -64,9 +64,9 @@ class Dispatcher:
         for call, owner in self._calls(signal):
             try:
                 result = call(self._stream, *payload)
-            except (Exception, asyncio.CancelledError) as error:
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a handler may raise anything
                 self._failed(owner, signal.name, error)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - goes on after all have heard
                 passing = passing or error
             else:
                 if result is not None:
@@ -87,7 +87,7 @@ class Dispatcher:
             for call, owner in token_calls if type(piece) is Token else delta_calls:
                 try:
                     result = call(stream, piece)
-                except (Exception, asyncio.CancelledError) as error:
+                except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a handler may raise anything
                     name = "on_token" if type(piece) is Token else "on_delta"
                     self._failed(owner, name, error)
                 else:
@@ -145,7 +145,7 @@ class Dispatcher:
         call, owner = self._call(attachment, name)
         try:
             result = call(self._stream, *payload)
-        except (Exception, asyncio.CancelledError) as error:
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a handler may raise anything
             self._failed(owner, name, error)
         else:
             if result is not None:

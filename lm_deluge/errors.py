@@ -295,7 +295,7 @@ class LimitExceededError(APIError):
         self.value = value
 
 
-class StreamCancelled(StreamError):
+class StreamCancelled(StreamError):  # noqa: N818 - what was asked for is no error
     """The stream was cancelled, or whoever consumed it walked away. ``reason`` says which."""
 
     def __init__(self, reason: str, *, phase: str | None = None) -> None:

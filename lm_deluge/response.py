@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from attrs import NOTHING, define, field, fields, frozen
@@ -237,7 +237,7 @@ class TimelineSource:
     def build(self, received: _Received) -> Timeline:
         from lm_deluge.timeline import Timeline
 
-        return Timeline.from_stream(self, received)
+        return Timeline.from_stream(self, cast("APIResponse | Partial", received))
 
 
 @define(kw_only=True)

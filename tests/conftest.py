@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from programs import ROOT, Run, bare_environment, run_program
 
 from lm_deluge.simulator import Simulator
+from programs import ROOT, Run, bare_environment, run_program
 
 
 @pytest.fixture

@@ -18,7 +18,9 @@ ROOT = Path(__file__).parent.parent
 
 
 #: What asyncio's debug mode says of a loaded machine.
-_SLOW_STEP = re.compile(r"^(asyncio: |lm-deluge: )?Executing <.* took [\d.]+ seconds$\n?", re.MULTILINE)
+_SLOW_STEP = re.compile(
+    r"^(asyncio: |lm-deluge: )?Executing <.* took [\d.]+ seconds$\n?", re.MULTILINE
+)
 
 
 @attrs.frozen
@@ -63,7 +65,11 @@ def simulated(simulator: Simulator, **variables: str) -> dict[str, str]:
 
 def bare_environment(**variables: str) -> dict[str, str]:
     """Return ``clean_environment`` without the source tree: what is imported must be installed."""
-    return {name: value for name, value in clean_environment(**variables).items() if name != "PYTHONPATH"}
+    return {
+        name: value
+        for name, value in clean_environment(**variables).items()
+        if name != "PYTHONPATH"
+    }
 
 
 Run = Callable[..., Awaitable[Finished]]

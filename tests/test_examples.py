@@ -10,9 +10,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from programs import ROOT, Finished, Run, simulated
 
 from lm_deluge.simulator import Simulator
+from programs import ROOT, Finished, Run, simulated
 
 EXAMPLES = ROOT / "examples"
 
@@ -196,6 +196,16 @@ async def test_fallbacks_keeps_what_was_received(example: Run) -> None:
         done = await example("fallbacks", simulator)
     assert done.out.startswith("Rhine, Nile, \nConnectionLostError: ")
     assert done.out.endswith("; 13 characters are kept\n")
+
+
+async def test_many_prompts_yields_answers_and_failures(example: Run) -> None:
+    async with Simulator(text="Grey on grey.", faults=[None, "reset:2", None]) as simulator:
+        done = await example("many_prompts", simulator)
+        assert simulator.request_count == 8
+    *lines, last = done.out.splitlines()
+    assert sum(line.endswith(": Grey on grey.") for line in lines) == 7
+    assert sum(": ConnectionLostError: " in line for line in lines) == 1
+    assert last == "7 answers, 91 characters, 1 failed"
 
 
 def test_programs_of_the_page_are_as_they_were_given() -> None:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import attrs
 import pytest
-from programs import clean_environment
 
 import lm_deluge
 import lm_deluge_plugins
+from programs import clean_environment
 
 CORE = Path(str(lm_deluge.__file__)).parent
 PLUGINS = Path(str(lm_deluge_plugins.__file__)).parent
@@ -41,7 +41,11 @@ ORDER = list(ROOMS)
 ASIDE = {"timeline": ("values",), "simulator": ()}
 
 #: Whoever is above the engine and works with what stands beside it.
-SEES_ASIDE = {"recording": ("timeline",), "cli": ("timeline", "simulator"), "testing": ("simulator",)}
+SEES_ASIDE = {
+    "recording": ("timeline",),
+    "cli": ("timeline", "simulator"),
+    "testing": ("simulator",),
+}
 
 #: Imports inside functions that may point up or aside, and why.
 LAZY = {
@@ -109,7 +113,11 @@ def part_of(module: str) -> str:
 
 def part_of_file(path: Path) -> str:
     relative = path.relative_to(CORE).with_suffix("")
-    return "lm_deluge" if relative.name == "__init__" and len(relative.parts) == 1 else relative.parts[0]
+    return (
+        "lm_deluge"
+        if relative.name == "__init__" and len(relative.parts) == 1
+        else relative.parts[0]
+    )
 
 
 def room_of(part: str) -> str:

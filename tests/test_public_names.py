@@ -100,9 +100,7 @@ def test_signals_are_blinker_signals_with_a_docstring_that_says_when_they_fire()
 def test_every_error_class_is_in_the_tree_that_the_docstring_draws() -> None:
     errors = importlib.import_module("lm_deluge.errors")
     drawn = errors.__doc__ or ""
-    classes = [
-        name for name in errors.__all__ if inspect.isclass(getattr(errors, name))
-    ]
+    classes = [name for name in errors.__all__ if inspect.isclass(getattr(errors, name))]
     assert [name for name in classes if f" {name} " not in drawn.replace("\n", " ")] == []
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from programs import Run, bare_environment
 
 pytestmark = pytest.mark.slow
@@ -161,5 +162,7 @@ async def test_pyright_strict(run: Run, bare_python: Path, program: Path) -> Non
     pyright = (sys.executable, "-m", "pyright", "--pythonpath", bare_python)
     done = await run(*pyright, program, env=bare_environment(), cwd=program.parent, seconds=300)
     assert done.code == 0, done.out
-    done = await run(*pyright, "mistakes.py", env=bare_environment(), cwd=program.parent, seconds=300)
+    done = await run(
+        *pyright, "mistakes.py", env=bare_environment(), cwd=program.parent, seconds=300
+    )
     assert "4 errors" in done.out, done.out

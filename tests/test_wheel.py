@@ -7,14 +7,17 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
-from programs import ROOT, Run, bare_environment
 
 from lm_deluge import __version__
 from lm_deluge.simulator import Simulator
+from programs import ROOT, Run, bare_environment
 
 pytestmark = pytest.mark.slow
 
-PACKAGES = {"lm_deluge": ROOT / "lm_deluge", "lm_deluge_plugins": ROOT / "plugins/lm_deluge_plugins"}
+PACKAGES = {
+    "lm_deluge": ROOT / "lm_deluge",
+    "lm_deluge_plugins": ROOT / "plugins/lm_deluge_plugins",
+}
 
 
 def files_of(wheel: Path) -> set[str]:

@@ -13,7 +13,12 @@ import click
 
 from lm_deluge import __version__
 from lm_deluge.cli.terminal import FAILED, INTERRUPTED, OK, PIPE_CLOSED, USAGE
-from lm_deluge.errors import StreamCancelled, StreamError
+from lm_deluge.errors import (
+    AuthenticationError,
+    StreamCancelled,
+    StreamError,
+    UnsupportedModelError,
+)
 
 __all__ = ["cli", "run"]
 
@@ -83,7 +88,7 @@ def _run() -> int:
     return code if isinstance(code, int) else OK
 
 
-def _guarded(function: Callable[[], int | None]) -> int:
+def _guarded(function: Callable[[], int | None]) -> int:  # noqa: C901 - a table of endings
     """Call it; turn every way to fail into an exit code and a line that tells why."""
     try:
         return function() or OK
@@ -105,8 +110,13 @@ def _guarded(function: Callable[[], int | None]) -> int:
         if "pipe" in error.reason:  # the words of StdoutPrinter
             return PIPE_CLOSED
         return _say(str(error), FAILED)
+    except AuthenticationError as error:
+        # The advice of the library, less what a command line does not have.
+        return _say(f"AuthenticationError: {error}".replace(", or give api_key=", ""), FAILED)
     except StreamError as error:
         return _say(f"{type(error).__name__}: {error}", FAILED)
+    except UnsupportedModelError as error:
+        return _say(_unsupported(error), USAGE)
     except (ValueError, TypeError) as error:
         return _say(str(error), USAGE)
     except (OSError, ImportError) as error:
@@ -117,6 +127,17 @@ def _say(message: str, code: int) -> int:
     """Tell one line on stderr."""
     click.echo(f"lm-deluge: {' '.join(message.split())}", err=True)
     return code
+
+
+def _unsupported(error: UnsupportedModelError) -> str:
+    if error.provider is not None:
+        return (
+            f"{error.model!r} is a model of {error.provider}, and streaming supports OpenAI models; "
+            "an OpenAI-compatible server that has it is given with --base-url URL"
+        )
+    near = " or ".join(map(repr, error.suggestions))
+    instead = f"did you mean {near}? A" if near else "a"
+    return f"no model {error.model!r} is known; {instead} server that has it is given with --base-url URL"
 
 
 def _drop_output() -> None:

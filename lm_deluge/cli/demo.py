@@ -26,9 +26,9 @@ _PROMPT = "Write a short story about a robot learning to paint."
 )
 @log_option
 def demo(prompt: str, seed: int, log: Path | None) -> None:
-    """Stream an answer from a simulated server on this machine, and show how it felt.
+    """Stream a simulated answer, and show how it felt.
 
-    A real HTTP stream over loopback; no key and no network are needed.
+    It comes over real HTTP from a server on this machine; no key and no network are needed.
     """
     line = LineEnd()
     try:

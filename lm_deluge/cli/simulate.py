@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -57,6 +57,23 @@ _DAY = 86_400.0
     metavar="P",
     help="A fault with this probability, not with every request.",
 )
+@click.option(
+    "--replay",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Serve what was recorded (--record) in place of simulated answers.",
+)
+@click.option(
+    "--speed", default="1", show_default=True, metavar="N", help="Of the replay: a factor, or max."
+)
+@click.option(
+    "--by",
+    "replay_by",
+    type=click.Choice(("order", "hash", "loop")),
+    default="order",
+    show_default=True,
+    help="A request gets the next recorded answer; that of an equal request; the next, for ever.",
+)
 @click.option("--quiet", is_flag=True, help="Do not tell of requests.")
 def simulate(
     port: int,
@@ -71,9 +88,17 @@ def simulate(
     any_model: bool,
     faults: tuple[str, ...],
     fault_rate: float | None,
+    replay: str | None,
+    speed: str,
+    replay_by: Literal["order", "hash", "loop"],
     quiet: bool,
 ) -> int:
-    """Serve simulated answers to any OpenAI client on this machine. Ctrl-C stops it."""
+    """Serve simulated answers to any OpenAI client on this machine. Ctrl-C stops it.
+
+    With --replay: recorded ones, with the same bytes, cuts and pace.
+    """
+    if replay is not None and faults:
+        raise click.UsageError("--replay serves what was recorded: give no --fault")
     simulator = Simulator(
         port,
         host,
@@ -85,7 +110,10 @@ def simulate(
         reasoning=reasoning,
         api_key=api_key,
         models=_AnyModel() if any_model else None,
-        faults=_plan(faults, fault_rate),
+        faults=() if replay is not None else _plan(faults, fault_rate),
+        replay=replay,
+        speed=_speed(speed),
+        replay_by=replay_by,
         keep_requests=_KEPT,
     )
     try:
@@ -93,6 +121,13 @@ def simulate(
     except (KeyboardInterrupt, asyncio.CancelledError):
         click.echo("stopped", err=True)
     return OK
+
+
+def _speed(text: str) -> float | Literal["max"]:
+    try:
+        return "max" if text == "max" else float(text)
+    except ValueError:
+        raise click.UsageError(f"--speed: a number or max, not {text!r}") from None
 
 
 class _AnyModel(Collection[str]):

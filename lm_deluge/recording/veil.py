@@ -21,11 +21,18 @@ class Veil:
     def __init__(self, secrets: Iterable[str]) -> None:
         # The longest first, so that none is cut by a shorter one in it.
         self._secrets = sorted((secret.encode() for secret in secrets if secret), key=len)[::-1]
+        self._beginnings = tuple(
+            secret[:length] for secret in self._secrets for length in range(1, len(secret))
+        )
         self._held: list[tuple[int, bytes]] = []
 
     def feed(self, number: int, data: bytes) -> list[tuple[int, bytes]]:
         """Take a read with its number; return those that may be written now, in order."""
-        if not self._secrets:
+        if not (
+            self._held
+            or data.endswith(self._beginnings)
+            or any(secret in data for secret in self._secrets)
+        ):
             return [(number, data)]
         self._held.append((number, data))
         joined = b"".join(held for _, held in self._held)
@@ -62,15 +69,7 @@ class Veil:
 
     def _pending(self, data: bytes) -> int:
         """Return how many bytes at the end may be the beginning of a secret."""
-        return max(
-            (
-                length
-                for secret in self._secrets
-                for length in range(1, min(len(secret), len(data) + 1))
-                if data.endswith(secret[:length])
-            ),
-            default=0,
-        )
+        return max((len(part) for part in self._beginnings if data.endswith(part)), default=0)
 
 
 def _without(

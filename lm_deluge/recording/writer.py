@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Iterable
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -55,8 +55,19 @@ __all__ = ["Recorder", "StreamRecorder"]
 #: Seconds that the end of the program waits for a disk that hangs, at most.
 _EXIT: Final = 10.0
 
-Item = tuple["Attempt | None", "Line | RequestLine | HeadLine | CloseLine | tuple[float, bytes]"]
-"""A line, or a read of an attempt: (seconds from t0, bytes)."""
+
+class Arrived(NamedTuple):
+    """A network read: seconds from t0, and the bytes."""
+
+    t: float
+    data: bytes
+
+
+Item = tuple[
+    "Attempt | None",
+    "bytes | Line | HeadLine | CloseLine | tuple[RequestLine, Request, bool] | Arrived",
+]
+"""A line; a request, and whether to keep its body; or a read of an attempt."""
 
 
 class Recorder:
@@ -115,12 +126,11 @@ class Recorder:
 
 
 class Attempt:
-    """One request and its answer: ``reads`` so far, in the thread that writes."""
+    """One request and its answer; ``moments`` of its reads, in the thread that writes."""
 
     def __init__(self, stream: str, number: int, secrets: Iterable[str]) -> None:
         self.stream = stream
         self.number = number
-        self.reads = 0
         self.veil = Veil(secrets)
         self.moments: list[float] = []
 
@@ -149,32 +159,24 @@ class StreamRecorder:
             tags=stream.tags,
             prompt_chars=stream.prompt_chars,
         )
-        encode(line)  # tags that JSON cannot hold fail here, not in the thread
-        self._add((None, line))
+        # Encoded here: tags that JSON cannot hold are this stream's failure, not the whole batch's.
+        self._add((None, encode(line)))
 
     def sent(self, request: Request, t: float, choices: int) -> None:
         """A request is about to be sent, ``t`` seconds after t0; it asks for so many ``choices``."""
         number = self._attempt.number + 1 if self._attempt is not None else 1
         self._attempt = Attempt(self._stream, number, request.secrets)
-        line = RequestLine(
-            VERSION,
-            "request",
-            self._stream,
-            round(t, 6),
-            number,
-            f"{request.shown_url}/chat/completions",
-            request_hash(request.body),
-            choices,
-            request.redact(request.body.decode("utf-8", "replace")) if self._body else None,
-        )
-        self._add((None, line))
+        url = f"{request.shown_url}/chat/completions"
+        line = RequestLine(VERSION, "request", self._stream, round(t, 6), number, url, "", choices)
+        # The body may be megabytes: the thread takes care of it.
+        self._add((None, (line, request, self._body)))
 
     def answered(
         self, request: Request, status: int, headers: Iterable[tuple[str, str]], t: float
     ) -> None:
         """The head of the response arrived."""
         kept = {
-            name.lower(): request.redact(value)
+            name.lower(): request.redact(value.encode("utf-8", "replace").decode())
             for name, value in headers
             if is_harmless(name.lower())
         }
@@ -185,7 +187,7 @@ class StreamRecorder:
     def read(self, data: bytes, t: float) -> None:
         """A network read of the body arrived."""
         if data:
-            self._add((self._attempt, (t, data)))
+            self._add((self._attempt, Arrived(t, data)))
 
     def closed(self, error: BaseException | None, t: float) -> None:
         """The attempt is over: with a whole answer, or with ``error``."""
@@ -265,16 +267,28 @@ def _encoded(items: list[Item]) -> bytes:
     """Return a batch; in the thread. Reads lose their secrets here."""
     lines: list[bytes] = []
     for attempt, item in items:
-        if isinstance(item, tuple):
-            assert attempt is not None
-            t, data = item
-            attempt.moments.append(t)
-            lines += _reads(attempt, attempt.veil.feed(len(attempt.moments) - 1, data))
+        if attempt is not None and isinstance(item, Arrived):
+            attempt.moments.append(item.t)
+            lines += _reads(attempt, attempt.veil.feed(len(attempt.moments) - 1, item.data))
             continue
         if attempt is not None:
             lines += _reads(attempt, attempt.veil.close())
-        lines.append(encode(item) if isinstance(item, Line) else msgspec.json.encode(item))
+        if isinstance(item, bytes):
+            lines.append(item)
+        elif isinstance(item, Line):
+            lines.append(encode(item))
+        elif isinstance(item, tuple) and not isinstance(item, Arrived):
+            lines.append(_request(*item))
+        else:
+            lines.append(msgspec.json.encode(item))
     return b"\n" + b"\n".join(lines) + b"\n" if lines else b""
+
+
+def _request(line: RequestLine, request: Request, keep_body: bool) -> bytes:  # noqa: FBT001
+    line.hash = request_hash(request.body)
+    if keep_body:
+        line.body = request.redact(request.body.decode("utf-8", "replace"))
+    return msgspec.json.encode(line)
 
 
 def _reads(attempt: Attempt, passed: Iterable[tuple[int, bytes]]) -> list[bytes]:

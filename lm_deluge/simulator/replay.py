@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from lm_deluge.simulator.received import ReceivedRequest
 from lm_deluge.simulator.refusals import Refused
-from lm_deluge.simulator.steps import ABORT, EOF, HANG, RESET, Overhead, Reply, Step, Verbatim
+from lm_deluge.simulator.steps import ABORT, EOF, HANG, RESET, Reply, Step, Verbatim
 
 if TYPE_CHECKING:
     from lm_deluge.recording import Exchange, Recording
@@ -29,8 +29,12 @@ _OF_THE_WIRE: Final = frozenset(
     "content-encoding content-length content-type date server transfer-encoding via".split()
 )
 
-#: Seconds before a moment at which waiting for it is not worth a turn of the event loop.
-_NOW: Final = 0.0002
+#: Seconds by which a wait is shorter than asked: event loops wait in whole milliseconds, rounded up.
+_EARLY: Final = 0.0005
+
+#: Seconds that a client on this machine takes from its t0 to our having read its request, once more:
+#: the recorded moments hold the first time. A head that came sooner tells that it took less.
+_TRANSIT: Final = 0.002
 
 
 class Replay:
@@ -103,7 +107,6 @@ class Replay:
             yield from self._until(exchange.closed_at or exchange.sent, exchange, record)
             yield HANG if exchange.how == "silent" else RESET
             return
-        yield Overhead(b"")  # the head goes at once, with whatever comes first
         for read in exchange.reads:
             yield from self._until(read.t, exchange, record)
             yield read.data
@@ -114,6 +117,9 @@ class Replay:
 
     def _until(self, t: float, exchange: Exchange, record: ReceivedRequest) -> Iterator[Step]:
         """Wait for a recorded moment, counted from the request: delays do not add up."""
-        due = record.at + (t - exchange.sent) * self._factor
-        if (wait := due - time.perf_counter()) > _NOW:
+        transit = _TRANSIT
+        if exchange.head_at is not None:
+            transit = min(exchange.head_at - exchange.sent, transit)
+        due = record.at + (t - exchange.sent - transit) * self._factor
+        if (wait := due - time.perf_counter() - _EARLY) > 0:
             yield wait

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import time
 from collections.abc import Collection, Iterable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientError, web
 
@@ -18,10 +19,14 @@ from lm_deluge.simulator.faults import FaultPlan, Faults
 from lm_deluge.simulator.pace import Gap
 from lm_deluge.simulator.play import Player
 from lm_deluge.simulator.received import ReceivedRequest
+from lm_deluge.simulator.replay import Order, Replay, Speed
 from lm_deluge.simulator.script import Text, ToolCalls, Writer
 from lm_deluge.simulator.service import Replies, Service
 from lm_deluge.simulator.steps import Step
 from lm_deluge.simulator.words import rng_for
+
+if TYPE_CHECKING:
+    from lm_deluge.recording import Recording
 
 # Seconds; the promise is one second.
 _STOP_LIMIT = 0.8
@@ -72,12 +77,19 @@ class Simulator:
         reply: a function of the request that returns what to do: a `Reply`, steps, a text to
             say, or ``None`` for the usual answer. The checks are left out.
         raw: the steps of every reply to a chat request. Must be repeatable: a list, no iterator.
+        replay: a recording (a path, or what `read_recording` returns) to serve in place of simulated
+            answers, with the same bytes and cuts. The checks are left out.
+        speed: of the replay: 1 is the recorded pace, 10 ten times as fast, ``"max"`` without waits.
+        replay_by: which recorded answer a request gets: the next in ``"order"``; by ``"hash"`` the next
+            one of an equal request, the last one again and again; or in a ``"loop"``. Where there is
+            none, a 404 with the code ``not_recorded``.
         spacing: least seconds between two ``bytes`` steps of ``raw`` and ``reply``.
         keep_requests: how many requests ``requests`` keeps, the latest ones; ``None`` keeps all.
         backlog: connections the kernel queues before they are accepted.
 
     Raises:
         ValueError: an argument makes no sense; the message names it.
+        OSError: the recording cannot be read.
     """
 
     def __init__(
@@ -101,6 +113,9 @@ class Simulator:
         faults: Faults = (),
         reply: Replies | None = None,
         raw: Iterable[Step] | None = None,
+        replay: str | os.PathLike[str] | Recording | None = None,
+        speed: Speed = 1,
+        replay_by: Order = "order",
         spacing: float = 0.001,
         keep_requests: int | None = None,
         backlog: int = 4096,
@@ -113,8 +128,12 @@ class Simulator:
             raise ValueError(f"keep_requests must be >= 0, not {keep_requests!r}")
         if reply is not None and raw is not None:
             raise ValueError("reply and raw are two ways to say the same: give one")
+        if replay is not None and (reply is not None or raw is not None or faults != ()):
+            raise ValueError("replay serves what was recorded: give no reply, raw or faults")
         if raw is not None and iter(raw) is raw:
             raise ValueError("raw must be repeatable (a list), not an iterator")
+        if replay is not None:
+            reply = Replay(replay, speed=speed, order=replay_by)
         self.host = host
         self.requests: list[ReceivedRequest] = []
         """Requests in order of arrival."""

@@ -219,7 +219,7 @@ def _errors(groups: Sequence[Group]) -> Iterator[dict[str, str]]:
 
 def _distributions(groups: Sequence[Group]) -> Iterator[dict[str, Any]]:
     summaries = [(group.name, group.summary()) for group in groups]
-    for metric, words in DISTRIBUTIONS:
+    for metric, _, words in DISTRIBUTIONS:
         for position, (name, summary) in enumerate(summaries):
             yield {
                 "first": position == 0,

@@ -174,7 +174,6 @@ class LogReader(Iterator[Timeline]):
             else:
                 streams[piece.s] = stream
 
-
     def _add_raw(self, stream: OpenStream, line: Piece, raw: bytes) -> str | None:
         """Take in a line of a recording; return why not, if so."""
         from lm_deluge.recording.pieces import RecordedStream

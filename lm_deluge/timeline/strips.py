@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import define
 
-from lm_deluge.timeline.charts import TROUBLE, Figure, empty_figure
+from lm_deluge.timeline.charts import TIP_BEGIN, TROUBLE, Figure, empty_figure
 from lm_deluge.timeline.drawing import ColumnDataSource, HoverTool
 from lm_deluge.timeline.numeric import np
 from lm_deluge.timeline.values import Timeline
@@ -20,12 +20,12 @@ _TICKS_ACROSS = 1_500
 _MOST_STALLS = 1_500
 _TEXT_AROUND = 70
 
-_STREAM_TIP = """<div style="max-width:22em">
+_STREAM_TIP = f"""{TIP_BEGIN}
 <b>@stream</b> @about<br>began after @began, ended after @ended: @how</div>"""
-_STALL_TIP = """<div style="max-width:26em">
+_STALL_TIP = f"""{TIP_BEGIN}
 <b>silence of @seconds</b> after @start (stream @stream)<br>
 <span style="white-space:pre-wrap">@before<b style="color:#e5383b"> ▮ </b>@after</span></div>"""
-_ENDING_TIP = """<div><b>@how</b> after @ended (stream @stream)</div>"""
+_ENDING_TIP = f"""{TIP_BEGIN}<b>@how</b> after @ended (stream @stream)</div>"""
 
 
 @define
@@ -111,12 +111,13 @@ def draw_strips(
         line_color=TROUBLE,
         line_width=2,
     )
-    for renderers, tip in (
-        ([bodies, waits], _STREAM_TIP),
-        ([silences], _STALL_TIP),
-        ([endings], _ENDING_TIP),
+    # Apart from each other: a stall is inside its stream, and an ending at the end of it.
+    for renderers, tip, side in (
+        ([bodies, waits], _STREAM_TIP, "above"),
+        ([silences], _STALL_TIP, "below"),
+        ([endings], _ENDING_TIP, "left"),
     ):
-        plot.add_tools(HoverTool(renderers=renderers, tooltips=tip, visible=False))
+        plot.add_tools(HoverTool(renderers=renderers, tooltips=tip, attachment=side, visible=False))
     return Strips(plot, " ".join(_left_out(len(rows), seen, merged, dropped)))
 
 

@@ -1,17 +1,16 @@
-"""The report on a terminal: rich tables."""
+"""The report on a terminal: rich tables that fit into 80 columns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from statistics import median
-from typing import Any
 
 from lm_deluge.timeline.compare import COMPARED, Comparison, compare_groups, pair_groups
-from lm_deluge.timeline.metrics import Measured
-from lm_deluge.timeline.names import in_words
+from lm_deluge.timeline.metrics import STATISTICS, Measured
 from lm_deluge.timeline.wording import NOTHING, difference, number, percent, printable, seconds
 
 try:
+    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -19,20 +18,21 @@ except ImportError as error:
     message = "the report's tables need rich: pip install rich"
     raise ImportError(message) from error
 
-__all__ = ["print_report"]
+__all__ = ["DISTRIBUTIONS", "interval", "print_report", "settings_in_words", "signed"]
 
 DISTRIBUTIONS = (
-    ("ttft", "TTFT, first output"),
-    ("ttfa", "TTFA, first visible token"),
-    ("gap", "gaps between tokens"),
-    ("tpot", "TPOT, per piece"),
-    ("tpot_per_token", "TPOT, per token"),
-    ("e2e", "E2E, whole answer"),
-    ("rate", "output rate"),
-    ("starvation", "reader starvation"),
-    ("qoe", "QoE (1 is best)"),
-    ("handler_lag", "handler lag"),
+    ("ttft", "TTFT", "TTFT, first output"),
+    ("ttfa", "TTFA", "TTFA, first visible token"),
+    ("gap", "gap", "gaps between tokens"),
+    ("tpot", "TPOT", "TPOT, per piece"),
+    ("tpot_per_token", "TPOT/tok", "TPOT, per token"),
+    ("e2e", "E2E", "E2E, whole answer"),
+    ("rate", "tokens/s", "output rate"),
+    ("starvation", "starved", "reader starvation"),
+    ("qoe", "QoE", "QoE (1 is best)"),
+    ("handler_lag", "handlers", "handler lag"),
 )
+"""Metric, its name in a narrow table, and in a wide one."""
 
 
 def print_report(
@@ -44,6 +44,9 @@ def print_report(
     """Print counts, distributions, errors, the comparison with ``baseline``, and the findings."""
     if measured.groups:
         console.print(_streams(measured))
+        console.print(_stalls(measured))
+        if measured.settings.targets:
+            console.print(_targets(measured))
         console.print(_distributions(measured))
         if any(group.failed for group in measured.groups.values()):
             console.print(_errors(measured))
@@ -53,127 +56,18 @@ def print_report(
     for finding in findings or ["Nothing stands out."]:
         # Into a pipe, one line each: for grep.
         console.print(Text(f"• {printable(finding)}"), soft_wrap=not console.is_terminal)
+    console.print()
     console.print(Text(settings_in_words(measured), style="dim"))
 
 
-def _table(title: str, *columns: str, left: int = 1) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="")
-    for position, column in enumerate(columns):
-        table.add_column(
-            Text(column),
-            justify="left" if position < left else "right",
-            overflow="fold",
-            no_wrap=position >= left,
-        )
-    return table
-
-
-def _row(table: Table, cells: Iterable[str], *, last: bool = False) -> None:
-    table.add_row(*(Text(printable(cell)) for cell in cells), end_section=last)
-
-
-def _kind(measured: Measured) -> str:
-    return printable(measured.by) if measured.by is not None else "model"
-
-
-def _streams(measured: Measured) -> Table:
-    columns = ["streams", "whole", "failed", "no ending", "no output", "stalls", "in all"]
-    columns += ["longest", "stalled", "shared reads", "tokens/piece", "cost"]
-    if measured.settings.targets:
-        columns += ["met targets", "goodput"]
-    table = _table("Streams", _kind(measured), *columns)
-    for group in measured.groups.values():
-        summary = group.summary()
-        stalls = summary["stalls"]
-        known = len(group.values("tokens_per_piece"))
-        weight = summary["tokens_per_piece"]
-        cells = [
-            group.name,
-            *(f"{count:,}" for count in (group.streams, group.completed, group.failed)),
-            f"{group.unfinished:,}",
-            f"{group.censored:,}",
-            number("stalls.count", stalls["count"]),
-            seconds(stalls["total"]),
-            seconds(stalls["longest"]),
-            percent(stalls["streams"]),
-            percent(summary["coalescing"]),
-            f"1 (assumed) n={group.streams - known:,}"
-            if weight is None
-            else f"{weight:.3g} (n={known:,})",
-            number("cost", summary["cost"]),
-        ]
-        if measured.settings.targets:
-            cells += [percent(group.good / group.streams), number("goodput", group.goodput)]
-        _row(table, cells)
-    return table
-
-
-def _distributions(measured: Measured) -> Table:
-    statistics = ("n", "mean", "p50", "p90", "p95", "p99", "max")
-    table = _table("Distributions", "metric", _kind(measured), *statistics, left=2)
-    summaries = {name: group.summary() for name, group in measured.groups.items()}
-    for metric, words in DISTRIBUTIONS:
-        for position, (name, summary) in enumerate(summaries.items()):
-            values: dict[str, Any] = summary[metric]
-            _row(
-                table,
-                [
-                    "" if position else words,
-                    name,
-                    *(
-                        number(f"{metric}.{statistic}", values[statistic])
-                        for statistic in statistics
-                    ),
-                ],
-                last=position == len(summaries) - 1 and len(summaries) > 1,
-            )
-    return table
-
-
-def _errors(measured: Measured) -> Table:
-    columns = ("error", "phase", "streams", "share", "pieces before (median)", "after (median)")
-    table = _table("Errors", _kind(measured), *columns, left=3)
-    for group in measured.groups.values():
-        for failures in sorted(group.failures.values(), key=lambda kind: -len(kind.tokens)):
-            count = len(failures.tokens)
-            _row(
-                table,
-                [
-                    group.name,
-                    failures.error,
-                    failures.phase or NOTHING,
-                    f"{count:,}",
-                    percent(count / group.streams),
-                    f"{median(failures.tokens):,.0f}",
-                    seconds(median(failures.seconds)),
-                ],
-            )
-    return table
-
-
-def _comparison(measured: Measured, baseline: Measured) -> Table:
-    columns = ("before", "now", "change", "95 % interval of the change")
-    table = _table(
-        "Compared with the baseline (bold: clear)", "metric", _kind(measured), *columns, left=2
+def settings_in_words(measured: Measured) -> str:
+    """Return what was read, and what it was measured with."""
+    settings = measured.settings
+    return (
+        f"{measured.lines:,} lines read, {measured.skipped_lines:,} skipped. A stall is a gap above "
+        f"{settings.stall:g} s; the reader takes {settings.read_rate:g} tokens/s and expects the "
+        f"first after {settings.expected_ttft:g} s."
     )
-    pairs = pair_groups(measured, baseline)
-    for metric in COMPARED:
-        rows = [
-            (name, compare_groups(group, before, metric))
-            for name, (group, before) in pairs.items()
-            if group is not None and before is not None
-        ]
-        for position, (name, comparison) in enumerate(rows):
-            table.add_row(
-                Text("" if position else in_words(metric)),
-                Text(printable(name)),
-                Text(number(metric, comparison.old)),
-                Text(number(metric, comparison.new)),
-                Text(signed(comparison), style="bold" if comparison.is_clear else ""),
-                Text(interval(comparison)),
-                end_section=position == len(rows) - 1 and len(rows) > 1,
-            )
-    return table
 
 
 def signed(comparison: Comparison) -> str:
@@ -185,17 +79,147 @@ def signed(comparison: Comparison) -> str:
 
 
 def interval(comparison: Comparison) -> str:
-    """Return the difference's interval."""
+    """Return the difference's interval: ``-9.7 to 15.0 points``."""
     if comparison.low is None or comparison.high is None:
         return NOTHING
     low, high = (difference(comparison.metric, end) for end in (comparison.low, comparison.high))
-    return f"{low} to {high}"
+    amount, _, kind = low.partition(" ")
+    return f"{amount if kind and kind == high.partition(' ')[2] else low} to {high}"
 
 
-def settings_in_words(measured: Measured) -> str:
-    settings = measured.settings
-    return (
-        f"{measured.lines:,} lines read, {measured.skipped_lines:,} skipped. A stall is a gap above "
-        f"{settings.stall:g} s; the reader takes {settings.read_rate:g} tokens/s and expects the "
-        f"first after {settings.expected_ttft:g} s."
+def _table(title: str, *columns: str, left: int = 1) -> Table:
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
+    for position, column in enumerate(columns):
+        if position < left:
+            # Of two, the first is our own words, and short; a tag or model can be long.
+            first_of_two = position == 0 and left == 2
+            table.add_column(Text(column), overflow="fold", min_width=5, no_wrap=first_of_two)
+        else:
+            table.add_column(Text(column), justify="right", no_wrap=True)
+    return table
+
+
+def _row(table: Table, cells: Iterable[str], *, style: str = "", last: bool = False) -> None:
+    table.add_row(*(Text(printable(cell), style=style) for cell in cells), end_section=last)
+
+
+def _kind(measured: Measured) -> str:
+    return printable(measured.by) if measured.by is not None else "model"
+
+
+def _streams(measured: Measured) -> Table:
+    columns = ["streams", "whole", "failed", "no end", "silent", "tokens/piece", "cost"]
+    table = _table("Streams", _kind(measured), *columns)
+    for group in measured.groups.values():
+        summary = group.summary()
+        weight = summary["tokens_per_piece"]
+        known = len(group.values("tokens_per_piece"))
+        counts = (group.streams, group.completed, group.failed, group.unfinished, group.censored)
+        cells = [
+            group.name,
+            *(f"{count:,}" for count in counts),
+            "1 (assumed)" if weight is None else f"{weight:.3g} (n={known:,})",
+            number("cost", summary["cost"]),
+        ]
+        _row(table, cells)
+    return table
+
+
+def _targets(measured: Measured) -> Table:
+    title = f"Targets: {' and '.join(map(str, measured.settings.targets))}"
+    table = _table(title, _kind(measured), "streams", "met them", "share", "goodput")
+    for group in measured.groups.values():
+        share = percent(group.good / group.streams)
+        counts = (f"{group.streams:,}", f"{group.good:,}")
+        _row(table, [group.name, *counts, share, number("goodput", group.goodput)])
+    return table
+
+
+def _stalls(measured: Measured) -> Table:
+    columns = ("n", "streams with one", "stalls", "in all", "longest", "shared reads")
+    title = f"Stalls above {measured.settings.stall:g} s, and coalescing"
+    table = _table(title, _kind(measured), *columns)
+    for group in measured.groups.values():
+        summary = group.summary()
+        stalls = summary["stalls"]
+        cells = (
+            group.name,
+            f"{group.streams:,}",
+            percent(stalls["streams"]),
+            number("stalls.count", stalls["count"]),
+            seconds(stalls["total"]),
+            seconds(stalls["longest"]),
+            percent(summary["coalescing"]),
+        )
+        _row(table, cells)
+    return table
+
+
+def _distributions(measured: Measured) -> Table:
+    # A rate's unit is in its name: ten times "tokens/s" does not fit.
+    table = _table(f"Distributions, by {_kind(measured)}", "metric", "", *STATISTICS, left=2)
+    names = list(measured.groups)
+    for metric, words, _ in DISTRIBUTIONS:
+        for name in names:
+            values = measured.groups[name].summary()[metric]
+            cells = (
+                number(f"{metric}.{key}", values[key]).removesuffix(" tokens/s")
+                for key in STATISTICS
+            )
+            first, last = name == names[0], name == names[-1]
+            _row(table, [words if first else "", name, *cells], last=last and len(names) > 1)
+    return table
+
+
+def _errors(measured: Measured) -> Table:
+    columns = ("error", "waiting for", "streams", "share", "pieces", "after")
+    table = _table(
+        "Errors (pieces and seconds before them: medians)", _kind(measured), *columns, left=3
+    )
+    for group in measured.groups.values():
+        for failures in sorted(group.failures.values(), key=lambda kind: -len(kind.tokens)):
+            count = len(failures.tokens)
+            cells = (
+                group.name,
+                failures.error,
+                failures.phase or NOTHING,
+                f"{count:,}",
+                percent(count / group.streams),
+                f"{median(failures.tokens):,.0f}",
+                seconds(median(failures.seconds)),
+            )
+            _row(table, cells)
+    return table
+
+
+def _comparison(measured: Measured, baseline: Measured) -> Table:
+    columns = ("before", "now", "change", "95 % interval")
+    title = "Compared with the baseline (bold where the interval leaves out 0)"
+    table = _table(title, "metric", _kind(measured), *columns, left=2)
+    pairs = [
+        (name, group, before)
+        for name, (group, before) in pair_groups(measured, baseline).items()
+        if group is not None and before is not None
+    ]
+    for metric in COMPARED:
+        for position, (name, group, before) in enumerate(pairs):
+            comparison = compare_groups(group, before, metric)
+            cells = (
+                "" if position else metric,
+                name,
+                number(metric, comparison.old).removesuffix(" tokens/s"),
+                number(metric, comparison.new).removesuffix(" tokens/s"),
+                signed(comparison).removesuffix(" tokens/s"),
+                interval(comparison).removesuffix(" tokens/s"),
+            )
+            style = "bold" if comparison.is_clear else ""
+            _row(table, cells, style=style, last=position == len(pairs) - 1 and len(pairs) > 1)
+    return table

@@ -13,7 +13,7 @@ from lm_deluge.config import Limits
 from lm_deluge.errors import LimitExceededError, ProtocolError, ProviderError, StreamError
 from lm_deluge.payloads import Delta, Token, make_token
 from lm_deluge.response import Choice, Usage
-from lm_deluge.wire.choice import ChoiceParts, Piece, TextBuffer
+from lm_deluge.wire.choice import ChoiceParts, Piece
 from lm_deluge.wire.chunks import decode_any, decode_plain
 from lm_deluge.wire.sse import Event, EventDecoder
 
@@ -86,9 +86,10 @@ class Answer:
         pieces: list[Token | Delta] = []
         read = self._reads
         self._reads = read + 1
-        if self._is_over():
+        if self.done or self.error is not None:
             return pieces
         events = self._events.feed(data)
+        plain = True
         texts: list[str] = []
         for event in events:
             if self._plain:
@@ -105,8 +106,9 @@ class Answer:
                             self._index += 1
                             texts.append(text)
                         continue
+            plain = False
             if texts:
-                self._visible(0).extend(texts)
+                self._choices[0].text.extend(texts)
                 texts = []
             self._take(event, arrived, read, pieces)
             if self._is_over():
@@ -115,9 +117,13 @@ class Answer:
         else:
             self.error = self._events.error
         if texts:
-            self._visible(0).extend(texts)
+            self._choices[0].text.extend(texts)
         if self.error is not None:
             self._flush_held(arrived, pieces)
+        elif plain:
+            if texts:
+                self._count(self.arrivals.add_visible(texts, arrived, read))
+            return pieces
         self._account(pieces)
         return pieces
 
@@ -160,9 +166,6 @@ class Answer:
     def choices(self) -> list[Choice]:
         """Return what was received of every choice, ordered by index."""
         return [self._choices[index].build(index) for index in sorted(self._choices)]
-
-    def _visible(self, index: int) -> TextBuffer:
-        return self._parts(index).text
 
     def _locate(self, event: Event, events: list[Event]) -> None:
         """Say where in the body the fault is, if one was found in ``event``."""
@@ -294,7 +297,10 @@ class Answer:
         deltas: list[Delta] = []
         if len(tokens) < len(pieces):
             deltas = [piece for piece in pieces if type(piece) is Delta]
-        self._characters += self.arrivals.add(tokens, deltas)
+        self._count(self.arrivals.add(tokens, deltas))
+
+    def _count(self, characters: int) -> None:
+        self._characters += characters
         if self._characters > self.limits.max_answer_chars and self.error is None:
             self.error = LimitExceededError(
                 "max_answer_chars", limit=self.limits.max_answer_chars, value=self._characters

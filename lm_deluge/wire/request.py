@@ -143,7 +143,7 @@ def _check_response_format(response_format: object, *, json_mode: bool) -> None:
         )
     if not isinstance(response_format.get("type"), str):
         # A dict, but of a wrong shape.
-        raise ValueError(f"response_format has no 'type': {list(response_format)}")  # noqa: TRY004
+        raise ValueError(f"response_format has no 'type': {list(response_format)}")
     if json_mode and response_format.get("type") != "json_object":
         raise ValueError("json_mode and response_format are both given: choose one")
 

@@ -98,8 +98,8 @@ class EventDecoder:
             blocks = body.split(b"\n\n")
             parsed = map(self._parse, blocks if fits else self._fitting(blocks))
             events = [event for event in parsed if event is not None]
-        if self.error is None:
-            self._keep(data[cut + 2 :])
+        if (rest := data[cut + 2 :]) and self.error is None:
+            self._keep(rest)
         return events
 
     def close(self) -> list[Event]:

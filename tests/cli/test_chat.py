@@ -7,9 +7,9 @@ import shlex
 import time
 
 import pytest
-from programs import Run, clean_environment, simulated
 
 from lm_deluge.simulator import Simulator
+from programs import Run, clean_environment, simulated
 
 
 def by_turn(body: dict) -> str:
@@ -108,7 +108,7 @@ async def test_failure_in_a_pipe_shows_in_the_exit_code(
 
 async def test_closed_pipe_ends_the_chat(run: Run, command_name: tuple[str, ...]) -> None:
     async with Simulator(text=["word "] * 2000, gap=0.005) as simulator:
-        line = f"{shlex.join(command_name)} chat | head -c 8; echo \" ${{PIPESTATUS[0]}}\""
+        line = f'{shlex.join(command_name)} chat | head -c 8; echo " ${{PIPESTATUS[0]}}"'
         done = await run("bash", "-c", line, env=simulated(simulator), stdin="One\nTwo\n")
     assert (done.out, done.err) == ("word wor 141\n", "")
     assert simulator.request_count == 1

@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from programs import Run, clean_environment
 
 from lm_deluge import LLMClient, __version__
 from lm_deluge.errors import ConnectionLostError, NotFoundError
+from programs import Run, clean_environment
 
-COMMANDS = ("demo", "stream", "chat", "simulate", "report")
+COMMANDS = ("demo", "stream", "chat", "run", "simulate", "report")
 
 
 async def test_help_lists_the_commands_and_the_exit_codes(
@@ -29,11 +29,11 @@ async def test_help_lists_the_commands_and_the_exit_codes(
     assert "141" in done.out
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-async def test_help_of_a_command(run: Run, command_name: tuple[str, ...], command: str) -> None:
-    done = await run(*command_name, command, "-h")
-    assert (done.code, done.err) == (0, "")
-    assert done.out.startswith(f"Usage: lm-deluge {command}")
+async def test_each_command_has_help(run: Run, command_name: tuple[str, ...]) -> None:
+    helps = await asyncio.gather(*(run(*command_name, command, "-h") for command in COMMANDS))
+    for command, done in zip(COMMANDS, helps, strict=True):
+        assert (done.code, done.err) == (0, "")
+        assert done.out.startswith(f"Usage: lm-deluge {command}")
 
 
 async def test_version(run: Run, command_name: tuple[str, ...]) -> None:
@@ -145,7 +145,9 @@ async def test_simulate_plays_faults_in_turns(start) -> None:
 
 async def test_simulate_serves_other_models_when_told_to(start) -> None:
     for args, served in (((), False), (("--model-less",), True)):
-        simulate = await start("simulate", "--ttft", "0", "--gap", "0", *args, env=clean_environment())
+        simulate = await start(
+            "simulate", "--ttft", "0", "--gap", "0", *args, env=clean_environment()
+        )
         url = await url_of(simulate)
         async with LLMClient("llama3.2", base_url=url, api_key="x", printer=None) as client:
             if served:
@@ -155,28 +157,24 @@ async def test_simulate_serves_other_models_when_told_to(start) -> None:
                     await client.stream("Hi")
 
 
-@pytest.mark.parametrize(
-    ("args", "word"),
-    [
-        (("--fault", "explode"), "no fault is called 'explode'"),
-        (("--fault", "stall:x"), "stall:x"),
-        (("--gap", "often"), "often"),
-        (("--fault-rate", "0.5"), "--fault"),
-        (("--port", "99999"), "99999"),
-    ],
-)
 async def test_simulate_refuses_what_makes_no_sense(
-    run: Run, command_name: tuple[str, ...], args: tuple[str, ...], word: str
-) -> None:
-    done = await run(*command_name, "simulate", *args)
-    assert done.code == 2
-    assert len(done.err.splitlines()) == 1
-    assert word in done.err
-
-
-async def test_simulate_says_that_a_port_is_taken(
     run: Run, command_name: tuple[str, ...]
 ) -> None:
+    cases = {
+        ("--fault", "explode"): "no fault is called 'explode'",
+        ("--fault", "stall:x"): "stall:x",
+        ("--gap", "often"): "often",
+        ("--fault-rate", "0.5"): "--fault",
+        ("--port", "99999"): "99999",
+    }
+    finished = await asyncio.gather(*(run(*command_name, "simulate", *args) for args in cases))
+    for word, done in zip(cases.values(), finished, strict=True):
+        assert done.code == 2
+        assert len(done.err.splitlines()) == 1
+        assert word in done.err
+
+
+async def test_simulate_says_that_a_port_is_taken(run: Run, command_name: tuple[str, ...]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

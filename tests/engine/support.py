@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from lm_deluge import APIResponse, Delta, LLMClient, Retry, RetryPolicy, Stream, StreamHandler, Token
+from lm_deluge import (
+    APIResponse,
+    Delta,
+    LLMClient,
+    Retry,
+    RetryPolicy,
+    Stream,
+    StreamHandler,
+    Token,
+)
 from lm_deluge.errors import StreamError
 from scripted import ScriptedServer
 

@@ -13,6 +13,7 @@ from unittest.mock import Mock
 import aiohttp
 import pytest
 from aioresponses import CallbackResult, aioresponses
+from support import KEY, Recorder, client_for
 
 from lm_deluge import (
     Conversation,
@@ -28,7 +29,6 @@ from lm_deluge.api_requests.openai import stream_chat
 from lm_deluge.errors import AuthenticationError, StreamCancelled, UnsupportedModelError
 from lm_deluge.models import unregister_model
 from scripted import END, HANG, HEADERS, ScriptedServer, answer, ending, events, http
-from support import KEY, Recorder, client_for
 
 
 @pytest.fixture(autouse=True)
@@ -393,7 +393,9 @@ async def test_with_n_2_the_text_is_choice_0_and_receivers_hear_all() -> None:
 
     body = sse(delta("B", index=1)) + sse(delta("A")) + sse(delta("b", index=1, finish="stop"))
     recorder = Recorder()
-    async with ScriptedServer([HEADERS, http(body + sse(delta("a", finish="stop")) + DONE) + END]) as server:
+    async with ScriptedServer(
+        [HEADERS, http(body + sse(delta("a", finish="stop")) + DONE) + END]
+    ) as server:
         client = client_for(server, sampling_params=SamplingParams(n=2), handlers=[recorder])
         items = [item async for item in stream_chat("gpt-4o", "hi", client=client)]
     assert items[:-1] == ["A", "a"]

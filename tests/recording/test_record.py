@@ -35,6 +35,8 @@ from scripted import (
     sse,
 )
 
+WHOLE_JSON = b'{"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}'
+
 
 def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().split(b"\n") if line]
@@ -145,7 +147,7 @@ def test_the_hash_is_of_what_is_asked_not_of_how_it_is_written() -> None:
         ([HEADERS, http(events("a")), HANG], "silent", 200, 1),
         ([CLOSE], "lost", None, 0),
         (reply("503 Busy", b'{"error": {"message": "busy"}}'), "whole", 503, 1),
-        (reply("200 OK", b'{"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}'), "whole", 200, 1),
+        (reply("200 OK", WHOLE_JSON), "whole", 200, 1),
         ([HEADERS, http(events("a") + DONE) + END], "whole", 200, 1),
     ],
     ids=["reset", "eof", "hang", "no head", "503", "json", "done"],
@@ -272,6 +274,19 @@ asyncio.run(main())
     assert sum(exchange.how == "whole" for exchange in recording) >= 40
 
 
+async def test_odd_headers_and_tags_harm_no_other_stream(tmp_path: Path) -> None:
+    path = tmp_path / "a.rec"
+    odd = HEADERS.replace(b"\r\n\r\n", b"\r\nx-request-id: \xff\xfe\r\n\r\n")
+    held: dict[str, Any] = {}
+    held["itself"] = held
+    async with ScriptedServer([odd, http(events("a") + ending()) + END]) as server:
+        client = client_for(server, record=path)
+        first, second = await asyncio.gather(client.stream("Hi", tags=held), client.stream("Hi"))
+    assert [failure.handler for failure in first.handler_failures] == ["StreamRecorder"]
+    assert second.handler_failures == []
+    assert [exchange.how for exchange in read_recording(path)] == ["whole", "whole"]
+
+
 async def test_a_disk_that_takes_nothing_hurts_no_stream(tmp_path: Path) -> None:
     folder = tmp_path / "gone"
     folder.mkdir()
@@ -315,3 +330,15 @@ async def test_the_commands_record(
     assert done.code == 0
     (exchange,) = read_recording(path)
     assert exchange.how == "whole"
+
+
+async def test_a_half_line_of_a_killed_process_harms_none_after_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.rec"
+    path.write_bytes(b'{"v":1,"e":"read","s":"half')
+    async with ScriptedServer([HEADERS, http(events("a") + ending()) + END]) as server:
+        await client_for(server, record=path).stream("Hi")
+    recording = read_recording(path)
+    assert ([exchange.how for exchange in recording], recording.skipped_lines) == (["whole"], 1)
+    (timeline,) = read_timelines(path)
+    assert timeline.completed
+    assert timeline.model == "gpt-4o"

@@ -25,6 +25,9 @@ _FLAGS = (
     "--remote-debugging-port=0",
 )  # fmt: skip
 
+#: Seconds; the tests of others may run at the same time.
+_PATIENCE = 180.0
+
 #: The tooltips' text, wherever in the nested shadow trees they are.
 _TOOLTIPS = """(() => {
   const found = [];
@@ -70,7 +73,7 @@ class Page:
         number = self._number
         await self._socket.send_json({"id": number, "method": method, "params": parameters})
         while True:
-            message = await self._socket.receive_json(timeout=60)
+            message = await self._socket.receive_json(timeout=_PATIENCE)
             if message.get("id") == number:
                 assert "error" not in message, message["error"]
                 result = message["result"]
@@ -98,7 +101,7 @@ class Page:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    async def until(self, expression: str, *, seconds: float = 30.0) -> Any:
+    async def until(self, expression: str, *, seconds: float = 60.0) -> Any:
         """Wait until JavaScript says something true; return it."""
         async with asyncio.timeout(seconds):
             while not (value := await self.value_of(expression)):
@@ -118,7 +121,7 @@ class Page:
             await self.call(
                 "Input.dispatchMouseEvent", type="mouseMoved", x=place[0] + shift, y=place[1]
             )
-        shown = await self.until(f"{_TOOLTIPS}.length && {_TOOLTIPS}", seconds=10)
+        shown = await self.until(f"{_TOOLTIPS}.length && {_TOOLTIPS}", seconds=30)
         assert isinstance(shown, list)
         return shown
 
@@ -147,15 +150,16 @@ async def open_page(file: Path, scheme: Literal["light", "dark"] = "light") -> A
             start_new_session=True,
         )  # fmt: skip
         try:
-            async with asyncio.timeout(60), aiohttp.ClientSession() as session:
-                address = await _address(Path(profile), session)
+            async with aiohttp.ClientSession() as session:
+                async with asyncio.timeout(_PATIENCE):
+                    address = await _address(Path(profile), session)
                 async with session.ws_connect(address, max_msg_size=0) as socket:
                     page = Page(socket)
                     for domain in ("Runtime", "Log", "Page", "Network"):
                         await page.call(f"{domain}.enable")
                     await page.prefer(scheme)
                     await page.call("Page.navigate", url=file.as_uri())
-                    await page.until("document.documentElement?.dataset.ready")
+                    await page.until("document.documentElement?.dataset.ready", seconds=_PATIENCE)
                     yield page
         finally:
             # Its own process group: the browser starts helpers.

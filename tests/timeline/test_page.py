@@ -138,6 +138,28 @@ def test_thousands_of_streams_are_sampled_and_the_page_says_so() -> None:
     assert len(page) < 3_000_000
 
 
+def test_long_streams_are_thinned_out_and_the_page_says_so() -> None:
+    long = timeline([0.2 + k / 1_000 for k in range(90_000)])
+    assert "are drawn as one tick" in page_of([long])
+    stalling = [timeline([k * 2.0 for k in range(60)], stream=str(k)) for k in range(30)]
+    assert "270 more stalls, the shortest, are not marked." in page_of(stalling)
+
+
+def test_a_group_without_a_token_and_one_without_a_counterpart_leave_gaps_not_errors() -> None:
+    silent = timeline([], ended=1.0, failed="E", model="silent")
+    page = page_of([*some(6), silent], baseline=measure(some(6, seed=2)))
+    assert "silent is only in this log" in page
+
+
+def test_a_content_free_log_says_that_it_has_no_text() -> None:
+    assert "(no text in this log)" in page_of([timeline([0.2, 3.0], texts=None)])
+
+
+def test_long_names_leave_room_for_the_curves() -> None:
+    page = page_of([timeline([0.2, 0.3], model="m" * 400)])
+    assert f"{'m' * 39}\\\\u2026" in page
+
+
 def test_many_groups_are_all_in_the_tables_and_the_largest_in_the_charts() -> None:
     timelines = [timeline([0.5, 0.6], tags={"user": f"user-{k % 40}"}) for k in range(100)]
     page = page_of(timelines, by="user")

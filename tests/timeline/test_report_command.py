@@ -71,7 +71,7 @@ async def test_the_terminal_summary_has_the_tables_and_the_findings(
     assert (done.code, done.complaints) == (0, "")
     for text in (
         "Streams", "Distributions", "Errors", "Findings", "model-0", "model-1", "TTFT", "TPOT", "QoE",
-        "handler lag", "APITimeoutError", "between_tokens", "$0.2", "0 skipped", "p99",
+        "handlers", "APITimeoutError", "between_tokens", "$0.2", "0 skipped", "p99",
     ):  # fmt: skip
         assert text in done.out, text
     assert "secret" not in done.out

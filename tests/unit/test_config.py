@@ -158,7 +158,7 @@ def test_only_the_token_timers_are_automatic() -> None:
     with pytest.raises(TypeError, match="connect"):
         Timeouts(connect="auto")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"first_token must be a number .* or 'auto' or None"):
-        Timeouts(first_token="soon")  # type: ignore[arg-type]  # noqa: S106
+        Timeouts(first_token="soon")  # type: ignore[arg-type]
 
 
 def test_the_tail_has_an_end() -> None:

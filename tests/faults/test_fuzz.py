@@ -1,0 +1,480 @@
+"""Hostile bytes: no crash, bounded memory, linear time.
+
+Each stream of bytes is endless; a test takes as many megabytes of it as it wants. The default run takes 5 MB
+in all, the slow one 100 MB.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from lm_deluge import Delta, Limits, Token
+from lm_deluge.errors import LimitExceededError, ProtocolError, ProviderError, StreamError
+from lm_deluge.wire.answer import Answer
+from lm_deluge.wire.sse import EventDecoder
+from scripted import delta, sse
+
+MB = 1024 * 1024
+
+#: Small, so that a quarter of what a test feeds is many times the bound.
+BOUND = 4 * 1024
+
+#: Where memory is looked at: so large that what does not grow with it is nothing beside it.
+LARGE = 256 * 1024
+
+Stream = Iterator[bytes]
+
+
+def fixed(piece: bytes, size: int = 16 * 1024) -> Callable[[random.Random], Stream]:
+    """The same bytes for ever, in reads of one size."""
+
+    def stream(rng: random.Random) -> Stream:
+        data = piece * (size // len(piece) + 2)
+        at = 0
+        while True:
+            yield data[at : at + size]
+            at = (at + size) % len(piece)
+
+    return stream
+
+
+def noise(rng: random.Random) -> Stream:
+    while True:
+        yield rng.randbytes(rng.randint(1, 32 * 1024))
+
+
+_WORDS = (b"data", b":", b" ", b"\n", b"\r", b"\r\n", b"\n\n", b"event", b"id", b"retry", b"\0", b"\xff",
+          b"\xef\xbb\xbf", b"{}", b"[DONE] ", b"a" * 100, "🙂".encode(), b"data: ", b"1" * 30)  # fmt: skip
+
+
+def words(rng: random.Random) -> Stream:
+    """What the protocol is made of, in no order."""
+    while True:
+        yield b"".join(rng.choices(_WORDS, k=rng.randint(1, 500)))
+
+
+def single_bytes(rng: random.Random) -> Stream:
+    for block in words(rng):
+        for at in range(len(block)):
+            yield block[at : at + 1]
+
+
+def growing(rng: random.Random) -> Stream:
+    """Events ever larger, up to beyond the bound."""
+    for size in itertools.cycle(range(1, BOUND + 2, 97)):
+        yield b"data: " + b"x" * size + b"\n\n"
+
+
+HOSTILE: dict[str, Callable[[random.Random], Stream]] = {
+    "noise": noise,
+    "words": words,
+    "single bytes": single_bytes,
+    "growing events": growing,
+    "one line for ever": fixed(b"data: aaaaaaaaaaaaaaaaaa"),
+    "one line without a name": fixed(b"a"),
+    "one event of lines": fixed(b"data: x\n"),
+    "one event of the shortest lines": fixed(b"a\n"),
+    "one event of short reads": fixed(b"data: x\n", 13),
+    "empty data lines": fixed(b"data\n"),
+    "comments": fixed(b": keep-alive\n"),
+    "comments in short reads": fixed(b": keep-alive\n", 7),
+    "one comment for ever": fixed(b": keep-alive "),
+    "blank lines": fixed(b"\n"),
+    "carriage returns": fixed(b"\r"),
+    "both in turn": fixed(b"\r\n", 1021),
+    "tiny events": fixed(b"data:\n\n"),
+    "tiny events in short reads": fixed(b"data:\n\n", 3),
+    "unknown fields": fixed(b"field: value\n"),
+    "ids": fixed(b"id: 12345678\ndata: x\n\n"),
+    "retries": fixed(b"retry: 99999999999999999999\n\n"),
+    "marks": fixed(b"\xef\xbb\xbf"),
+    "comments within events": fixed(b"data: x\n: comment\n" * 50 + b"\n"),
+}
+
+
+def decode(make: Callable[[random.Random], Stream], size: int, seed: int, bound: int = BOUND) -> float:
+    """Decode ``size`` bytes, with a new decoder where one has given up; return seconds of processor time."""
+    decoder = EventDecoder(bound)
+    spent = 0.0
+    fed = 0
+    for data in make(random.Random(seed)):
+        begun = time.process_time()
+        found = decoder.feed(data)
+        spent += time.process_time() - begun
+        for event in found:
+            assert len(event.data) <= bound
+        fed += len(data)
+        if decoder.error is not None:
+            assert isinstance(decoder.error, LimitExceededError)
+            assert decoder.error.name == "max_event_bytes"
+            assert decoder.error.value > decoder.error.limit == bound
+            assert decoder.feed(b"data: x\n\n") == []
+            decoder = EventDecoder(bound)
+        if fed >= size:
+            break
+    decoder.close()
+    return spent
+
+
+#: Kinds that come in so small reads that a test would only time its own loop.
+_SMALL_READS = ("single bytes", "tiny events in short reads", "comments in short reads", "one event of short reads")
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_the_decoder_takes_hostile_bytes(kind: str) -> None:
+    check_time(kind, 5 * MB // len(HOSTILE))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_the_decoder_takes_100_mb_of_hostile_bytes(kind: str) -> None:
+    check_time(kind, 100 * MB // len(HOSTILE))
+
+
+def check_time(kind: str, size: int) -> None:
+    """As many bytes at once as in four parts take the same time, if it is linear in the bytes.
+
+    Time of the processor, and the best of several: other work on the machine only ever adds.
+    """
+    make = HOSTILE[kind]
+    size = size // 8 if kind in _SMALL_READS else size
+    decode(make, size // 8, seed=0)  # warm
+    rounds = 3 if size < MB else 2
+    parts = min(sum(decode(make, size // 4, seed) for seed in range(4)) for _ in range(rounds))
+    whole = min(decode(make, size, seed) for seed in range(rounds))
+    assert whole < 2.0 * parts + 0.003, f"{kind}: {parts:.4f} s in parts, {whole:.4f} s at once"
+    limit = 10.0 if kind in _SMALL_READS else 2.0
+    assert whole / size * MB < limit, f"{whole / size * MB:.2f} s per MB"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in HOSTILE if kind not in _SMALL_READS])
+def test_memory_stays_within_a_few_times_the_bound(kind: str) -> None:
+    make = HOSTILE[kind]
+    decode(make, 64 * 1024, seed=1)
+    tracemalloc.start()
+    try:
+        decode(make, 3 * LARGE, seed=1, bound=LARGE)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # Twice the bound and one read, with a copy or two at a time, and the events of one read.
+    few = peak < 6 * LARGE + MB
+    if not few and kind in HEAVY:
+        pytest.xfail(HEAVY[kind])
+    assert few, f"{peak / LARGE:.1f} times the bound"
+
+
+#: Not fixed yet: kinds whose memory is many times the bound, for a moment.
+HEAVY = dict.fromkeys(
+    (
+        "one event of lines",
+        "one event of the shortest lines",
+        "empty data lines",
+        "comments",
+        "unknown fields",
+    ),
+    "EventDecoder splits an oversized event into its lines",
+)
+
+
+def test_one_endless_event_stops_at_the_bound_and_not_later() -> None:
+    for read in (1, 100, 4096):
+        decoder = EventDecoder(10_000)
+        fed = 0
+        while decoder.error is None:
+            decoder.feed(b"a" * read)
+            fed += read
+            assert fed < 30_000
+        assert decoder._tail == b""
+
+
+# -- answers
+
+LIMITS = Limits(max_answer_chars=300, max_choices=8, max_tool_calls=16, max_event_bytes=BOUND)
+
+
+def chunk(**fields: Any) -> bytes:
+    return sse(delta(**fields))
+
+
+def call(**fields: Any) -> dict[str, Any]:
+    return {"index": 0, "function": fields}
+
+
+#: What a server can go on sending, one event each: every one has to end at a bound, or to cost nothing.
+ENDLESS: dict[str, Callable[[int], bytes]] = {
+    "text": lambda n: chunk(content="word "),
+    "single characters": lambda n: chunk(content="é"),
+    "reasoning": lambda n: chunk(reasoning_content="hmm "),
+    "refusal": lambda n: chunk(refusal="no "),
+    "choices": lambda n: chunk(content="a", index=n),
+    "arguments": lambda n: chunk(tool_calls=[call(name="f", arguments="[0,")]),
+    "calls": lambda n: chunk(tool_calls=[{"index": n, "id": f"c{n}", "function": {"name": "f"}}]),
+    "calls by name": lambda n: chunk(tool_calls=[{"function": {"name": f"f{n}", "arguments": "{}"}}]),
+    "names": lambda n: chunk(tool_calls=[call(name=f"name-{n}-" * 20)]),
+    "ids": lambda n: chunk(tool_calls=[{"index": n % 8, "id": f"{n % 8}" * 40_000, "function": {}}]),
+    "log probabilities": lambda n: sse(
+        {"choices": [{"index": 0, "delta": {}, "logprobs": {"content": [{"token": "a" * 50}] * 20}}]}
+    ),
+    "keys of log probabilities": lambda n: sse(
+        {"choices": [{"index": 0, "delta": {}, "logprobs": {f"key{n}-{i}": [i] for i in range(50)}}]}
+    ),
+    "usage": lambda n: sse({"choices": [], "usage": {f"field{n}": n}}),
+    "ids of the answer": lambda n: sse({"id": "x" * 1000 + str(n), "choices": []}),
+    "finish reasons": lambda n: chunk(finish=f"reason{n}" * 50),
+    "empty deltas": lambda n: chunk(content=""),
+    "role chunks": lambda n: chunk(role="assistant"),
+    "surrogate halves": lambda n: chunk(content="\ud83d"),
+    "halves in many places": lambda n: chunk(tool_calls=[{"index": n % 16, "function": {"arguments": "\ud83d"}}]),
+    "parts": lambda n: chunk(content=[{"type": "text", "text": "x"}, {"type": "thinking", "thinking": "y"}]),
+    "no choices": lambda n: sse({"object": "nothing"}),
+    "comments": lambda n: b": nothing\n\n",
+    "pings": lambda n: b"event: ping\ndata: {}x\n\n",
+}
+
+#: Not bounded yet: what grows.
+UNFIXED: dict[str, str] = {
+    "names": "a tool's name is not counted",
+    "log probabilities": "they are not counted",
+    "keys of log probabilities": "they are not counted",
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_an_endless_answer_is_bounded(kind: str) -> None:
+    make = ENDLESS[kind]
+    answer = Answer(limits=LIMITS)
+    sizes = []
+    number = 0
+    tracemalloc.start()
+    try:
+        for _ in range(4):
+            for _ in range(400):
+                answer.feed(make(number), 0.1)
+                number += 1
+            sizes.append(tracemalloc.get_traced_memory()[0])
+            if answer.error is not None:
+                break
+    finally:
+        tracemalloc.stop()
+    if answer.error is not None:
+        assert isinstance(answer.error, (LimitExceededError, ProtocolError)), answer.error
+        assert sizes[-1] < 2 * MB
+    else:
+        grown = sizes[-1] - sizes[0]
+        if grown > 32 * 1024 and kind in UNFIXED:
+            pytest.xfail(UNFIXED[kind])
+        assert grown <= 32 * 1024, f"{grown:,} bytes more"
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_an_answer_takes_linear_time(kind: str) -> None:
+    make = ENDLESS[kind]
+    big = Limits(max_answer_chars=10**9, max_choices=64, max_tool_calls=1024, max_event_bytes=MB)
+
+    def spent(count: int) -> tuple[float, int]:
+        data = [make(n) for n in range(count)]
+        answer = Answer(limits=big)
+        begun = time.process_time()
+        for one in data:
+            answer.feed(one, 0.1)
+        answer.choices()
+        return time.process_time() - begun, sum(map(len, data))
+
+    spent(50)
+    parts = min(sum(spent(300)[0] for _ in range(4)) for _ in range(3))
+    large, size = min(spent(1200) for _ in range(3))
+    assert large < 2.0 * parts + 0.003, f"{parts:.4f} s in four answers, {large:.4f} s in one"
+    assert large / size * MB < 3.0, f"{large / size * MB:.2f} s per MB"
+
+
+# -- JSON of any shape
+
+_FIELDS = (
+    "id", "object", "model", "choices", "index", "delta", "message", "content", "role", "finish_reason",
+    "tool_calls", "function", "name", "arguments", "function_call", "reasoning", "reasoning_content",
+    "refusal", "usage", "prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details",
+    "completion_tokens_details", "cached_tokens", "reasoning_tokens", "x_groq", "error", "code", "type",
+    "logprobs", "text", "thinking", "system_fingerprint", "service_tier", "detail", "", "\ud800",
+)  # fmt: skip
+
+
+def anything(rng: random.Random, depth: int = 0) -> Any:
+    """Any JSON value, more often than not a plain one."""
+    kind = rng.randrange(16 if depth < 4 else 12)
+    if kind < 2:
+        return None
+    if kind < 4:
+        return rng.choice([True, False])
+    if kind < 6:
+        return rng.choice([0, 1, -1, 2, 2**31, 2**32, 2**63, -(2**63), 2**64, 10**30])
+    if kind < 8:
+        return rng.choice([0.5, -0.0, 1e308, float("nan"), float("inf"), -float("inf"), 1.0])
+    if kind < 12:
+        return rng.choice(
+            ["", "a", "text", "error", "stop", "thinking", "🙂", "\ud83d", "\ude42", "\ud83d\ud83d", "\x00",
+             "{", "}", "[DONE]", "\u2028", "é" * 40, "0"]
+        )  # fmt: skip
+    if kind < 14:
+        return [anything(rng, depth + 1) for _ in range(rng.randrange(4))]
+    return {rng.choice(_FIELDS): anything(rng, depth + 1) for _ in range(rng.randrange(5))}
+
+
+def shaped(rng: random.Random) -> dict[str, Any]:
+    """A chunk as it should be, but for some of its fields."""
+
+    def or_anything(value: Any) -> Any:
+        return value if rng.random() < 0.8 else anything(rng)
+
+    def some(fields: dict[str, Any]) -> dict[str, Any]:
+        return {key: or_anything(value) for key, value in fields.items() if rng.random() < 0.6}
+
+    tool = {"index": rng.randrange(3), "id": f"c{rng.randrange(3)}", "type": "function",
+            "function": or_anything(some({"name": "f", "arguments": '{"a": 1}'}))}  # fmt: skip
+    body = {
+        "role": "assistant",
+        "content": rng.choice(["Häuser", "\ud83d", "\ude42", [{"type": "text", "text": "x"}, "y"],
+                               [{"type": "thinking", "thinking": [{"text": "z"}]}]]),
+        "tool_calls": [or_anything(some(tool))],
+        "function_call": some({"name": "g", "arguments": "{"}),
+        "reasoning": "hm",
+        "reasoning_content": "hm",
+        "refusal": "no",
+    }  # fmt: skip
+    choice = {"index": rng.randrange(3), "delta": or_anything(some(body)), "message": some(body),
+              "finish_reason": rng.choice([None, None, "stop"]),
+              "logprobs": some({"content": [{"token": "a"}], "refusal": None})}  # fmt: skip
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3,
+             "prompt_tokens_details": some({"cached_tokens": 1}),
+             "completion_tokens_details": some({"reasoning_tokens": 1})}  # fmt: skip
+    fields = {"id": "x", "object": "chat.completion.chunk", "model": "m", "usage": some(usage),
+              "choices": [or_anything(some(choice)) for _ in range(rng.randrange(3))],
+              "x_groq": {"usage": some(usage)}}  # fmt: skip
+    if rng.random() < 0.02:
+        fields["error"] = anything(rng)
+    return some(fields)
+
+
+def fuzzed_event(rng: random.Random) -> bytes:
+    value = shaped(rng) if rng.random() < 0.9 else anything(rng)
+    text = json.dumps(value, ensure_ascii=rng.random() < 0.7)
+    if rng.random() < 0.02:
+        at = rng.randrange(len(text) + 1)
+        text = text[:at] + rng.choice(["", '"', "{", "]", "\\ud800", "\n"]) + text[at + rng.randrange(3) :]
+    name = rng.choice([b""] * 20 + [b"event: error\n", b"event: ping\n", b"event: message\n"])
+    return name + b"data: " + text.encode("utf-8", "surrogatepass") + b"\n\n"
+
+
+#: Not fixed yet: the message of a ``ProviderError`` may hold one.
+SURROGATES_IN_ERRORS = True
+
+
+def told(pieces: list[Token | Delta]) -> dict[tuple[int, str], str]:
+    texts: dict[tuple[int, str], str] = {}
+    for piece in pieces:
+        kind = "text" if isinstance(piece, Token) else piece.kind
+        texts[piece.choice, kind] = texts.get((piece.choice, kind), "") + piece.text
+    return texts
+
+
+def check_answer(answer: Answer, pieces: list[Token | Delta]) -> None:
+    """What was told is what is kept, and all of it can be written."""
+    texts = told(pieces)
+    for choice in answer.choices():
+        assert choice.completion == texts.get((choice.index, "text"), "")
+        assert (choice.reasoning or "") == texts.get((choice.index, "reasoning"), "")
+        assert (choice.refusal or "") == texts.get((choice.index, "refusal"), "")
+        assert choice.finish_reason is None or isinstance(choice.finish_reason, str)
+        for one in choice.tool_calls:
+            assert isinstance(one.name, str)
+            assert isinstance(one.arguments, str)
+    for text in texts.values():
+        text.encode()  # no lone surrogate
+    usage = answer.usage
+    if usage is not None:
+        for count in (usage.input_tokens, usage.output_tokens, usage.total_tokens, usage.reasoning_tokens):
+            assert count is None or type(count) is int
+    for field in (answer.response_id, answer.model_external, answer.system_fingerprint, answer.service_tier):
+        assert field is None or field.encode()
+    if answer.error is not None:
+        assert isinstance(answer.error, (ProviderError, ProtocolError, LimitExceededError))
+        if not SURROGATES_IN_ERRORS:
+            str(answer.error).encode()
+
+
+def fuzz(rounds: int, seed: int) -> int:
+    rng = random.Random(seed)
+    events = 0
+    for round_ in range(rounds):
+        data = [fuzzed_event(rng) for _ in range(rng.randrange(1, 12))]
+        events += len(data)
+        body = b"".join(data)
+        try:
+            whole, pieces = Answer(choices=rng.randrange(1, 4)), []
+            pieces += whole.feed(body, 0.1)
+            pieces += whole.close(0.2)
+            check_answer(whole, pieces)
+            cut, others = Answer(), []
+            at = 0
+            while at < len(body):
+                size = rng.choice([1, 3, 50, 1000])
+                others += cut.feed(body[at : at + size], 0.1)
+                at += size
+            others += cut.close(0.2)
+            check_answer(cut, others)
+            assert told(others) == told(pieces), "the cuts change the text"
+            assert type(cut.error) is type(whole.error)
+            plain = Answer()
+            check_answer(plain, plain.feed_json(data[0].partition(b"data: ")[2], 0.1))
+        except Exception as error:
+            error.add_note(f"seed {seed}, round {round_}: {body!r}")
+            raise
+    return events
+
+
+def test_chunks_of_any_shape_never_raise() -> None:
+    fuzz(800, seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(10))
+def test_many_chunks_of_any_shape_never_raise(seed: int) -> None:
+    fuzz(10_000, seed=100 + seed)
+
+
+@pytest.mark.parametrize("depth", [100, 400, 900, 5_000, 100_000])
+@pytest.mark.parametrize(
+    "form",
+    [
+        '{"choices": [{"index": 0, "delta": {"content": %s}}]}',
+        '{"choices": [{"index": 0, "delta": {"tool_calls": [{"function": {"name": "f", "arguments": %s}}]}}]}',
+        '{"choices": [{"index": 0, "delta": {}, "logprobs": %s}]}',
+        '{"error": %s}',
+        '{"error": {"message": %s}}',
+        '{"choices": [], "usage": {"x": %s}}',
+        '{"choices": %s}',
+    ],
+)
+@pytest.mark.parametrize("pair", ["[]", '{"a":}'])
+def test_deep_nesting_is_no_crash(form: str, depth: int, pair: str) -> None:
+    opening, closing = ("[", "]") if pair == "[]" else ('{"a":', "}")
+    value = opening * depth + "0" + closing * depth
+    data = b"data: " + (form % value).encode() + b"\n\n"
+    answer = Answer()
+    try:
+        pieces = answer.feed(data, 0.1)
+    except RecursionError:
+        pytest.fail(f"RecursionError out of feed at depth {depth}")
+    assert all(isinstance(piece.text, str) for piece in pieces)
+    assert answer.error is None or isinstance(answer.error, StreamError)
+    Answer().feed(data.replace(b"0", b'"\\ud800"', 1), 0.1)

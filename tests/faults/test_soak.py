@@ -1,0 +1,211 @@
+"""20,000 streams with random faults in one process: nothing grows, and every stream ends once."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import time
+import tracemalloc
+import weakref
+from collections import Counter
+
+import pytest
+
+from lm_deluge import APIResponse, LLMClient, RetryPolicy, Stream, Timeouts, attach
+from lm_deluge.api_requests.openai import stream_chat
+from lm_deluge.errors import StreamError
+from lm_deluge.simulator import Simulator
+from lm_deluge.transport import Transport
+
+from faults.checker import KEY, Aftermath, open_files, pooled, rss, within
+from faults.consumers import Raising, Slow
+
+STREAMS = 20_000
+AT_ONCE = 200
+
+#: One in two is healthy; what has to wait for a timeout is rare, or it would be all there is.
+FAULTS: dict[str, float] = {
+    "status:500": 0.03,
+    "status:429:retry-after=0": 0.03,
+    "status:401:echo": 0.02,
+    "reset-before-headers": 0.03,
+    "close-before-headers": 0.03,
+    "json-error": 0.02,
+    "json-answer": 0.02,
+    "wrong-content-type": 0.02,
+    "redirect": 0.02,
+    "reset:1": 0.04,
+    "drop:1": 0.04,
+    "eof:1": 0.03,
+    "eof:0": 0.02,
+    "half-close:1": 0.02,
+    "truncated-utf8:1": 0.02,
+    "bad-utf8:1": 0.02,
+    "malformed-json:1": 0.02,
+    "error-frame:object:1": 0.02,
+    "error-frame:event:0": 0.02,
+    "gzip-cut": 0.01,
+    "bad-chunk-size:1": 0.02,
+    "no-done": 0.02,
+    "no-finish": 0.02,
+    "lone-surrogate:1": 0.01,
+    "reset-after-finish": 0.02,
+    "stall:1": 0.01,
+    "hang-before-headers": 0.005,
+    "hang-after-finish": 0.01,
+    "comments-before:0.05": 0.005,
+}
+
+
+class Ledger:
+    """Counts the signals of every stream of the process; keeps nothing of one that has ended."""
+
+    def __init__(self) -> None:
+        self.started = 0
+        self.endings: Counter[str] = Counter()
+        self.running: dict[str, str] = {}
+        self.wrong: list[str] = []
+        self.alive: weakref.WeakSet[Stream] = weakref.WeakSet()
+
+    def on_start(self, stream: Stream) -> None:
+        self.started += 1
+        self.alive.add(stream)
+        self.running[stream.id] = ""
+
+    def on_token(self, stream: Stream, token: object) -> None:
+        if stream.id not in self.running:
+            self.wrong.append("a token of a stream that is not running")
+        elif token.choice == 0:  # type: ignore[attr-defined]
+            self.running[stream.id] += token.text  # type: ignore[attr-defined]
+
+    def on_complete(self, stream: Stream, response: APIResponse) -> None:
+        self._end(stream, "complete", response.completion)
+
+    def on_error(self, stream: Stream, error: StreamError) -> None:
+        assert error.partial is not None
+        text = error.partial.text
+        self._end(stream, type(error).__name__, text[: len(self.running.get(stream.id, ""))])
+
+    def _end(self, stream: Stream, name: str, text: str) -> None:
+        heard = self.running.pop(stream.id, None)
+        if heard is None:
+            self.wrong.append(f"a second ending: {name}")
+        elif heard != text:
+            self.wrong.append(f"{name}: heard {heard!r}, kept {text!r}")
+        self.endings[name] += 1
+
+
+async def one(client: LLMClient, rng: random.Random, number: int) -> None:
+    """One stream, consumed or left in one of many ways."""
+    handlers = [[], [], [], [Raising()], [Slow()]][rng.randrange(5)]
+    prompt = f"number {number}"
+    try:
+        match rng.randrange(6):
+            case 0 | 1:
+                await client.stream(prompt, handlers=handlers)
+            case 2:
+                async for _ in stream_chat("gpt-4o", prompt, client=client, handlers=handlers):
+                    pass
+            case 3:
+                async with client.open_stream(prompt, handlers=handlers) as stream:
+                    async for _ in stream:
+                        if rng.random() < 0.2:
+                            break
+            case 4:
+                stream = client.open_stream(prompt, handlers=handlers)
+                stream.start()
+                for _ in range(rng.randrange(40)):
+                    await asyncio.sleep(0)
+                stream.cancel()
+                await stream
+            case _:
+                task = asyncio.ensure_future(client.stream(prompt, handlers=handlers))
+                for _ in range(rng.randrange(40)):
+                    await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.wait([task])
+                task.cancelled() or task.exception()
+    except StreamError:
+        pass
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_20000_streams_leave_nothing_behind(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("CRITICAL", "lm_deluge")  # the records of failing handlers would be what grows
+    ledger = Ledger()
+    rng = random.Random(7)
+    begun, worked = time.monotonic(), time.process_time()
+    memory: list[int] = []
+    traced: list[int] = []
+    objects: list[int] = []
+    files: list[int] = []
+    async with Aftermath():
+        async with Simulator(
+            faults=FAULTS, text=["Once ", "upon ", "a ", "🙂."], seed=7, keep_requests=50
+        ) as sim:
+            transport = Transport()
+            client = LLMClient(
+                "gpt-4o",
+                base_url=sim.base_url,
+                api_key=KEY,
+                printer=None,
+                transport=transport,
+                timeouts=Timeouts(connect=10, first_token=2, between_tokens=1, tail=0.2, total=20),
+                retries=RetryPolicy(max_attempts=2, initial_delay=0.001, max_delay=0.01),
+            )
+            numbers = iter(range(STREAMS))
+
+            async def worker() -> None:
+                for number in numbers:  # the iterator of the moment
+                    await one(client, rng, number)
+
+            async def sample() -> None:
+                for done in range(0, STREAMS, STREAMS // 10):
+                    while ledger.started < done:
+                        await asyncio.sleep(0.05)
+                    gc.collect()
+                    memory.append(rss())
+                    files.append(open_files())
+                    objects.append(len(gc.get_objects()))
+
+            with attach(ledger):
+                sampler = asyncio.ensure_future(sample())
+                await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
+                sampler.cancel()
+                assert await within(5, lambda: not ledger.running), f"{len(ledger.running)} without an ending"
+                assert await within(2, lambda: sim.open_connections == pooled(transport)), (
+                    f"{sim.open_connections} connections, {pooled(transport)} in the pool"
+                )
+                gc.collect()
+                assert not list(ledger.alive), f"{len(ledger.alive)} streams alive"
+                # The same once more for the allocator's own books, which cost half the speed.
+                tracemalloc.start()
+                for more in (300, 900):
+                    numbers = iter(range(more))
+                    await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
+                    assert await within(5, lambda: not ledger.running)
+                    await within(2, lambda: sim.open_connections == pooled(transport))
+                    gc.collect()
+                    traced.append(tracemalloc.get_traced_memory()[0])
+                tracemalloc.stop()
+            await client.close()
+            await sim.wait_closed_connections()
+    took, worked = time.monotonic() - begun, time.process_time() - worked
+    print(f"\n{ledger.started} streams in {took:.0f} s ({worked:.0f} s of the processor)")
+    print(f"{dict(ledger.endings.most_common())}")
+    print(f"RSS in MB: {[round(size / 1e6) for size in memory]}; files: {files}; objects: {objects}")
+    print(f"traced bytes after 300 and 900 more: {traced}")
+    assert not ledger.wrong, ledger.wrong[:10]
+    assert sum(ledger.endings.values()) == ledger.started
+    # A stream that is cancelled before its task's first step never begins.
+    assert ledger.started > 0.8 * STREAMS
+    assert len(ledger.endings) > 8, "the faults were played"
+    # After the warm-up nothing grows: neither memory nor objects nor file descriptors.
+    settled = memory[3:]
+    assert max(settled) - min(settled) < 24e6, f"RSS: {memory}"
+    assert max(objects[3:]) < 1.3 * min(objects[3:]), f"objects: {objects}"
+    assert traced[1] - traced[0] < 500_000, f"traced: {traced}"
+    assert max(files[3:]) <= max(files[:3]) + AT_ONCE, f"files: {files}"
+    assert worked < 300

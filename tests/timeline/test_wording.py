@@ -1,0 +1,109 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from lm_deluge.timeline import Measured, Settings, measure, parse_target
+from lm_deluge.timeline.names import METRICS, better_is_higher, in_words, look_up, unit
+from lm_deluge.timeline.tables import print_report
+from lm_deluge.timeline.wording import difference, number, percent, printable, seconds
+from timeline.making import timeline
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (0.0, "0 s"), (8.7e-5, "87 µs"), (0.000_999_6, "1 ms"), (0.0412, "41.2 ms"),
+     (0.4, "400 ms"), (0.9996, "1.00 s"), (1.234, "1.23 s"), (12.34, "12.3 s"), (1234.0, "1,234 s"),
+     (-0.111, "-111 ms")],
+)  # fmt: skip
+def test_seconds(value: float | None, text: str) -> None:
+    assert seconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (None, "–"),
+        (0.0, "0 %"),
+        (0.0042, "0.42 %"),
+        (0.042, "4.2 %"),
+        (0.18, "18 %"),
+        (1.0, "100 %"),
+    ],
+)
+def test_percent(share: float | None, text: str) -> None:
+    assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "text"),
+    [("ttft.p95", 0.5, "500 ms"), ("ttft.n", 1234.0, "1,234"), ("rate.p50", 22.9, "22.9 tokens/s"),
+     ("qoe.mean", 0.5, "0.500"), ("stalls.streams", 0.5, "50 %"), ("stalls.count", 7, "7"),
+     ("cost", 0.0123, "$0.0123"), ("cost", 1234.5, "$1,234.50"), ("goodput", 0.5, "0.5 /s"),
+     ("ttft.max", None, "–")],
+)  # fmt: skip
+def test_numbers_have_their_units(metric: str, value: float | None, text: str) -> None:
+    assert number(metric, value) == text
+
+
+def test_differences_of_shares_are_points() -> None:
+    assert difference("stalls.streams", -0.05) == "-5.0 points"
+    assert difference("ttft.p95", 0.5) == "500 ms"
+
+
+def test_every_metric_has_words_a_direction_and_a_place() -> None:
+    (group,) = measure([timeline([0.5, 1.0])]).groups.values()
+    for metric in METRICS:
+        assert in_words(metric)
+        assert unit(metric) in ("", "s", "tokens/s", "$", "/s")
+        assert isinstance(better_is_higher(metric), bool)
+        look_up(group.summary(), metric)
+
+
+def test_text_from_a_log_cannot_steer_a_terminal() -> None:
+    assert printable("a\x1b[31mb\r\n\x9b\u202e") == "a\ufffd[31mb\ufffd\ufffd\ufffd\ufffd"
+
+
+def test_the_tables_on_a_narrow_terminal_with_targets_and_a_silent_baseline() -> None:
+    settings = Settings(targets=(parse_target("ttft<1"),))
+    new = measure([timeline([0.5, 0.6])], settings=settings)
+    old = measure([timeline([], ended=1.0)], settings=settings)
+    printed = printed_at(80, new, old)
+    for text in ("goodput", "Nothing stands out.", "Compared with the baseline"):
+        assert text in printed
+
+
+def test_the_tables_fit_into_80_columns() -> None:
+    random = np.random.default_rng(1)
+
+    def log(variant: str) -> Measured:
+        lines = []
+        for k in range(120):
+            stalls = 30 * (random.random(40) < 0.05)
+            arrivals = 0.3 + np.cumsum(random.exponential(0.05, 40) * (1 + stalls))
+            failed = "ConnectionLostError" if k % 20 == 0 else None
+            lines.append(
+                timeline(
+                    arrivals.tolist(), tags={"v": variant}, failed=failed, phase="between_tokens",
+                    cost=12.345, output_tokens=55,
+                )
+            )  # fmt: skip
+        return measure(lines, by="v")
+
+    new, old = log("treatment"), log("treatment")
+    printed = printed_at(80, new, old)
+    assert max(map(len, printed.splitlines())) <= 80
+    assert "…" not in printed
+    assert seconds(new.groups["treatment"].summary()["ttft"]["p95"]) in printed
+
+
+def printed_at(width: int, new: Measured, old: Measured) -> str:
+    file = io.StringIO()
+    print_report(Console(file=file, force_terminal=True, no_color=True, width=width), new, [], old)
+    return re.sub(r"\x1b\[[\d;]*m", "", file.getvalue())

@@ -14,13 +14,13 @@ from lm_deluge.errors import (
     ConnectionLostError,
     LimitExceededError,
     ProtocolError,
-    ProviderError,
     StreamError,
 )
 from lm_deluge.http_errors import error_from_reply, request_id
 from lm_deluge.interruption import Interruption
 from lm_deluge.plan import Target
-from lm_deluge.transport import Exchange, Request, Transport
+from lm_deluge.redaction import redact_error
+from lm_deluge.transport import Exchange, Transport
 from lm_deluge.wire.answer import Answer
 
 __all__ = ["Attempt"]
@@ -106,10 +106,12 @@ class Attempt:
                     exchange.close()
         except asyncio.CancelledError:
             self.decided = self._clock()
+            self.answer.close(self.decided)
             interruption.raise_if_deadline()
             raise
         except StreamError:
             self.decided = self.decided or self._clock()
+            self.answer.close(self.decided)
             raise
 
     async def drain(self) -> None:
@@ -122,7 +124,8 @@ class Attempt:
                 exchange.close()
 
     async def _read(self, exchange: Exchange) -> None:
-        self.request_id = request_id(exchange.headers)
+        shown = request_id(exchange.headers)
+        self.request_id = None if shown is None else exchange.request.redact(shown)
         if exchange.status != 200:
             await self._raise_status(exchange)
         elif exchange.content_type in _JSON_TYPES:
@@ -165,11 +168,12 @@ class Attempt:
                 self._dispatcher.emit_pieces(pieces)
                 interruption.check()
             if answer.error is not None:
-                raise self._redacted(answer.error)
+                raise redact_error(answer.error, exchange.request)
             if answer.done:
                 return
             if not data:
-                if answer.whole:
+                # A lost connection is no end that ``accept_eof`` accepts.
+                if answer.finished or (answer.whole and lost is None):
                     return
                 raise lost if lost is not None else _cut(answer)
             if deadline.expired is not None:
@@ -187,36 +191,43 @@ class Attempt:
 
     async def _read_json(self, exchange: Exchange) -> None:
         """Take a whole answer from a server that did not stream."""
-        limit = self._limits.max_answer_chars
-        body = b"".join([data async for data in self._reads(exchange, limit)])[:limit]
+        # JSON may spell a character in twelve bytes; the answer itself counts its characters.
+        limit = 12 * self._limits.max_answer_chars + self._limits.max_event_bytes
+        body = b"".join([data async for data in self._reads(exchange, limit)])
         self.decided = arrived = self._clock()
         if len(body) >= limit:
-            raise LimitExceededError("max_answer_chars", limit=limit, value=len(body))
+            raise LimitExceededError(
+                "max_answer_chars", limit=self._limits.max_answer_chars, value=len(body)
+            )
         pieces = self.answer.feed_json(body, arrived)
         if pieces:
             self._dispatcher.emit_pieces(pieces)
             self._interruption.check()
         if self.answer.error is not None:
-            raise self._redacted(self.answer.error)
+            raise redact_error(self.answer.error, exchange.request)
 
     async def _raise_status(self, exchange: Exchange) -> None:
         """Raise the exception for a status other than 200, with the body as far as it comes."""
         body = await self._error_body(exchange, self._limits.max_error_body_bytes)
-        raise error_from_reply(
-            exchange.status, exchange.headers, body, shown_url=exchange.request.shown_url
+        request = exchange.request
+        raise redact_error(
+            error_from_reply(exchange.status, exchange.headers, body, shown_url=request.shown_url),
+            request,
         )
 
     async def _raise_content_type(self, exchange: Exchange) -> None:
-        evidence = (await self._error_body(exchange, 200))[:200]
-        raise ProtocolError(
-            f"{exchange.request.shown_url} answered with {exchange.content_type!r} where "
+        evidence = await self._error_body(exchange, 200)
+        request = exchange.request
+        error = ProtocolError(
+            f"{request.shown_url} answered with {exchange.content_type!r} where "
             f"'text/event-stream' is expected: is the base_url right? It begins {evidence!r}",
             offset=0,
             evidence=evidence,
         )
+        raise redact_error(error, request)
 
     async def _error_body(self, exchange: Exchange, limit: int) -> bytes:
-        """Return the body as far as it comes, without secrets."""
+        """Return the body as far as it comes."""
         body = b""
         try:
             async with asyncio.timeout(_ERROR_BODY):
@@ -226,7 +237,7 @@ class Attempt:
             data = exchange.salvage()
             self._heard(data)
             body += data
-        return exchange.request.redact(body[:limit].decode("utf-8", "replace")).encode()
+        return body[:limit]
 
     async def _reads(self, exchange: Exchange, limit: int) -> AsyncIterator[bytes]:
         """Yield the network reads of a body that is no event stream, ``limit`` bytes and the rest of a
@@ -243,19 +254,6 @@ class Attempt:
         if self.target.recorder is not None:
             self.target.recorder.read(data, arrived)
         return arrived
-
-    def _redacted(self, error: StreamError) -> StreamError:
-        """Replace secrets in what an error of the wire quotes."""
-        request = self.target.request
-        text = request.redact(error.message)
-        if text != error.message:
-            error.message = text
-            error.args = (text,)
-        if isinstance(error, ProtocolError):
-            error.evidence = request.redact(error.evidence.decode("utf-8", "replace")).encode()
-        if isinstance(error, ProviderError):
-            error.body = _without(request, error.body)
-        return error
 
     def _timeout(self) -> StreamError:
         self.decided = self._clock()
@@ -277,14 +275,3 @@ def _cut(answer: Answer) -> AnswerCutError:
         f"the answer was cut: the body ended cleanly with {missing} "
         "(accept_eof=True takes such an end as whole, for servers known to do so)"
     )
-
-
-def _without(request: Request, value: object) -> object:
-    """Return JSON data with secrets replaced in every text."""
-    if isinstance(value, str):
-        return request.redact(value)
-    if isinstance(value, list):
-        return [_without(request, item) for item in value]
-    if isinstance(value, dict):
-        return {_without(request, key): _without(request, item) for key, item in value.items()}
-    return value

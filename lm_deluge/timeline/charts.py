@@ -17,7 +17,6 @@ from lm_deluge.timeline.sampling import Sample
 from lm_deluge.timeline.values import Timeline
 
 __all__ = [
-    "TIP_BEGIN",
     "TROUBLE",
     "Figure",
     "color",
@@ -31,9 +30,6 @@ __all__ = [
 _COLORS = ("#2f7de1", "#d9820b", "#0f9d8a", "#8a63d2", "#c2559d", "#6b8e23", "#1aa0c4", "#7a869a")
 TROUBLE = "#e5383b"
 _READER = "#888888"
-
-#: A tooltip in the page's colours, which reach into it as custom properties.
-TIP_BEGIN = '<div style="max-width:26em;margin:-6px;padding:6px 10px;background:var(--panel);color:var(--text)">'
 
 _CURVE_POINTS = 600
 _GRID_POINTS = 160
@@ -166,7 +162,7 @@ def _curve(plot: Figure, x: Floats, y: Floats, name: str, position: int, says: s
     plot.add_tools(
         HoverTool(
             renderers=[line],
-            tooltips=f"{TIP_BEGIN}<b>@name</b><br>{says}</div>",
+            tooltips=f"<div><b>@name</b><br>{says}</div>",
             line_policy="interp",
             visible=False,
         )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import inf, pi
-from typing import Any
+from typing import Any, Literal
 
 from attrs import define
 
-from lm_deluge.timeline.charts import TIP_BEGIN, TROUBLE, Figure, empty_figure
+from lm_deluge.timeline.charts import TROUBLE, Figure, empty_figure
 from lm_deluge.timeline.drawing import ColumnDataSource, HoverTool
 from lm_deluge.timeline.numeric import np
 from lm_deluge.timeline.values import Timeline
@@ -20,12 +20,12 @@ _TICKS_ACROSS = 1_500
 _MOST_STALLS = 1_500
 _TEXT_AROUND = 70
 
-_STREAM_TIP = f"""{TIP_BEGIN}
+_STREAM_TIP = """<div style="max-width:26em">
 <b>@stream</b> @about<br>began after @began, ended after @ended: @how</div>"""
-_STALL_TIP = f"""{TIP_BEGIN}
+_STALL_TIP = """<div style="max-width:26em">
 <b>silence of @seconds</b> after @start (stream @stream)<br>
 <span style="white-space:pre-wrap">@before<b style="color:#e5383b"> ▮ </b>@after</span></div>"""
-_ENDING_TIP = f"""{TIP_BEGIN}<b>@how</b> after @ended (stream @stream)</div>"""
+_ENDING_TIP = """<div><b>@how</b> after @ended (stream @stream)</div>"""
 
 
 @define
@@ -112,11 +112,12 @@ def draw_strips(
         line_width=2,
     )
     # Apart from each other: a stall is inside its stream, and an ending at the end of it.
-    for renderers, tip, side in (
+    tips: tuple[tuple[list[Any], str, Literal["above", "below", "left"]], ...] = (
         ([bodies, waits], _STREAM_TIP, "above"),
         ([silences], _STALL_TIP, "below"),
         ([endings], _ENDING_TIP, "left"),
-    ):
+    )
+    for renderers, tip, side in tips:
         plot.add_tools(HoverTool(renderers=renderers, tooltips=tip, attachment=side, visible=False))
     return Strips(plot, " ".join(_left_out(len(rows), seen, merged, dropped)))
 

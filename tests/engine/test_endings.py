@@ -13,7 +13,7 @@ import pytest
 from blinker.base import ANY_ID
 from support import Recorder, client_for
 
-from lm_deluge import LLMClient, RetryPolicy, Stream, Timeouts, attach
+from lm_deluge import Limits, LLMClient, RetryPolicy, Stream, Timeouts, attach
 from lm_deluge.api_requests.openai import stream_chat
 from lm_deluge.errors import (
     AnswerCutError,
@@ -21,6 +21,7 @@ from lm_deluge.errors import (
     APITimeoutError,
     ConnectionLostError,
     HandlerError,
+    LimitExceededError,
     ProtocolError,
     ProviderError,
     StreamCancelled,
@@ -544,3 +545,27 @@ async def test_no_task_and_no_receiver_is_left_after_any_ending() -> None:
     assert not any(signal._weak_senders for signal in SIGNALS)
     assert not any(set(signal._by_sender) - {ANY_ID} for signal in SIGNALS)
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_reset_is_no_clean_end_even_where_the_end_of_the_bytes_is_accepted() -> None:
+    async with ScriptedServer([HEADERS, http(events("Once")), 0.05, RESET]) as server:
+        with pytest.raises(ConnectionLostError):
+            await client_for(server, accept_eof=True).stream("hi")
+
+
+async def test_half_a_character_before_a_timeout_is_kept() -> None:
+    half = sse(delta("a\ud83d"))
+    async with ScriptedServer([HEADERS, http(half), HANG]) as server:
+        with pytest.raises(APITimeoutError) as caught:
+            await client_for(server, timeouts=Timeouts(between_tokens=0.2)).stream("hi")
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "a\ufffd"
+
+
+async def test_an_unstreamed_answer_is_measured_in_characters() -> None:
+    body = '{"choices": [{"message": {"content": "Once"}, "finish_reason": "stop"}]}'
+    async with ScriptedServer(reply("200 OK", body)) as server:
+        response = await client_for(server, limits=Limits(max_answer_chars=4)).stream("hi")
+        assert response.completion == "Once"
+        with pytest.raises(LimitExceededError):
+            await client_for(server, limits=Limits(max_answer_chars=3)).stream("hi")

@@ -136,3 +136,24 @@ async def test_tokens_that_hold_control_characters_arrive_as_they_are() -> None:
         response = await client_for(server, handlers=[recorder]).stream("hi")
     assert response.completion == "\x1b]0;title\x07" == recorder.text
     await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [
+            HEADERS,
+            http(sse({"error": {"message": "x", "code": KEY, "type": KEY, "why": [KEY]}})),
+            HANG,
+        ],
+        reply("400 Bad Request", '{"error": "x"}', headers=f"x-request-id: {KEY}\r\n"),
+        reply("307 Moved", "", headers=f"Location: https://{KEY}.example/\r\n"),
+        reply("401 Unauthorized", '{"error": {"message": "\\u0073' + KEY[1:] + '"}}'),
+    ],
+    ids=["code and type", "request id", "redirect host", "escaped"],
+)
+async def test_no_attribute_of_an_error_holds_a_key_the_server_echoes(steps: Any) -> None:
+    async with ScriptedServer(steps) as server:
+        with pytest.raises(StreamError) as caught:
+            await client_for(server).stream("hi")
+    assert KEY not in texts_of(caught.value)

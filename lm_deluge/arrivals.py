@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from itertools import accumulate
 
 from attrs import define, field
 
@@ -16,71 +17,95 @@ def _floats() -> array[float]:
     return array("d")
 
 
-def _counts() -> array[int]:
-    return array("I")
+def _small() -> array[int]:
+    return array("B")
+
+
+def _extended(values: array[int], more: list[int]) -> array[int]:
+    """Append small numbers at a byte each; at the first larger one all become four bytes wide."""
+    try:
+        values.extend(array(values.typecode, more))
+    except OverflowError:
+        values = array("I", values)
+        values.extend(array("I", more))
+    return values
 
 
 @define(eq=False, repr=False)
 class Arrivals:
-    """Arrival times of one answer: 8 bytes a token and 12 bytes a network read that held output.
+    """Arrival times of one answer: a byte a token and ten a network read that held output, more only
+    for tokens of over 255 characters and the like.
 
     Per visible token, in order of arrival: ``lengths`` (characters of its text) and ``slots`` (index
-    into the two arrays per read). Per network read that held output: ``times`` (seconds from t0,
+    into the two arrays per read). Per network read that held tokens: ``times`` (seconds from t0,
     monotonic clock) and ``reads`` (ordinal of the read). ``choices`` (per token) stays empty until a
     token of another choice than 0 arrives. ``first_output``: seconds from t0 to the first piece of
     any kind, ``None`` before it. ``last_output``: to the last one. ``deltas``: pieces that were not
     visible text.
     """
 
-    lengths: array[int] = field(factory=_counts)
-    slots: array[int] = field(factory=_counts)
-    choices: array[int] = field(factory=_counts)
+    lengths: array[int] = field(factory=_small)
+    choices: array[int] = field(factory=_small)
     times: array[float] = field(factory=_floats)
-    reads: array[int] = field(factory=_counts)
     first_output: float | None = None
     last_output: float | None = None
     deltas: int = 0
+    _held: array[int] = field(factory=_small)  # per read: how many tokens
+    _steps: array[int] = field(factory=_small)  # per read: how many reads after the one before it
+    _last_read: int = 0
 
     def __len__(self) -> int:
         """Visible tokens so far."""
         return len(self.lengths)
 
+    @property
+    def slots(self) -> array[int]:
+        """Per token: index into ``times`` and ``reads``. Made anew each time."""
+        return array("I", [slot for slot, held in enumerate(self._held) for _ in range(held)])
+
+    @property
+    def reads(self) -> array[int]:
+        """Per time: the ordinal of its network read. Made anew each time."""
+        return array("I", accumulate(self._steps))
+
     def add(self, tokens: Sequence[Token], deltas: Sequence[Delta]) -> int:
         """Count in the pieces of one network read; return how many characters they hold."""
-        piece = tokens[0] if tokens else deltas[0]
-        if self.first_output is None:
-            self.first_output = piece.arrived
-        self.last_output = piece.arrived
-        self.deltas += len(deltas)
         characters = sum([len(delta.text) for delta in deltas])
-        if not tokens:
-            return characters
-        before = len(self.lengths)
-        lengths = [len(token.text) for token in tokens]
-        self.lengths.extend(lengths)
-        self.slots.extend([len(self.times)] * len(tokens))
-        self.times.append(piece.arrived)
-        self.reads.append(piece.read)
-        if self.choices or any(token.choice for token in tokens):
-            self.choices.extend([0] * (before - len(self.choices)))
-            self.choices.extend([token.choice for token in tokens])
-        return characters + sum(lengths)
+        if tokens:
+            if any([token.choice for token in tokens]):
+                missing = [0] * (len(self.lengths) - len(self.choices))
+                choices = missing + [token.choice for token in tokens]
+                self.choices = _extended(self.choices, choices)
+            texts = [token.text for token in tokens]
+            characters += self.add_visible(texts, tokens[0].arrived, tokens[0].read)
+        else:
+            self._note_output(deltas[0].arrived)
+        self.deltas += len(deltas)
+        return characters
 
     def add_visible(self, texts: Sequence[str], arrived: float, read: int) -> int:
-        """``add`` for tokens of choice 0 and nothing else, of which only the texts are needed."""
+        """Count in the tokens of one network read, of choice 0 unless ``choices`` knows better."""
+        self._note_output(arrived)
+        self.times.append(arrived)
+        step = read - self._last_read
+        self._last_read = read
+        characters = len(texts[0])
+        if len(texts) == 1 and characters < 256 and step < 256:
+            # What nearly every read is at live pace; it costs a third this way.
+            self.lengths.append(characters)
+            self._held.append(1)
+            self._steps.append(step)
+        else:
+            lengths = list(map(len, texts))
+            characters = sum(lengths)
+            self.lengths = _extended(self.lengths, lengths)
+            self._held = _extended(self._held, [len(lengths)])
+            self._steps = _extended(self._steps, [step])
+        if self.choices:
+            self.choices.extend([0] * (len(self.lengths) - len(self.choices)))
+        return characters
+
+    def _note_output(self, arrived: float) -> None:
         if self.first_output is None:
             self.first_output = arrived
         self.last_output = arrived
-        slot = len(self.times)
-        self.times.append(arrived)
-        self.reads.append(read)
-        if self.choices:
-            self.choices.extend([0] * len(texts))
-        if len(texts) == 1:  # what every read is at live pace
-            self.slots.append(slot)
-            self.lengths.append(characters := len(texts[0]))
-            return characters
-        lengths = list(map(len, texts))
-        self.slots.fromlist([slot] * len(lengths))
-        self.lengths.fromlist(lengths)
-        return sum(lengths)

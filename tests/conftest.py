@@ -5,12 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import venv
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from lm_deluge.simulator import Simulator
 from programs import ROOT, Run, bare_environment, run_program
 
 
@@ -24,13 +22,6 @@ def run() -> Run:
 def python() -> tuple[str, ...]:
     """The interpreter with everything switched on that a user could see a warning from."""
     return (sys.executable, "-X", "dev", "-W", "error")
-
-
-@pytest.fixture
-async def simulator() -> AsyncIterator[Simulator]:
-    """A simulator with default settings."""
-    async with Simulator() as running:
-        yield running
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Read timeline logs, and recordings as such logs: many streams interleaved, from many processes, with damage.
+"""Read timeline logs, and recordings as such: many streams interleaved, many processes, damage.
 
 In memory are compact arrays for the streams that are still open; a stream is handed out as soon as
 its ending was read. What cannot be read is skipped and counted by reason, with its first place.
@@ -160,10 +160,8 @@ class LogReader(Iterator[Timeline]):
                     self._skip(AFTER_END, number)
                     continue
                 stream = OpenStream(piece.s, self._text)
-            if piece.e in _RAW:
-                problem = self._add_raw(stream, piece, line)
-            else:
-                problem = stream.add(piece, line)
+            is_raw = piece.e in _RAW
+            problem = self._add_raw(stream, piece, line) if is_raw else stream.add(piece, line)
             if problem is not None:
                 self._skip(problem, number)
             elif piece.e in ENDINGS:

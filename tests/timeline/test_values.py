@@ -191,7 +191,8 @@ def test_the_engines_arrays_become_a_timeline_without_a_copy() -> None:
     choices = [Choice(completion="Hello!", reasoning="hm", finish_reason="stop")]
     response = APIResponse(model="asked", cost=0.25, choices=choices)
     line = Timeline.from_stream(Source(arrivals, "complete"), response)  # type: ignore[arg-type]
-    assert line.slots is arrivals.slots
+    assert line.times is arrivals.times
+    assert line.slots == arrivals.slots
     assert (line.ttft, line.ttfa, line.e2e) == (0.1, 0.5, 2.5)
     assert line.arrivals == [0.5, 0.5, 0.9]
     assert line.coalescing == pytest.approx(1 / 3)

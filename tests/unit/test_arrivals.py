@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+
 from lm_deluge import Delta, Token
 from lm_deluge.arrivals import Arrivals
 
@@ -47,9 +49,22 @@ def test_choices_are_kept_from_the_first_other_one_on() -> None:
     assert list(arrivals.choices) == [0, 0, 0, 4, 0]
 
 
-def test_a_token_costs_eight_bytes_and_a_read_twelve() -> None:
+def test_a_token_costs_one_byte_and_a_read_ten() -> None:
     arrivals = Arrivals()
     for at in range(100):
         arrivals.add([Token("x", 2 * at, 0.1, at), Token("y", 2 * at + 1, 0.1, at)], [])
-    arrays = (arrivals.lengths, arrivals.slots, arrivals.choices, arrivals.times, arrivals.reads)
-    assert sum(array.itemsize * len(array) for array in arrays) == 200 * 8 + 100 * 12
+    kept = [getattr(arrivals, name) for name in Arrivals.__slots__ if name != "__weakref__"]
+    arrays = [column for column in kept if isinstance(column, array)]
+    assert sum(column.itemsize * len(column) for column in arrays) == 200 * 1 + 100 * 10
+
+
+def test_large_numbers_are_kept_as_they_are() -> None:
+    arrivals = Arrivals()
+    arrivals.add([Token("a", 0, 0.1, 1)], [])
+    arrivals.add([Token("b" * 70_000, 1, 0.2, 900), Token("c", 2, 0.2, 900, 2**31 - 1)], [])
+    arrivals.add_visible(["d"] * 300, 0.3, 901)
+    assert list(arrivals.lengths) == [1, 70_000, 1, *[1] * 300]
+    assert list(arrivals.choices) == [0, 0, 2**31 - 1, *[0] * 300]
+    assert list(arrivals.slots) == [0, 1, 1, *[2] * 300]
+    assert list(arrivals.reads) == [1, 900, 901]
+    assert list(arrivals.times) == [0.1, 0.2, 0.3]

@@ -16,6 +16,7 @@ from lm_deluge.response import Choice, Usage
 from lm_deluge.wire.choice import ChoiceParts, Piece
 from lm_deluge.wire.chunks import decode_any, decode_plain
 from lm_deluge.wire.sse import Event, EventDecoder
+from lm_deluge.wire.text import without_surrogates
 
 __all__ = ["Answer"]
 
@@ -256,6 +257,8 @@ class Answer:
             parts = self._parts(index)
             for piece in parts.take(choice):
                 self._append(piece, index, arrived, read, pieces)
+            self._characters += parts.take_unseen()
+            self._check_size()
             if choice.get("finish_reason"):
                 self._note_finish()
 
@@ -301,6 +304,9 @@ class Answer:
 
     def _count(self, characters: int) -> None:
         self._characters += characters
+        self._check_size()
+
+    def _check_size(self) -> None:
         if self._characters > self.limits.max_answer_chars and self.error is None:
             self.error = LimitExceededError(
                 "max_answer_chars", limit=self.limits.max_answer_chars, value=self._characters
@@ -340,6 +346,7 @@ def _error_in(chunk: Mapping[str, Any], event: str) -> object:
 
 
 def _provider_error(body: object) -> ProviderError:
+    body = without_surrogates(body, frozenset())
     fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
     message = fields.get("message")
     if not isinstance(message, str) or not message:
@@ -349,7 +356,7 @@ def _provider_error(body: object) -> ProviderError:
         message = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
     code = fields.get("code")
     return ProviderError(
-        f"the provider reported an error in the middle of its answer: {message}",
+        f"the provider reported an error: {message}",
         body=body,
         type=_text(fields.get("type")),
         code=code if isinstance(code, (str, int)) else None,

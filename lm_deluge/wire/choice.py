@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from io import StringIO
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from attrs import frozen
 
@@ -15,6 +15,10 @@ from lm_deluge.wire.text import join_surrogates
 from lm_deluge.wire.tool_calls import ToolCallParts
 
 __all__ = ["ChoiceParts", "Piece", "TextBuffer"]
+
+
+#: What one log probability counts for in ``Limits.max_answer_chars``.
+_LOGPROB_SIZE: Final = 16
 
 
 @frozen
@@ -51,6 +55,7 @@ class ChoiceParts:
         "_counts",
         "_held",
         "_max_tool_calls",
+        "_unseen",
         "finish_reason",
         "logprobs",
         "reasoning",
@@ -67,6 +72,7 @@ class ChoiceParts:
         self.finish_reason: str | None = None
         self.logprobs: dict[str, Any] | None = None
         self._max_tool_calls = max_tool_calls
+        self._unseen = 0
         self._counts = {"reasoning": 0, "refusal": 0}
         self._held: dict[tuple[str, int], str] = {}
 
@@ -89,6 +95,12 @@ class ChoiceParts:
             delta = choice.get("message")
         if isinstance(delta, Mapping):
             yield from self._take_delta(delta)
+
+    def take_unseen(self) -> int:
+        """Return the characters that came in no piece since the last call: of names, and as many
+        for log probabilities as they weigh."""
+        unseen, self._unseen = self._unseen, 0
+        return unseen
 
     def flush(self) -> Iterator[Piece]:
         """Yield what was held back, with U+FFFD for each half character."""
@@ -168,6 +180,7 @@ class ChoiceParts:
         slot = self.tools.slots[position]
         if isinstance(name, str) and name and name != slot.name:
             slot.name += name
+            self._unseen += len(name)
         text = arguments if isinstance(arguments, str) else ""
         if isinstance(arguments, (dict, list)):
             text = _json(arguments)
@@ -212,10 +225,21 @@ class ChoiceParts:
         if self.logprobs is None:
             self.logprobs = {}
         for key, value in logprobs.items():
+            self._unseen += _LOGPROB_SIZE * _entries(value)
+            if key not in self.logprobs:
+                self._unseen += len(key)
             if isinstance(value, list) and isinstance(self.logprobs.get(key), list):
                 self.logprobs[key].extend(value)
             elif value is not None or key not in self.logprobs:
                 self.logprobs[key] = list(value) if isinstance(value, list) else value
+
+
+def _entries(value: object) -> int:
+    """Return how many log probabilities a list of them holds, alternatives included."""
+    if not isinstance(value, list):
+        return 1
+    tops = [entry.get("top_logprobs") for entry in value if isinstance(entry, Mapping)]
+    return len(value) + sum([len(top) for top in tops if isinstance(top, list)])
 
 
 def _thinking(value: object) -> str:

@@ -15,7 +15,11 @@ from lm_deluge.errors import LimitExceededError
 __all__ = ["Event", "EventDecoder"]
 
 _BOM = b"\xef\xbb\xbf"
+# Regular expressions, because a list of the lines of a hostile block would be many times its size.
+_FIELD = re.compile(rb"^(data|event|id|retry)(?:: ?([^\n]*))?$", re.MULTILINE)
+_COMMENT = re.compile(rb"^:[^\n]*\n", re.MULTILINE)
 _DATA = re.compile(rb"^data(?:: ?|$)", re.MULTILINE)
+_SHED = 64 * 1024
 DEFAULT_MAX_EVENT_BYTES = 8 * 1024 * 1024
 
 
@@ -49,6 +53,7 @@ class EventDecoder:
         self.error: LimitExceededError | None = None
         self._max_event_bytes = max_event_bytes
         self._tail = bytearray()
+        self._first_shed = self._shed_at = min(_SHED, 2 * max_event_bytes)
         # For ``offset_of``: the events of the last read, where they begin, where the tail begins.
         self._body = b""
         self._body_at = 0
@@ -69,11 +74,12 @@ class EventDecoder:
             searched = len(tail) - 1
             tail += data
             if tail.find(b"\n\n", searched) < 0:
-                if len(tail) > 2 * self._max_event_bytes:
+                if len(tail) > self._shed_at:
                     self._shed_comments()
                 return []
             data = bytes(tail)
             tail.clear()
+            self._shed_at = self._first_shed
         cut = data.rfind(b"\n\n")
         if cut < 0:
             self._keep(data)
@@ -132,7 +138,7 @@ class EventDecoder:
     def _keep(self, rest: bytes) -> None:
         """Keep the beginning of an event that is not whole yet."""
         self._tail += rest
-        if len(rest) > 2 * self._max_event_bytes:
+        if len(rest) > self._shed_at:
             self._shed_comments()
 
     def _with_lf(self, data: bytes) -> bytes:
@@ -150,10 +156,8 @@ class EventDecoder:
             block = block.removeprefix(_BOM)
         name = ""
         lines: list[bytes] = []
-        for line in block.split(b"\n"):
-            key, _, value = line.partition(b":")
-            if value[:1] == b" ":
-                value = value[1:]
+        for field in _FIELD.finditer(block):
+            key, value = field[1], field[2] or b""
             if key == b"data":
                 lines.append(value)
             elif key == b"event":
@@ -161,7 +165,7 @@ class EventDecoder:
             elif key == b"id":
                 if b"\0" not in value:
                     self._id = value.decode("utf-8", "replace")
-            elif key == b"retry" and value.isdigit() and len(value) < 16:
+            elif value.isdigit() and len(value) < 16:
                 self._retry = int(value)
         if not lines:
             return None
@@ -180,7 +184,7 @@ class EventDecoder:
     def _shed_comments(self) -> None:
         """Keep the tail without its comments; it is too large if that does not help.
 
-        Done at twice the bound, so that reading it all is paid for by what came in since.
+        Done each time the tail has doubled, so that reading it all is paid for by what came in since.
         """
         tail = self._tail
         kept = _without_comments(bytes(tail))
@@ -189,6 +193,7 @@ class EventDecoder:
             return
         self._tail_at += len(tail) - len(kept)
         tail[:] = kept
+        self._shed_at = max(self._first_shed, 2 * len(kept))
 
     def _fail(self, size: int) -> None:
         if self.error is None:
@@ -200,7 +205,6 @@ class EventDecoder:
 
 def _without_comments(block: bytes) -> bytes:
     """Return a block, which may end within a line, without the text of its comments."""
-    *lines, last = block.split(b"\n")
-    if last[:1] == b":":
-        last = b":"
-    return b"".join([line + b"\n" for line in lines if line[:1] != b":"]) + last
+    block = _COMMENT.sub(b"", block)
+    last = block.rfind(b"\n") + 1
+    return block[: last + 1] if block[last : last + 1] == b":" else block

@@ -26,21 +26,22 @@ def join_surrogates(text: str) -> tuple[str, str]:
     return text, ""
 
 
-def without_surrogates(value: Any) -> Any:
-    """Return a JSON value without surrogates, but for the texts that come in pieces.
+def without_surrogates(value: Any, pieces: frozenset[str] = _PIECES) -> Any:
+    """Return a JSON value without surrogates, but for the texts that come in ``pieces``.
 
     ``ChoiceParts`` joins those; everything else (names, ids, messages, log probabilities) comes whole.
+    ``pieces``: the keys under which they stand.
     """
     if isinstance(value, str):
         text, held = join_surrogates(value)
         return text + "\N{REPLACEMENT CHARACTER}" if held else text
     if isinstance(value, list):
-        return [without_surrogates(item) for item in value]
+        return [without_surrogates(item, pieces) for item in value]
     if isinstance(value, dict):
         return {
             without_surrogates(key): item
-            if key in _PIECES and isinstance(item, str)
-            else without_surrogates(item)
+            if key in pieces and isinstance(item, str)
+            else without_surrogates(item, pieces)
             for key, item in value.items()
         }
     return value

@@ -20,12 +20,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-from clients import PEERS
-from measures import MEASURES, Bench, Plan
-from report import machine, print_results
-
-FOLDER = Path(__file__).parent
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from bench.clients import PEERS
+from bench.measures import MEASURES, Bench, Plan
+from bench.report import machine, print_results
 
 
 def main() -> None:

@@ -20,8 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-from clients import CLIENTS, Close, Go
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from bench.clients import CLIENTS, Close, Go
 
 
 class Worker:

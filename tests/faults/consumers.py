@@ -7,11 +7,10 @@ import io
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from faults.checker import Consumed, Ear, RawEar
 from lm_deluge import LLMClient, Stream, StreamHandler
 from lm_deluge.api_requests.openai import stream_chat
 from lm_deluge_plugins.stdout_printer import StdoutPrinter
-
-from faults.checker import Consumed, Ear, RawEar
 
 #: Runs one stream to its end and fills in what it saw; what is no ``Exception`` goes on.
 Consumer = Callable[[LLMClient, str, Sequence[object], Consumed], Awaitable[None]]

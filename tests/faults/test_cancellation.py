@@ -18,13 +18,7 @@ from typing import Any
 
 import pytest
 
-from lm_deluge import LLMClient, RetryPolicy, Stream, StreamHandler, Timeouts
-from lm_deluge.api_requests.openai import stream_chat
-from lm_deluge.errors import StreamCancelled, StreamError
-from scripted import HANG, HEADERS, RESET, answer, ending, events as sse_events, http, reply
-
 from faults.bare_server import BareServer, ThreadedServer
-
 from faults.checker import (
     KEY,
     Aftermath,
@@ -37,6 +31,11 @@ from faults.checker import (
     open_files,
 )
 from faults.consumers import CONSUMERS, Slow, consume
+from lm_deluge import LLMClient, RetryPolicy, Stream, StreamHandler, Timeouts
+from lm_deluge.api_requests.openai import stream_chat
+from lm_deluge.errors import StreamCancelled, StreamError
+from scripted import HANG, HEADERS, RESET, answer, ending, http, reply
+from scripted import events as sse_events
 
 WHOLE = answer("Once", " upon", " a")
 CUT = [HEADERS, http(sse_events("Once", " upon")), RESET]
@@ -184,7 +183,9 @@ def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     assert not [line for line in told if "took" not in line], told
 
 
-async def disturbed(how: str, scripts: list[list[Any]], act: Any, k: int, handler: object | None) -> tuple[Subject, bool]:
+async def disturbed(
+    how: str, scripts: list[list[Any]], act: Any, k: int, handler: object | None
+) -> tuple[Subject, bool]:
     """Disturb one stream before the k-th callback; return whether there were so many."""
     asyncio.current_task().set_name("the test")  # type: ignore[union-attr]
     async with BareServer(*scripts) as server:
@@ -198,7 +199,9 @@ async def disturbed(how: str, scripts: list[list[Any]], act: Any, k: int, handle
             await closing
         # A consumer that was cancelled twice may be gone before its stream is.
         async with asyncio.timeout(3):
-            while any(task.get_name().startswith("lm_deluge stream") for task in asyncio.all_tasks()):
+            while any(
+                task.get_name().startswith("lm_deluge stream") for task in asyncio.all_tasks()
+            ):
                 await asyncio.sleep(0)
         await client.close()
         await server.all_gone()
@@ -254,7 +257,9 @@ def sweeps() -> list[Any]:
             for place, script in enumerate(SCRIPTS):
                 default = place == (row + column) % len(SCRIPTS)
                 marks = () if default else pytest.mark.slow
-                cells.append(pytest.param(how, script, act, marks=marks, id=f"{how}-{script}-{act}"))
+                cells.append(
+                    pytest.param(how, script, act, marks=marks, id=f"{how}-{script}-{act}")
+                )
     return cells
 
 
@@ -336,7 +341,9 @@ async def leave(how: str, leaving: str, script: list[list[Any]], taken: int) -> 
                     assert end.partial is not None
                     assert end.partial.text.startswith(ear.text())
                 if any(not isinstance(item, str) and not hasattr(item, "text") for item in items):
-                    assert ear.calls[-1] == "complete", "leaving with the response is no abandonment"
+                    assert ear.calls[-1] == "complete", (
+                        "leaving with the response is no abandonment"
+                    )
             await client.close()
             await server.all_gone()
         after.streams.append(ear.stream)
@@ -360,17 +367,8 @@ def test_the_end_of_asyncio_run_at_any_step_ends_the_stream(
         while not over:
             ear, slow = Ear(), Slow()
 
-            async def main() -> bool:
-                client = client_for(server)
-                task = asyncio.ensure_future(consume_quietly(how, client, [ear, slow]))
-                for _ in range(step):
-                    if task.done():
-                        return True
-                    await asyncio.sleep(0)
-                return False
-
             with asyncio.Runner(loop_factory=factory) as runner:
-                over = runner.run(main())
+                over = runner.run(left_after(step, how, client_for(server), [ear, slow]))
             if ear.calls:
                 check_one_ending(ear)
                 assert isinstance(ear.endings[0], StreamCancelled) or over or ear.endings
@@ -382,6 +380,16 @@ def test_the_end_of_asyncio_run_at_any_step_ends_the_stream(
     gc.collect()
     check_no_receivers()
     assert open_files() <= files
+
+
+async def left_after(steps: int, how: str, client: LLMClient, handlers: list[object]) -> bool:
+    """Leave a stream behind after so many turns of the loop; return whether it was over."""
+    task = asyncio.ensure_future(consume_quietly(how, client, handlers))
+    for _ in range(steps):
+        if task.done():
+            return True
+        await asyncio.sleep(0)
+    return False
 
 
 async def consume_quietly(how: str, client: LLMClient, handlers: list[object]) -> None:
@@ -438,7 +446,9 @@ def test_a_loop_closed_without_ceremony_costs_nobody_the_next_one() -> None:
             consumed_check(seen)
             assert seen.response is not None
         assert counts[1] == counts[-1], f"file descriptors: {counts}"
-        with loop_without_ceremony() as loop:  # ours; it also hears what the old sessions complain of
+        with (
+            loop_without_ceremony() as loop
+        ):  # ours; it also hears what the old sessions complain of
             loop.run_until_complete(client.close())
             client._transport._sessions.clear()
             del loop
@@ -475,7 +485,9 @@ def test_a_loop_closed_in_the_middle_of_a_stream_ends_it_at_most_once(
 async def test_streams_cancelled_while_they_wait_for_a_slot_are_told_and_leave_nothing() -> None:
     async with Aftermath() as after:
         async with BareServer(SILENT) as server:
-            client = LLMClient("gpt-4o", base_url=server.base_url, api_key=KEY, max_concurrent_streams=1)
+            client = LLMClient(
+                "gpt-4o", base_url=server.base_url, api_key=KEY, max_concurrent_streams=1
+            )
             ears = [Ear() for _ in range(6)]
             streams = [client.open_stream("hi", handlers=[ear]) for ear in ears]
             tasks = [asyncio.ensure_future(_awaited(stream)) for stream in streams]

@@ -9,6 +9,19 @@ from typing import Any
 import attrs
 import pytest
 
+from faults.checker import (
+    KEY,
+    PATIENCE,
+    Aftermath,
+    Consumed,
+    all_of,
+    check_no_key,
+    consumed_check,
+    no_longer_than,
+    pooled,
+    within,
+)
+from faults.consumers import CONSUMERS, HANDLERS, Slow, consume
 from lm_deluge import APIResponse, Limits, LLMClient, RetryPolicy, Timeouts
 from lm_deluge.errors import (
     AnswerCutError,
@@ -33,20 +46,6 @@ from lm_deluge.errors import (
 )
 from lm_deluge.simulator import Fault, Simulator
 from lm_deluge.transport import Transport
-
-from faults.checker import (
-    KEY,
-    PATIENCE,
-    Aftermath,
-    Consumed,
-    all_of,
-    check_no_key,
-    consumed_check,
-    no_longer_than,
-    pooled,
-    within,
-)
-from faults.consumers import CONSUMERS, HANDLERS, Slow, consume
 
 PATIENT = Timeouts(connect=5, first_token=10, between_tokens=10, total=20, tail=5)
 
@@ -219,7 +218,9 @@ def test_the_table_has_every_fault_and_every_shape() -> None:
     assert len(ROWS) == len(TABLE)
     for shape in SHAPES:
         assert f"error-frame:{shape}" in ROWS
-    with pytest.raises(ValueError, match=r"\(object, text, flat, choices, finish, event, event-bare, echo\)"):
+    with pytest.raises(
+        ValueError, match=r"\(object, text, flat, choices, finish, event, event-bare, echo\)"
+    ):
         Fault("error-frame:unknown")
 
 
@@ -248,7 +249,9 @@ async def test_every_consumer_and_handler_sees_the_fault_and_keeps_the_promises(
     made = {cell: make() if make is not None else None for cell, make in handlers.items()}
     wrong: list[str] = []
     async with Aftermath() as after, no_longer_than(8, row.spec):
-        async with Simulator(text=lambda body: said(body["messages"][-1]["content"]), faults=row.spec) as sim:
+        async with Simulator(
+            text=lambda body: said(body["messages"][-1]["content"]), faults=row.spec
+        ) as sim:
             transport = Transport()
             clients = {kind: client_of(sim, row, transport, kind) for kind in HANDLERS}
             seen = await all_of(
@@ -260,8 +263,10 @@ async def test_every_consumer_and_handler_sees_the_fault_and_keeps_the_promises(
             # The server sees every connection go but those that are kept for the next turn.
             gone = await within(
                 PATIENCE,
-                lambda: all(request.finished.is_set() for request in sim.requests)
-                and sim.open_connections == pooled(transport),
+                lambda: (
+                    all(request.finished.is_set() for request in sim.requests)
+                    and sim.open_connections == pooled(transport)
+                ),
             )
             assert gone, f"{sim.open_connections} connections open, {pooled(transport)} in the pool"
             for client in clients.values():
@@ -278,7 +283,11 @@ async def test_every_consumer_and_handler_sees_the_fault_and_keeps_the_promises(
                 assert (row.spec, *cell) not in UNFIXED, f"{cell} is fixed: take it off the list"
         assert not wrong, f"{len(wrong)} cells of {len(cells)}:\n" + "\n".join(wrong)
     assert KEY not in caplog.text
-    assert not [record for record in caplog.records if record.name == "asyncio" and record.levelno >= logging.ERROR]
+    assert not [
+        record
+        for record in caplog.records
+        if record.name == "asyncio" and record.levelno >= logging.ERROR
+    ]
 
 
 def check_cell(row: Row, seen: Consumed, prompt: str, handler: object | None) -> None:

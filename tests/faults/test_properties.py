@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from typing import Any
 
@@ -11,6 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from faults.bare_server import BareServer
+from faults.checker import KEY, Aftermath, check_no_key, consumed_check
+from faults.consumers import CONSUMERS, HANDLERS, consume
 from lm_deluge import APIResponse, LLMClient, RetryPolicy, Timeouts
 from lm_deluge.errors import (
     AnswerCutError,
@@ -22,16 +26,27 @@ from lm_deluge.errors import (
 )
 from scripted import CLOSE, END, HANG, HEADERS, RESET, delta, http
 
-from faults.bare_server import BareServer
-from faults.checker import KEY, Aftermath, check_no_key, consumed_check
-from faults.consumers import CONSUMERS, HANDLERS, consume
-
 #: Text that a server may send: any character, and surrogate halves for pieces that cut one in two.
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
-    ["", " ", "\n", "\r\n", "\u2028", "\x85", "\ufeff", "🙂", "e\u0301", "data: [DONE]\n\n", '"}', "\x00"]
+    [
+        "",
+        " ",
+        "\n",
+        "\r\n",
+        "\u2028",
+        "\x85",
+        "\ufeff",
+        "🙂",
+        "e\u0301",
+        "data: [DONE]\n\n",
+        '"}',
+        "\x00",
+    ]
 )
 
-TIMEOUTS = Timeouts(first_token=0.06, between_tokens=0.06, tail=0.02, total=3)
+#: Where something has to be waited for; elsewhere a busy machine must not make a timeout of it.
+SHORT = Timeouts(first_token=0.2, between_tokens=0.2, tail=0.1)
+PATIENT = Timeouts(first_token=20, between_tokens=20, tail=20)
 
 
 @attrs.frozen
@@ -113,7 +128,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 def script(case: Case) -> list[Any]:
     edges = [0, *case.reads, case.upto]
-    writes = [case.body[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    writes = [case.body[a:b] for a, b in itertools.pairwise(edges)]
     steps: list[Any] = [HEADERS, *(http(data) for data in writes if data)]
     if case.end == "end":
         return [*steps, END]
@@ -132,12 +147,12 @@ async def run(case: Case, how: str, kind: str) -> None:
                 "gpt-4o",
                 base_url=server.base_url,
                 api_key=KEY,
-                timeouts=TIMEOUTS,
+                timeouts=SHORT if case.end in ("hang", "garbage", "bad chunk") else PATIENT,
                 retries=RetryPolicy.none(),
                 strict=strict,
                 handler_wait=0.02 if kind == "hanging" else 5.0,
             )
-            async with asyncio.timeout(4):
+            async with asyncio.timeout(30):
                 seen = await consume(how, client, "hi", make() if make else None, kind)
             await client.close()
             await server.all_gone()
@@ -192,7 +207,8 @@ EXAMPLES = {
 }
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.timeout(600)
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(**EXAMPLES)
 def test_the_promises_hold_for_any_answer_and_any_fault(case: Case, how: str, kind: str) -> None:
     asyncio.run(run(case, how, kind))

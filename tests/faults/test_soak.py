@@ -12,14 +12,13 @@ from collections import Counter
 
 import pytest
 
+from faults.checker import KEY, Aftermath, open_files, pooled, rss, within
+from faults.consumers import Raising, Slow
 from lm_deluge import APIResponse, LLMClient, RetryPolicy, Stream, Timeouts, attach
 from lm_deluge.api_requests.openai import stream_chat
 from lm_deluge.errors import StreamError
 from lm_deluge.simulator import Simulator
 from lm_deluge.transport import Transport
-
-from faults.checker import KEY, Aftermath, open_files, pooled, rss, within
-from faults.consumers import Raising, Slow
 
 STREAMS = 20_000
 AT_ONCE = 200
@@ -174,7 +173,9 @@ async def test_20000_streams_leave_nothing_behind(caplog: pytest.LogCaptureFixtu
                 sampler = asyncio.ensure_future(sample())
                 await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
                 sampler.cancel()
-                assert await within(5, lambda: not ledger.running), f"{len(ledger.running)} without an ending"
+                assert await within(5, lambda: not ledger.running), (
+                    f"{len(ledger.running)} without an ending"
+                )
                 assert await within(2, lambda: sim.open_connections == pooled(transport)), (
                     f"{sim.open_connections} connections, {pooled(transport)} in the pool"
                 )
@@ -195,7 +196,9 @@ async def test_20000_streams_leave_nothing_behind(caplog: pytest.LogCaptureFixtu
     took, worked = time.monotonic() - begun, time.process_time() - worked
     print(f"\n{ledger.started} streams in {took:.0f} s ({worked:.0f} s of the processor)")
     print(f"{dict(ledger.endings.most_common())}")
-    print(f"RSS in MB: {[round(size / 1e6) for size in memory]}; files: {files}; objects: {objects}")
+    print(
+        f"RSS in MB: {[round(size / 1e6) for size in memory]}; files: {files}; objects: {objects}"
+    )
     print(f"traced bytes after 300 and 900 more: {traced}")
     assert not ledger.wrong, ledger.wrong[:10]
     assert sum(ledger.endings.values()) == ledger.started

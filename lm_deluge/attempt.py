@@ -92,9 +92,7 @@ class Attempt:
         target, interruption = self.target, self._interruption
         interruption.deadline.wait("first_token", target.timeouts.first_token)
         try:
-            exchange = await transport.open(
-                target.request, connect_timeout=target.timeouts.connect
-            )
+            exchange = await transport.open(target.request, connect_timeout=target.timeouts.connect)
             self._connected = True
             if target.recorder is not None:
                 head = (exchange.status, exchange.headers.items(), self._clock())

@@ -7,11 +7,19 @@ import ssl
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
 from lm_deluge.access import Access
+from lm_deluge.arguments import (
+    checked_bound,
+    checked_dict,
+    checked_handlers,
+    checked_instance,
+    checked_names,
+    checked_seconds,
+)
 from lm_deluge.config import Limits, ReasoningEffort, RetryPolicy, SamplingParams, Timeouts
 from lm_deluge.conversation import Prompt, to_messages
 from lm_deluge.endpoint import (
@@ -27,7 +35,7 @@ from lm_deluge.plan import Plan, Slots, Target
 from lm_deluge.response import APIResponse
 from lm_deluge.stream import Stream, outcome_of
 from lm_deluge.transport import Transport
-from lm_deluge.wire.request import build_body
+from lm_deluge.wire.request import build_body, characters_of
 
 if TYPE_CHECKING:
     from typing import Self
@@ -35,8 +43,6 @@ if TYPE_CHECKING:
     from lm_deluge.recording import Recorder
 
 __all__ = ["LLMClient"]
-
-T = TypeVar("T")
 
 
 class _Unset:
@@ -126,7 +132,7 @@ class LLMClient:
         transport: Transport | None = None,
     ) -> None:
         self.model = model
-        self.sampling_params = _instance(
+        self.sampling_params = checked_instance(
             "sampling_params", sampling_params or _DEFAULT_PARAMS, SamplingParams
         ).merged(
             temperature=temperature,
@@ -135,16 +141,16 @@ class LLMClient:
             json_mode=json_mode,
             reasoning_effort=reasoning_effort,
         )
-        self.timeouts = _instance("timeouts", timeouts, Timeouts)
-        self.retries = _instance("retries", retries, RetryPolicy)
-        self.limits = _instance("limits", limits, Limits)
-        self.fallback_models = _names("fallback_models", fallback_models)
-        self.handlers = _handlers(handlers)
+        self.timeouts = checked_instance("timeouts", timeouts, Timeouts)
+        self.retries = checked_instance("retries", retries, RetryPolicy)
+        self.limits = checked_instance("limits", limits, Limits)
+        self.fallback_models = checked_names("fallback_models", fallback_models)
+        self.handlers = checked_handlers(handlers)
         self.printer = _checked_printer(printer)
-        self.tags = _dict("tags", tags)
+        self.tags = checked_dict("tags", tags)
         self.strict = strict
         self._recorder = _recorder(record)
-        self.handler_wait = _seconds("handler_wait", handler_wait)
+        self.handler_wait = checked_seconds("handler_wait", handler_wait)
         self._access = Access(
             api_key=None if api_key is None else validate_api_key(api_key),
             base_url=None if base_url is None else normalize_base_url(base_url),
@@ -157,10 +163,10 @@ class LLMClient:
         )
         if auth_header is not None:
             validate_headers({auth_header: ""}, "auth_header")
-        self._extra_body = _dict("extra_body", extra_body)
+        self._extra_body = checked_dict("extra_body", extra_body)
         self._stream_options = stream_options
         self._max_tokens_field = max_tokens_field
-        self._slots = Slots(_bound("max_concurrent_streams", max_concurrent_streams))
+        self._slots = Slots(checked_bound("max_concurrent_streams", max_concurrent_streams))
         self._transport = transport or Transport(
             connector=connector,
             ssl_context=ssl_context if ssl_context is not None else True,
@@ -238,13 +244,15 @@ class LLMClient:
 
         Raises what ``stream`` raises before anything is sent.
         """
-        handlers = _handlers(handlers)
+        handlers = checked_handlers(handlers)
         messages = to_messages(prompt)
         params = self.sampling_params
         if sampling_params is not None:
-            params = _instance("sampling_params", sampling_params, SamplingParams)
-        times = self.timeouts if timeouts is None else _instance("timeouts", timeouts, Timeouts)
-        extra = {**self._extra_body, **_dict("extra_body", extra_body)}
+            params = checked_instance("sampling_params", sampling_params, SamplingParams)
+        times = (
+            self.timeouts if timeouts is None else checked_instance("timeouts", timeouts, Timeouts)
+        )
+        extra = {**self._extra_body, **checked_dict("extra_body", extra_body)}
         recorder = self._recorder.for_stream() if self._recorder is not None else None
         targets = []
         choices = params.n
@@ -276,9 +284,9 @@ class LLMClient:
             slots=self._slots,
             policy=self.retries,
             limits=self.limits,
-            tags={**self.tags, **_dict("tags", tags)},
+            tags={**self.tags, **checked_dict("tags", tags)},
             choices=max(choices, 1),
-            prompt_chars=_characters(messages),
+            prompt_chars=characters_of(messages),
             strict=self.strict,
             handler_wait=self.handler_wait,
         )
@@ -314,7 +322,7 @@ class LLMClient:
             tags: added to the client's: a dict, or a function of index and prompt that returns one.
 
         The others are those of ``stream``. No failure stops the others: it is yielded, a prompt that
-        makes no sense as a ``PromptError`` (``lm_deluge.many``). Raises at the first step what
+        makes no sense as a ``PromptError`` (``lm_deluge.errors``). Raises at the first step what
         ``stream`` raises before anything is sent because of the other arguments; what ``prompts``
         itself raises, after the outcomes of the streams that ran by then. Leaving the loop ends all.
         """
@@ -372,66 +380,3 @@ def _checked_printer(printer: object | None) -> object | None:
     if printer is not None and printer is not _PRINT:
         methods_of(printer)
     return printer
-
-
-def _handlers(handlers: Iterable[object]) -> tuple[object, ...]:
-    if isinstance(handlers, (str, bytes, Mapping)) or not isinstance(handlers, Iterable):
-        message = f"handlers must be a list of handlers, not {type(handlers).__name__}"
-        raise TypeError(message)
-    handlers = tuple(handlers)
-    for handler in handlers:
-        methods_of(handler)
-    return handlers
-
-
-def _instance(name: str, value: T, kind: type[T]) -> T:
-    if not isinstance(value, kind):
-        message = f"{name} must be {kind.__name__}(...), not {type(value).__name__}"
-        raise TypeError(message)
-    return value
-
-
-def _dict(name: str, value: Mapping[str, Any] | None) -> dict[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        message = f"{name} must be a dict with str keys, not {type(value).__name__}"
-        raise TypeError(message)
-    return dict(value)
-
-
-def _names(name: str, value: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(value, str):
-        message = f"{name} must be a list of model names, not the str {value!r}"
-        raise TypeError(message)
-    return tuple(value)
-
-
-def _seconds(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
-        message = f"{name} must be a number of seconds, 0 or more, not {value!r}"
-        raise ValueError(message)
-    return float(value)
-
-
-def _bound(name: str, value: int | None) -> int | None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        message = f"{name} must be an integer of at least 1, or None for no bound; not {value!r}"
-        raise ValueError(message)
-    return value
-
-
-def _characters(messages: Iterable[Mapping[str, Any]]) -> int:
-    """Return how many characters of text the messages hold."""
-    total = 0
-    for message in messages:
-        content = message.get("content")
-        if isinstance(content, str):
-            total += len(content)
-        elif isinstance(content, list):
-            total += sum(
-                len(part["text"])
-                for part in content
-                if isinstance(part, Mapping) and isinstance(part.get("text"), str)
-            )
-    return total

@@ -1,9 +1,9 @@
 """The one task of a stream: from ``on_start`` to its one ending.
 
-    slot ─> on_start ─> attempt ─┬─> whole ────────────────> _end(response) ─> on_complete
-                          ^      ├─> failed without output ─> on_retry ─┐
-                          └──────┼───────────────────────────────────────┘
-                                 └─> failed, stopped, cancelled ─> _end(error) ─> on_error
+slot ─> on_start ─> attempt ─┬─> whole ────────────────> _end(response) ─> on_complete
+                      ^      ├─> failed without output ─> on_retry ─┐
+                      └──────┼───────────────────────────────────────┘
+                             └─> failed, stopped, cancelled ─> _end(error) ─> on_error
 """
 
 from __future__ import annotations
@@ -171,9 +171,7 @@ class Engine:
                 delay=delay,
             )
         )
-        self.dispatcher.emit(
-            on_retry, Retry(error, self.attempt, delay, target.info.name)
-        )
+        self.dispatcher.emit(on_retry, Retry(error, self.attempt, delay, target.info.name))
         self._interruption.check()
         # Only the limit over all attempts holds while nothing is asked.
         self._interruption.deadline.wait("first_token", None)

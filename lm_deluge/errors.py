@@ -22,7 +22,8 @@
     │   ├── ProtocolError                not the protocol: .offset .evidence
     │   └── LimitExceededError           larger than a bound in ``Limits``: .name .limit .value
     ├── StreamCancelled                  ``stream.cancel()``, or the caller walked away: .reason
-    └── HandlerError                     a handler failed under ``strict=True``: .failure
+    ├── HandlerError                     a handler failed under ``strict=True``: .failure
+    └── PromptError                      one prompt of ``stream_many`` makes no sense; nothing was sent
 
 Names that the official ``openai`` package has mean what they mean there. Every ``StreamError`` keeps
 what was received before it in ``.partial``; none of them is a ``ValueError``, which is kept for
@@ -53,6 +54,7 @@ __all__ = [
     "LimitExceededError",
     "NotFoundError",
     "PermissionDeniedError",
+    "PromptError",
     "ProtocolError",
     "ProviderError",
     "RateLimitError",
@@ -313,3 +315,10 @@ class HandlerError(StreamError):
             phase=phase,
         )
         self.failure = failure
+
+
+class PromptError(StreamError):
+    """One prompt of ``stream_many`` makes no sense; nothing was sent, no handler heard of it.
+
+    ``__cause__``: the ``ValueError`` or ``TypeError`` that ``LLMClient.stream`` would have raised.
+    """

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from lm_deluge.config import SamplingParams, Timeouts
 from lm_deluge.conversation import Prompt
-from lm_deluge.errors import StreamError
+from lm_deluge.errors import PromptError, StreamError
 from lm_deluge.response import APIResponse
 from lm_deluge.stream import Stream
 
 if TYPE_CHECKING:
     from lm_deluge.client import LLMClient
 
-__all__ = ["Outcome", "PromptError", "Tags", "as_they_finish", "stream_many"]
+__all__ = ["Outcome", "Tags", "as_they_finish", "stream_many"]
 
 Outcome: TypeAlias = APIResponse | StreamError
 """How one of many streams ended."""
@@ -34,13 +34,6 @@ Tags: TypeAlias = "Mapping[str, Any] | Callable[[int, Prompt], Mapping[str, Any]
 
 #: Outcomes that may wait for a slow consumer before no further stream is started.
 _LOOK_AHEAD: Final = 16
-
-
-class PromptError(StreamError):
-    """One prompt of many makes no sense; nothing was sent, no handler heard of it.
-
-    ``__cause__``: the ``ValueError`` or ``TypeError`` that ``LLMClient.stream`` would have raised.
-    """
 
 
 async def stream_many(

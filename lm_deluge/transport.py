@@ -140,9 +140,7 @@ class Transport:
     def _new_session(self) -> aiohttp.ClientSession:
         connector = self._connector
         if connector is None:
-            connector = aiohttp.TCPConnector(
-                limit=0, keepalive_timeout=_KEEPALIVE, ssl=self._ssl
-            )
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE, ssl=self._ssl)
         return aiohttp.ClientSession(
             connector=connector,
             connector_owner=self._connector is None,
@@ -263,15 +261,6 @@ class Exchange:
                     pass
         except (aiohttp.ClientError, OSError, RuntimeError, TimeoutError):
             pass
-
-    async def body(self, limit: int) -> bytes:
-        """Return the rest of the body, at most ``limit`` bytes of it."""
-        parts: list[bytes] = []
-        size = 0
-        while size < limit and (data := await self.read()):
-            parts.append(data)
-            size += len(data)
-        return b"".join(parts)[:limit]
 
     def close(self) -> None:
         """Give the connection back if the body was read to its end, else close it."""

@@ -12,6 +12,13 @@ import pytest
 from programs import ROOT, Run, bare_environment, run_program
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give slow tests more time than the others, unless they say how much."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(900))
+
+
 @pytest.fixture
 def run() -> Run:
     """Run a program to its end: ``await run(*command, env=, stdin=, cwd=, seconds=)``."""

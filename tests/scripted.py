@@ -69,10 +69,14 @@ def answer(*texts: str) -> list[Step]:
     return [HEADERS, *(http(events(text)) for text in texts), http(ending()) + END]
 
 
-def reply(status: str, body: bytes | str, *, headers: str = "", kind: str = "application/json") -> list[Step]:
+def reply(
+    status: str, body: bytes | str, *, headers: str = "", kind: str = "application/json"
+) -> list[Step]:
     """Return the steps of a reply with a length."""
     data = body.encode() if isinstance(body, str) else body
-    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(data)}\r\n{headers}\r\n"
+    head = (
+        f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(data)}\r\n{headers}\r\n"
+    )
     return [head.encode() + data]
 
 

@@ -27,8 +27,8 @@ PLUGINS = Path(str(lm_deluge_plugins.__file__)).parent
 ROOMS = {
     "values": "_version errors payloads config conversation response arrivals endpoint models",
     "wire": "wire",
-    "engine": "signals handlers deadline interruption retrying http_errors transport redaction access plan "
-    "redaction dispatch attempt engine stream",
+    "engine": "signals handlers arguments deadline interruption retrying http_errors transport "
+    "redaction access plan dispatch attempt engine stream",
     "recording": "recording",
     "consumers": "many client api_requests",
     "public": "lm_deluge",  # __init__.py

@@ -213,3 +213,19 @@ def build_body(
         _check_response_format(response_format, json_mode=params.json_mode)
         body["response_format"] = dict(response_format)
     return body | extra
+
+
+def characters_of(messages: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many characters of text the messages hold."""
+    total = 0
+    for message in messages:
+        content = message.get("content")
+        if isinstance(content, str):
+            total += len(content)
+        elif isinstance(content, list):
+            total += sum(
+                len(part["text"])
+                for part in content
+                if isinstance(part, Mapping) and isinstance(part.get("text"), str)
+            )
+    return total

@@ -183,9 +183,7 @@ async def langchain(url: str, note: Note | None) -> tuple[Go, Close]:
     from langchain_core.callbacks import AsyncCallbackHandler
     from langchain_openai import ChatOpenAI
 
-    model = ChatOpenAI(
-        model="gpt-4o", base_url=url, api_key="x", stream_usage=True, max_retries=0
-    )
+    model = ChatOpenAI(model="gpt-4o", base_url=url, api_key="x", stream_usage=True, max_retries=0)
 
     class Count(AsyncCallbackHandler):
         def __init__(self) -> None:

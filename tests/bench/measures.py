@@ -139,7 +139,9 @@ def row(
     """Return one line of results: median, quartiles and the median ratio to the bare loop."""
     values = [answer[key] for answer in taken[client]]
     ratios = [
-        value / answer[key] for value, answer in zip(values, taken[BARE], strict=True) if answer[key]
+        value / answer[key]
+        for value, answer in zip(values, taken[BARE], strict=True)
+        if answer[key]
     ]
     result: Row = {"what": what, "client": client, "unit": unit, "rounds": len(values)}
     result["median"] = statistics.median(values)

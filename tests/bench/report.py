@@ -38,7 +38,9 @@ def _cpuinfo() -> list[str]:
 def print_results(name: str, doc: str, rows: list[dict[str, Any]], seconds: float) -> None:
     """Print one measure as a table; spreads are quartiles."""
     print(f"\n{name}: {' '.join(doc.split())} ({seconds:.0f} s)")
-    print(f"{'':31} {'client':26} {'median':>9} {'':8} {'(quartiles)':>19}   {'× bare (quartiles)'}")
+    print(
+        f"{'':31} {'client':26} {'median':>9} {'':8} {'(quartiles)':>19}   {'× bare (quartiles)'}"
+    )
     for line in rows:
         spread = f"({_number(line['low'])} – {_number(line['high'])})"
         ratio = f"{line['ratio']:7.2f}"

@@ -17,11 +17,11 @@ from lm_deluge import APIResponse, LLMClient, RetryPolicy
 from lm_deluge.errors import (
     AuthenticationError,
     ConnectionLostError,
+    PromptError,
     StreamCancelled,
     StreamError,
     UnsupportedModelError,
 )
-from lm_deluge.many import PromptError
 from lm_deluge.simulator import Simulator
 
 

@@ -1,0 +1,72 @@
+"""Arguments checked where they are given: each error names the argument and what is accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from lm_deluge.handlers import methods_of
+
+__all__ = [
+    "checked_bound",
+    "checked_dict",
+    "checked_handlers",
+    "checked_instance",
+    "checked_names",
+    "checked_seconds",
+]
+
+T = TypeVar("T")
+
+
+def checked_handlers(handlers: Iterable[object]) -> tuple[object, ...]:
+    """Return handlers as a tuple; ``TypeError`` for what is none."""
+    if isinstance(handlers, (str, bytes, Mapping)) or not isinstance(handlers, Iterable):
+        message = f"handlers must be a list of handlers, not {type(handlers).__name__}"
+        raise TypeError(message)
+    handlers = tuple(handlers)
+    for handler in handlers:
+        methods_of(handler)
+    return handlers
+
+
+def checked_instance(name: str, value: T, kind: type[T]) -> T:
+    """Return ``value`` if it is a ``kind``; ``TypeError`` naming the argument otherwise."""
+    if not isinstance(value, kind):
+        message = f"{name} must be {kind.__name__}(...), not {type(value).__name__}"
+        raise TypeError(message)
+    return value
+
+
+def checked_dict(name: str, value: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a copy of a dict with ``str`` keys, ``{}`` for ``None``; ``TypeError`` otherwise."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        message = f"{name} must be a dict with str keys, not {type(value).__name__}"
+        raise TypeError(message)
+    return dict(value)
+
+
+def checked_names(name: str, value: Iterable[str]) -> tuple[str, ...]:
+    """Return names as a tuple; ``TypeError`` for a lone ``str``."""
+    if isinstance(value, str):
+        message = f"{name} must be a list of model names, not the str {value!r}"
+        raise TypeError(message)
+    return tuple(value)
+
+
+def checked_seconds(name: str, value: float) -> float:
+    """Return seconds, 0 or more; ``ValueError`` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+        message = f"{name} must be a number of seconds, 0 or more, not {value!r}"
+        raise ValueError(message)
+    return float(value)
+
+
+def checked_bound(name: str, value: int | None) -> int | None:
+    """Return an integer of at least 1, or ``None``; ``ValueError`` otherwise."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        message = f"{name} must be an integer of at least 1, or None for no bound; not {value!r}"
+        raise ValueError(message)
+    return value

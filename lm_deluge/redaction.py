@@ -26,7 +26,11 @@ def redact_error(error: E, request: Request) -> E:
         error.args = (text,)
     for name in _QUOTED:
         if hasattr(error, name):
-            setattr(error, name, without_secrets(getattr(error, name), request))
+            try:
+                shown = without_secrets(getattr(error, name), request)
+            except RecursionError:
+                shown = "[nested too deeply to be shown]"
+            setattr(error, name, shown)
     if isinstance(error, ProtocolError):
         error.evidence = request.redact(error.evidence.decode("utf-8", "replace")).encode()
     return error

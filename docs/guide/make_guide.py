@@ -12,6 +12,7 @@ times differ by milliseconds from one machine to the next. FOLDER gets the guide
 """
 
 import asyncio
+import base64
 import contextlib
 import io
 import itertools
@@ -23,9 +24,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterable
+import textwrap
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
+
+from PIL import Image
 
 from lm_deluge import LLMClient, RetryPolicy, Timeouts
 from lm_deluge.simulator import Gap, Simulator
@@ -117,7 +120,9 @@ async def stream_all(folder: Path, streams: int) -> None:
     """A and B side by side, as in an experiment; then B without its proxy's buffer."""
     async with (
         Simulator(seed=1, ttft=LATE, gap=PACE, faults=faults("reset:40")) as a,
-        Simulator(seed=2, ttft=SOON, gap=PACE, faults=faults("reset:30", "stall:25", "reset:45")) as b,
+        Simulator(
+            seed=2, ttft=SOON, gap=PACE, faults=faults("reset:30", "stall:25", "reset:45")
+        ) as b,
         BufferingProxy(b.port).running() as b_url,
     ):
         await asyncio.gather(
@@ -126,3 +131,161 @@ async def stream_all(folder: Path, streams: int) -> None:
         )
     async with Simulator(seed=3, ttft=SOON, gap=PACE, faults=faults("reset:30")) as b:
         await ask(b.base_url, folder / "b-fixed.jsonl", "B", streams)
+
+
+# -- what the report says of them
+
+
+def run(command: str, folder: Path) -> tuple[int, str, str]:
+    """Run `lm-deluge …` as a shell would; return its exit code, its output, its complaints."""
+    words = shlex.split(command)
+    assert words[0] == "lm-deluge"
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "lm_deluge.cli", *words[1:]],
+        cwd=folder,
+        env={**os.environ, "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def report_block(folder: Path) -> str:
+    """Make the page; return the part of the tables that the guide shows, and the findings."""
+    code, out, err = run(REPORT, folder)
+    assert code == 0, err
+    assert "of variant B arrive in bursts" in out
+    assert "Median TTFT of variant B is" in out
+    assert " lower than that of variant A" in out
+    stalls = out[out.index("Stalls above") : out.index("Distributions")]
+    findings = out[out.index("Findings") :].split("\n\n")[0]
+    rows = [row.rstrip() for row in stalls.splitlines() if row.strip()]
+    return shown(REPORT, "[...]", *rows, "[...]", *findings.splitlines())
+
+
+def gate_block(command: str, folder: Path, wanted: int, *broken: str) -> str:
+    """Hold a log to its rules; return what a CI job's log shows."""
+    code, _, err = run(command, folder)
+    assert code == wanted, err
+    assert all(f"broken rule: {rule}" in err for rule in broken), err
+    return shown(f"{command} > report.txt", *err.splitlines(), "$ echo $?", str(code))
+
+
+def shown(command: str, *lines: str) -> str:
+    """Return a block of Markdown; long lines are wrapped as a terminal does it."""
+    command = command.replace(" --fail-if", " \\\n    --fail-if", 1).replace(
+        " --max-regression", " \\\n    --max-regression", 1
+    )
+    wrapped = (
+        textwrap.fill(line, 100, subsequent_indent="  ") if len(line) > 100 else line
+        for line in lines
+    )
+    return "\n".join(["```", f"$ {command}", *wrapped, "```"])
+
+
+def fill_in(guide: str, made: dict[str, str]) -> str:
+    """Return the guide with its made parts replaced."""
+    for name, text in made.items():
+        part = re.compile(rf"(<!-- made: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        guide, count = part.subn(lambda match, text=text: f"{match[1]}{text}\n{match[2]}", guide)
+        assert count == 1, f"the guide has {count} parts called {name}"
+    return guide
+
+
+# -- the pictures
+
+
+async def take_pictures(logs: Path, into: Path) -> None:
+    """Take three pictures of the page in a real browser."""
+    sys.path.insert(0, str(DOCS.parent / "tests"))
+    from timeline.browser import Page, open_page  # drives Chromium; needs pytest
+
+    async def look(page: Page, width: int) -> Image.Image:
+        """Take the whole page, in a window as wide as this."""
+        for _ in range(2):  # another width makes another height
+            height = await page.value_of("document.documentElement.scrollHeight")
+            size = {"width": width, "height": height, "deviceScaleFactor": 1}
+            await page.call("Emulation.setDeviceMetricsOverride", **size, mobile=False)
+            await asyncio.sleep(1)
+        answer = await page.call("Page.captureScreenshot")
+        return Image.open(io.BytesIO(base64.b64decode(answer["data"]))).convert("RGB")
+
+    async def part(page: Page, whole: Image.Image, first: str, last: str) -> Image.Image:
+        """Cut out what lies from one element to another."""
+        boxes = await page.value_of(
+            f"[{first}, {last}].map((element) => element.getBoundingClientRect().toJSON())"
+        )
+        left, top = boxes[0]["left"] - 12, boxes[0]["top"] - 12
+        right = max(box["right"] for box in boxes) + 12
+        return whole.crop((round(left), round(top), round(right), round(boxes[1]["bottom"] + 12)))
+
+    async with open_page(logs / "report.html") as page:
+        whole = await look(page, 1040)
+        find = "document.querySelector"
+        for name, first, last in (("findings", "h1", ".glance"), ("curves", ".pair", ".pair")):
+            picture = await part(page, whole, f"{find}('{first}')", f"{find}('{last}')")
+            save(picture, into / f"{name}.png")
+        assert page.complaints == []
+    async with open_page(logs / "report.html") as page:
+        await look(page, 560)
+        await page.point_at(4, *longest_stall(logs / "b.jsonl"))
+        whole = await look(page, 560)
+        titles = [f"document.querySelectorAll('h3')[{k}]" for k in range(2)]
+        strips = [await part(page, whole, t, f"{t}.nextElementSibling") for t in titles]
+        assert page.complaints == []
+    both = Image.new("RGB", (sum(s.width for s in strips), max(s.height for s in strips)), "white")
+    both.paste(strips[0], (0, 0))
+    both.paste(strips[1], (strips[0].width, 0))
+    save(both, into / "strips.png")
+
+
+def longest_stall(log: Path) -> tuple[float, float]:
+    """Return where the page draws the longest silence that is not near its lower edge."""
+
+    def begin(stream: Timeline) -> float:
+        return stream.ttft if stream.ttft is not None else float("inf")
+
+    rows = sorted(read_timelines([log]), key=lambda stream: -begin(stream))
+    low = len(rows) // 3
+    stalls = [(stall, row) for row in range(low, len(rows)) for stall in rows[row].stalls(1.0)]
+    stall, row = max(stalls, key=lambda pair: pair[0].seconds)
+    return stall.start + stall.seconds / 2, row
+
+
+def save(image: Image.Image, path: Path) -> None:
+    """Write a small PNG: 128 colours are enough for a chart."""
+    image.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+    print(f"{path}: {image.width} × {image.height}, {path.stat().st_size / 1000:.0f} kB")
+
+
+# -- all of it
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = [argument for argument in arguments if argument == "--quick"]
+    folders = [argument for argument in arguments if argument != "--quick"]
+    into = Path(folders[0]) if folders else DOCS
+    assert into != DOCS or not options, "--quick is for tests: give it a folder of its own"
+    with tempfile.TemporaryDirectory() as folder:
+        logs = Path(folder)
+        asyncio.run(stream_all(logs, 24 if options else 60))
+        made = {
+            "report": report_block(logs),
+            "gate": gate_block(GATE, logs, 1, "stalls.streams>5%", "gap.p95=50%"),
+            "fixed": gate_block(GATE_FIXED, logs, 0),
+        }
+        guide = (DOCS / GUIDE).read_text("utf-8")
+        (into / GUIDE).write_text(fill_in(guide, made), "utf-8")
+        if options:
+            return
+        if shutil.which("chromium") is None:
+            print("no chromium on this machine: the pictures are left as they are")
+            return
+        (into / "guide").mkdir(exist_ok=True)
+        asyncio.run(take_pictures(logs, into / "guide"))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -54,6 +54,7 @@ class Answer:
         self._chunks = 0
         self._characters = 0
         self._reads = 0
+        self._last_arrived = 0.0
         self._index = 0
         self._closed = False
         # Only while no piece of a character is held back, and after the first chunk with choice 0,
@@ -87,6 +88,7 @@ class Answer:
         pieces: list[Token | Delta] = []
         read = self._reads
         self._reads = read + 1
+        self._last_arrived = arrived
         if self.done or self.error is not None:
             return pieces
         events = self._events.feed(data)
@@ -129,8 +131,13 @@ class Answer:
         return pieces
 
     def close(self, arrived: float) -> list[Token | Delta]:
-        """Take the end of the bytes: the last event may lack its blank line."""
+        """Take the end of the bytes: the last event may lack its blank line.
+
+        What becomes a piece only now arrived with the last read; ``arrived`` counts if there was none.
+        """
         pieces: list[Token | Delta] = []
+        if self._reads:
+            arrived = self._last_arrived
         if not self._closed and not self._is_over():
             events = self._events.close()
             for event in events:
@@ -346,7 +353,10 @@ def _error_in(chunk: Mapping[str, Any], event: str) -> object:
 
 
 def _provider_error(body: object) -> ProviderError:
-    body = without_surrogates(body, frozenset())
+    try:
+        body = without_surrogates(body, frozenset())
+    except RecursionError:
+        body = "an error object nested too deeply to be shown"
     fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
     message = fields.get("message")
     if not isinstance(message, str) or not message:

@@ -105,7 +105,8 @@ class FileLogger(StreamHandler):
         """Log one piece of visible text."""
         text = token.text
         read = token.read
-        log = self._logs.get(stream.id) or self._log(stream)
+        name = stream.id
+        log = self._logs.get(name) or self._log(stream)
         log.pieces += 1
         busy = None
         if log.read != read:
@@ -113,7 +114,7 @@ class FileLogger(StreamHandler):
             busy = stream.busy
         self._add(
             token_line(
-                stream.id,
+                name,
                 token.arrived,
                 token.index,
                 text if self._text else None,

@@ -347,9 +347,8 @@ def check_no_receivers() -> None:
 
 def open_files() -> int:
     """How many file descriptors this process has."""
-    if os.path.isdir("/proc/self/fd"):
-        return len(os.listdir("/proc/self/fd"))
-    return 0
+    files = Path("/proc/self/fd")
+    return len(list(files.iterdir())) if files.is_dir() else 0
 
 
 def pooled(transport: Transport) -> int:

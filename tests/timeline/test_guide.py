@@ -1,0 +1,72 @@
+"""docs/from-a-log-to-a-decision.md: its commands run, its decision holds, its pictures are there."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from programs import ROOT, Run
+
+GUIDE = ROOT / "docs" / "from-a-log-to-a-decision.md"
+SCRIPT = ROOT / "docs" / "guide" / "make_guide.py"
+
+
+def made(guide: str) -> dict[str, str]:
+    """The parts of the guide that the script makes."""
+    return dict(re.findall(r"<!-- made: (\w+) -->\n(.*?)<!-- end -->", guide, re.DOTALL))
+
+
+def commands(part: str) -> list[str]:
+    return re.findall(r"^\$ (.*(?:(?<=\\)\n.*)*)", part, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def committed() -> str:
+    return GUIDE.read_text("utf-8")
+
+
+async def test_the_commands_and_the_decision_hold(run: Run, committed: str, tmp_path: Path) -> None:
+    # The script itself checks the exit codes, the rules that break, and what the report finds.
+    done = await run(sys.executable, SCRIPT, "--quick", tmp_path, cwd=tmp_path, seconds=110)
+    assert done.code == 0, done.err
+    fresh = made((tmp_path / GUIDE.name).read_text("utf-8"))
+    parts = made(committed)
+    assert list(fresh) == list(parts) == ["report", "gate", "fixed"]
+    for name, part in parts.items():
+        assert commands(part) == commands(fresh[name])
+        assert re.findall(r"^\$ echo \$\?\n(\d)$", part, re.MULTILINE) == re.findall(
+            r"^\$ echo \$\?\n(\d)$", fresh[name], re.MULTILINE
+        )
+    for guide in (parts, fresh):
+        assert "looks like a buffering proxy" in " ".join(guide["report"].split())
+        assert re.search(r"Median TTFT of variant B is [\d.]+ s lower", guide["report"])
+        assert "broken rule: stalls.streams>5%" in guide["gate"]
+        assert "broken rule" not in guide["fixed"]
+    rules = re.findall(r"--(?:fail-if|max-regression) '[^']+'", parts["gate"])
+    assert len(rules) == 3
+    assert all(rule in committed.split("```yaml")[1] for rule in rules)
+
+
+def test_its_pictures_are_there_and_small(committed: str) -> None:
+    pictures = [GUIDE.parent / name for name in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", committed)]
+    assert len(pictures) == 3
+    assert set(pictures) == set((GUIDE.parent / "guide").glob("*.png"))
+    for picture in pictures:
+        data = picture.read_bytes()
+        assert data.startswith(b"\x89PNG")
+        assert len(data) <= 150_000
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+async def test_the_whole_script_takes_new_pictures(run: Run, tmp_path: Path) -> None:
+    if shutil.which("chromium") is None:
+        pytest.skip("no chromium on this machine (Debian: apt-get install chromium)")
+    done = await run(sys.executable, SCRIPT, tmp_path, cwd=tmp_path, seconds=390)
+    assert done.code == 0, done.err
+    names = {picture.name for picture in (tmp_path / "guide").iterdir()}
+    assert names == {picture.name for picture in SCRIPT.parent.glob("*.png")}

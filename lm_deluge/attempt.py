@@ -104,13 +104,19 @@ class Attempt:
                     exchange.close()
         except asyncio.CancelledError:
             self.decided = self._clock()
-            self.answer.close(self.decided)
+            self._give_up()
             interruption.raise_if_deadline()
             raise
         except StreamError:
             self.decided = self.decided or self._clock()
-            self.answer.close(self.decided)
+            self._give_up()
             raise
+
+    def _give_up(self) -> None:
+        """Take what was held back; those who listen hear it, unless they were told to stop."""
+        pieces = self.answer.give_up()
+        if pieces and self._interruption.stopped is None:
+            self._dispatcher.emit_pieces(pieces)
 
     async def drain(self) -> None:
         """Read the rest of a whole answer's body, so that its connection serves the next turn."""

@@ -153,6 +153,18 @@ class Answer:
             self._account(pieces)
         return pieces
 
+    def give_up(self) -> list[Token | Delta]:
+        """Nobody waits for the end of the bytes: return the half characters that were held back.
+
+        An event that is not whole is none.
+        """
+        pieces: list[Token | Delta] = []
+        if not self._closed:
+            self._closed = True
+            self._flush_held(self._last_arrived, pieces)
+            self._account(pieces)
+        return pieces
+
     def feed_json(self, data: bytes, arrived: float) -> list[Token | Delta]:
         """Take the JSON body of a server that did not stream: a whole answer, or an error object."""
         pieces: list[Token | Delta] = []

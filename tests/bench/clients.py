@@ -29,6 +29,7 @@ async def nothing() -> None:
 async def bare(url: str, note: Note | None) -> tuple[Go, Close]:
     """The least that a client can do: aiohttp, a split at blank lines, a typed decode."""
     import aiohttp
+
     from bench.bare import decode
 
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))

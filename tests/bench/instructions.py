@@ -60,7 +60,6 @@ def _main() -> None:
 
     from bench.bare import read
     from bench.server import body
-
     from lm_deluge.wire.answer import Answer
 
     answer = body(TOKENS)

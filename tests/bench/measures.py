@@ -217,9 +217,9 @@ def long(bench: Bench, plan: Plan) -> list[Row]:
         for tokens, streams in ((100, 200), (10_000, 5), (1_000_000, 1)):
             for client in clients:
                 ask(client, "warm", tokens=100, pause=0)
-            each = dict.fromkeys(
-                clients, dict(tokens=tokens, pause=0, streams=streams, concurrency=1)
-            )
+            each = {
+                key: dict(tokens=tokens, pause=0, streams=streams, concurrency=1) for key in clients
+            }
             rounds = plan.times(15 if tokens < 1_000_000 else 3)
             taken = interleaved(ask, clients, "cpu", rounds, each)
             what = f"{tokens:,} tokens"
@@ -288,7 +288,7 @@ def wire(bench: Bench, plan: Plan) -> list[Row]:
     """Time from the call to the server's receipt of the request, on a pooled connection."""
     clients = [BARE, *OURS, *plan.peers]
     with bench.clients(clients) as ask:
-        each = dict.fromkeys(clients, dict(turns=20))
+        each = {key: dict(turns=20) for key in clients}
         for client in clients:
             ask(client, "wire", turns=3)
         taken = interleaved(ask, clients, "wire", plan.times(30), each)
@@ -304,9 +304,9 @@ def arrival(bench: Bench, plan: Plan) -> list[Row]:
     for streams in (50, 1000):
         for loop in LOOPS:
             with bench.clients(clients, loop) as ask:
-                each = dict.fromkeys(
-                    clients, dict(tokens=20 * seconds, pause=50_000, streams=streams)
-                )
+                each = {
+                    key: dict(tokens=20 * seconds, pause=50000, streams=streams) for key in clients
+                }
                 for client in clients:
                     ask(client, "lag", tokens=20, pause=-1, streams=1)
                 taken = interleaved(ask, clients, "lag", plan.times(9), each)

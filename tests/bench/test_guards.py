@@ -13,17 +13,17 @@ import shutil
 import sys
 import tracemalloc
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytest
+
 from bench.clients import BARE, CLIENTS
 from bench.instructions import count
 from bench.measures import Bench, Plan, imports, interleaved, row
 from bench.server import body, serve
-
 from lm_deluge.signals import StreamSignal
 from lm_deluge.wire.answer import Answer
 
@@ -217,7 +217,7 @@ def test_the_ratios_of_a_burst(tmp_path: Path) -> None:
         clients = [BARE, *bounds]
         for client in clients:
             ask(client, "warm", tokens=TOKENS, pause=0)
-        each = dict.fromkeys(clients, dict(tokens=TOKENS, pause=0, streams=8, concurrency=1))
+        each = {key: dict(tokens=TOKENS, pause=0, streams=8, concurrency=1) for key in clients}
         taken = interleaved(ask, clients, "cpu", 15, each)
     ratios = {client: row("", client, taken, "cpu_us", "µs")["ratio"] for client in bounds}
     assert all(ratios[client] < bound * noise for client, bound in bounds.items()), ratios

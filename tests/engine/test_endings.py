@@ -555,11 +555,23 @@ async def test_a_reset_is_no_clean_end_even_where_the_end_of_the_bytes_is_accept
 
 async def test_half_a_character_before_a_timeout_is_kept() -> None:
     half = sse(delta("a\ud83d"))
+    recorder = Recorder()
     async with ScriptedServer([HEADERS, http(half), HANG]) as server:
+        client = client_for(server, timeouts=Timeouts(between_tokens=0.2), handlers=[recorder])
         with pytest.raises(APITimeoutError) as caught:
-            await client_for(server, timeouts=Timeouts(between_tokens=0.2)).stream("hi")
+            await client.stream("hi")
     assert caught.value.partial is not None
-    assert caught.value.partial.text == "a\ufffd"
+    assert caught.value.partial.text == "a\ufffd" == recorder.text
+
+
+async def test_an_event_without_its_end_is_none_when_the_wait_is_over() -> None:
+    recorder = Recorder()
+    async with ScriptedServer([HEADERS, http(sse(delta("abc"))[:-2]), HANG]) as server:
+        client = client_for(server, timeouts=Timeouts(first_token=0.2), handlers=[recorder])
+        with pytest.raises(APITimeoutError) as caught:
+            await client.stream("hi")
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "" == recorder.text
 
 
 async def test_an_unstreamed_answer_is_measured_in_characters() -> None:

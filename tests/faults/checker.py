@@ -35,8 +35,8 @@ KEY = "sk-secret-of-the-fault-tests-0123456789"
 #: Seconds within which the server has to see a connection go (CONTRACT.md, section 2, promise 6).
 PATIENCE = 1.0
 
-#: Not fixed yet: what the end of the bytes makes whole has a time of its own.
-CLOSING_PIECES = True
+#: Not fixed yet: at a timeout an event without its blank line is kept, and nobody has heard of it.
+UNTERMINATED = True
 
 _PHASES = ("connect", "first_token", "between_tokens", "tail", "total")
 _ENDINGS = ("complete", "error")
@@ -196,8 +196,7 @@ def check_tokens(tokens: Sequence[Token]) -> None:
         assert not any("\ud800" <= char <= "\udfff" for char in token.text), "a lone surrogate"
         assert token.read >= before
         assert token.arrived >= last
-        same = by_read.setdefault(token.read, token.arrived) == token.arrived
-        assert same or (CLOSING_PIECES and token.read == tokens[-1].read), "two times in one read"
+        assert by_read.setdefault(token.read, token.arrived) == token.arrived, "two times in a read"
         before, last = token.read, token.arrived
 
 
@@ -228,7 +227,8 @@ def check_error(error: BaseException | None, heard: Ear) -> None:
     if isinstance(error, APITimeoutError):
         assert f"Timeouts.{error.phase}" in str(error)
     stopped = isinstance(error, (StreamCancelled, HandlerError))
-    check_received(error.partial, heard, more=stopped)
+    unheard = UNTERMINATED and isinstance(error, APITimeoutError)
+    check_received(error.partial, heard, more=stopped or unheard)
     if heard.tokens:
         assert error.elapsed >= heard.tokens[-1].arrived
 

@@ -41,6 +41,7 @@ from lm_deluge_plugins import FileLogger
 DOCS = Path(__file__).resolve().parent.parent
 GUIDE = "from-a-log-to-a-decision.md"
 
+MOST_BYTES = 150_000  # of a picture
 MODEL = "gpt-4o-mini"
 PACE = Gap.lognormal(median=0.04, sigma=0.3)  # 24 tokens a second, the same for all
 LATE, SOON = Gap.lognormal(median=0.9, sigma=0.15), Gap.lognormal(median=0.25, sigma=0.3)
@@ -264,12 +265,12 @@ def a_stall(log: Path) -> tuple[float, float]:
 
 
 def save(image: Image.Image, path: Path) -> None:
-    """Write a small PNG, with its 256 most frequent colours."""
-    colors = sorted(image.getcolors(image.width * image.height), reverse=True)[:256]
-    palette = Image.new("P", (1, 1))
-    palette.putpalette([channel for _, color in colors for channel in color])
-    image = image.quantize(palette=palette, dither=Image.Dither.NONE)
-    image.save(path, optimize=True)
+    """Write a small PNG: with coarser colours, if need be. A palette would lose the rare ones."""
+    for step in (1, 3, 5, 15, 17):  # divisors of 255: white stays white
+        table = [(value + step // 2) // step * step for value in range(256)]
+        image.point(table * 3).save(path, optimize=True)
+        if path.stat().st_size <= MOST_BYTES:
+            break
     print(f"{path}: {image.width} × {image.height}, {path.stat().st_size / 1000:.0f} kB")
 
 

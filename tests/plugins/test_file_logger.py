@@ -348,6 +348,8 @@ def test_the_end_of_asyncio_run_is_logged(path: Path) -> None:
 
 
 async def test_it_can_be_closed_and_used_again(path: Path) -> None:
+    path = path.with_name("closed.jsonl")  # a name of its own: threads of other tests may linger
+
     def threads() -> int:
         return sum(thread.name == f"FileLogger {path.name}" for thread in threading.enumerate())
 
@@ -365,6 +367,8 @@ async def test_it_can_be_closed_and_used_again(path: Path) -> None:
 
 
 async def test_a_logger_that_is_gone_leaves_no_thread(path: Path) -> None:
+    path = path.with_name("gone.jsonl")
+
     async with ScriptedServer(answer("a")) as server:
         client = client_for(server, handlers=[FileLogger(path)])
         await client.stream("hi")

@@ -9,9 +9,20 @@ import struct
 from collections.abc import Sequence
 from typing import Any, Self
 
-RESET = object()
-CLOSE = object()
-HANG = object()
+
+class Act:
+    """A step that is no bytes."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return self._name
+
+
+RESET = Act("RESET")
+CLOSE = Act("CLOSE")
+HANG = Act("HANG")
 
 HEADERS = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"

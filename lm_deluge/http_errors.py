@@ -39,7 +39,7 @@ def error_from_reply(
 ) -> APIStatusError:
     """Return the most specific exception for a reply with a status other than 200.
 
-    ``body``: as far as it was read, with secrets replaced. JSON of the known shapes gives the
+    ``body``: as far as it was read; whoever raises the error redacts it. JSON of known shapes gives the
     provider's message, type, code and param; anything else is shown as it came.
     """
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import venv
@@ -10,6 +11,13 @@ from pathlib import Path
 import pytest
 
 from programs import ROOT, Run, bare_environment, run_program
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C be heard in a background job, too: its shell has SIGINT ignored, and every program
+    started from here would inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import os
 import signal
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from programs import ROOT, Run, bare_environment, run_program
+from lm_deluge.cli import main
+from programs import ROOT, Call, Finished, Run, bare_environment, clean_environment, run_program
 
 
 def pytest_configure() -> None:
@@ -44,6 +49,31 @@ def command_name() -> tuple[str, ...]:
     """The command ``lm-deluge``: the installed script, or the same without an installation."""
     script = Path(sys.executable).parent / "lm-deluge"
     return (str(script),) if script.exists() else (sys.executable, "-m", "lm_deluge.cli")
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
+    """``call("report", …, stdin=b"", OPENAI_API_KEY="…")``: ``lm-deluge`` within this process, for what
+    reads files and arguments only; most of a short program's time is its start."""
+
+    def run(*args: str | Path, stdin: bytes = b"", **variables: str) -> Finished:
+        environment = clean_environment(**variables)
+        for name in set(os.environ) - set(environment):
+            monkeypatch.delenv(name)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["lm-deluge", *map(str, args)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Finished(ended.value.code, said.out, said.err)
+
+    root = logging.getLogger()
+    handlers = list(root.handlers)
+    yield run
+    root.handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")

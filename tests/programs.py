@@ -73,6 +73,7 @@ def bare_environment(**variables: str) -> dict[str, str]:
 
 
 Run = Callable[..., Awaitable[Finished]]
+Call = Callable[..., Finished]
 
 
 async def run_program(

@@ -14,7 +14,7 @@ import pytest
 
 from lm_deluge import LLMClient, __version__
 from lm_deluge.errors import ConnectionLostError, NotFoundError
-from programs import Run, clean_environment
+from programs import Call, Run, clean_environment
 
 COMMANDS = ("demo", "stream", "chat", "run", "simulate", "report")
 
@@ -29,11 +29,11 @@ async def test_help_lists_the_commands_and_the_exit_codes(
     assert "141" in done.out
 
 
-async def test_each_command_has_help(run: Run, command_name: tuple[str, ...]) -> None:
-    helps = await asyncio.gather(*(run(*command_name, command, "-h") for command in COMMANDS))
-    for command, done in zip(COMMANDS, helps, strict=True):
-        assert (done.code, done.err) == (0, "")
-        assert done.out.startswith(f"Usage: lm-deluge {command}")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help(call: Call, command: str) -> None:
+    done = call(command, "-h")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"Usage: lm-deluge {command}")
 
 
 async def test_version(run: Run, command_name: tuple[str, ...]) -> None:
@@ -41,14 +41,14 @@ async def test_version(run: Run, command_name: tuple[str, ...]) -> None:
     assert (done.code, done.out) == (0, f"lm-deluge, version {__version__}\n")
 
 
-async def test_no_command_shows_the_help(run: Run, command_name: tuple[str, ...]) -> None:
-    done = await run(*command_name)
+def test_no_command_shows_the_help(call: Call) -> None:
+    done = call()
     assert done.code == 2
     assert done.out.startswith("Usage: lm-deluge")
 
 
-async def test_unknown_command_is_one_line(run: Run, command_name: tuple[str, ...]) -> None:
-    done = await run(*command_name, "strem")
+def test_unknown_command_is_one_line(call: Call) -> None:
+    done = call("strem")
     assert done.code == 2
     assert len(done.err.splitlines()) == 1
     assert "strem" in done.err
@@ -157,21 +157,23 @@ async def test_simulate_serves_other_models_when_told_to(start) -> None:
                     await client.stream("Hi")
 
 
-async def test_simulate_refuses_what_makes_no_sense(
-    run: Run, command_name: tuple[str, ...]
+@pytest.mark.parametrize(
+    ("option", "value", "word"),
+    [
+        ("--fault", "explode", "no fault is called 'explode'"),
+        ("--fault", "stall:x", "stall:x"),
+        ("--gap", "often", "often"),
+        ("--fault-rate", "0.5", "--fault"),
+        ("--port", "99999", "99999"),
+    ],
+)
+def test_simulate_refuses_what_makes_no_sense(
+    call: Call, option: str, value: str, word: str
 ) -> None:
-    cases = {
-        ("--fault", "explode"): "no fault is called 'explode'",
-        ("--fault", "stall:x"): "stall:x",
-        ("--gap", "often"): "often",
-        ("--fault-rate", "0.5"): "--fault",
-        ("--port", "99999"): "99999",
-    }
-    finished = await asyncio.gather(*(run(*command_name, "simulate", *args) for args in cases))
-    for word, done in zip(cases.values(), finished, strict=True):
-        assert done.code == 2
-        assert len(done.err.splitlines()) == 1
-        assert word in done.err
+    done = call("simulate", option, value)
+    assert done.code == 2
+    assert len(done.err.splitlines()) == 1
+    assert word in done.err
 
 
 async def test_simulate_says_that_a_port_is_taken(run: Run, command_name: tuple[str, ...]) -> None:

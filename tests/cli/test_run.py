@@ -12,7 +12,7 @@ import pytest
 
 from lm_deluge.cli.throttle import Bucket
 from lm_deluge.simulator import Simulator
-from programs import Run, clean_environment, simulated
+from programs import Call, Run, clean_environment, simulated
 
 
 def echo(body: Any) -> str:
@@ -105,19 +105,12 @@ async def test_other_formats(
         ("p.xml", b"<prompt/>", ("--format",)),
     ],
 )
-async def test_a_line_that_makes_no_sense_is_told_before_anything_is_sent(
-    run: Run,
-    command_name: tuple[str, ...],
-    tmp_path: Path,
-    name: str,
-    data: bytes,
-    words: tuple[str, ...],
+def test_a_line_that_makes_no_sense_is_told_before_anything_is_sent(
+    call: Call, tmp_path: Path, name: str, data: bytes, words: tuple[str, ...]
 ) -> None:
     path = tmp_path / name
     path.write_bytes(data)
-    async with Simulator() as simulator:
-        done = await run(*command_name, "run", str(path), env=simulated(simulator))
-        assert simulator.request_count == 0
+    done = call("run", path, OPENAI_API_KEY="sk-1", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
     assert done.code == 2
     assert len(done.err.splitlines()) == 1
     for word in words:

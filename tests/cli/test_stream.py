@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lm_deluge.simulator import Simulator
-from programs import Finished, Run, clean_environment, simulated
+from programs import Call, Finished, Run, clean_environment, simulated
 
 Stream = Callable[..., Awaitable[Finished]]
 
@@ -129,16 +129,12 @@ async def test_refused_prompt_is_one_short_line(stream: Stream) -> None:
 
 
 @pytest.mark.parametrize("prompt", ["", "  \n"])
-async def test_empty_prompt(stream: Stream, prompt: str) -> None:
-    async with Simulator() as simulator:
-        done = await stream(prompt, env=simulated(simulator))
-    assert_one_line(done, 2, "the prompt is empty")
-    assert simulator.request_count == 0
+def test_empty_prompt(call: Call, prompt: str) -> None:
+    assert_one_line(call("stream", prompt, OPENAI_API_KEY="sk-1"), 2, "the prompt is empty")
 
 
-async def test_empty_standard_input(stream: Stream) -> None:
-    async with Simulator() as simulator:
-        assert_one_line(await stream(env=simulated(simulator)), 2, "the prompt is empty")
+def test_empty_standard_input(call: Call) -> None:
+    assert_one_line(call("stream", OPENAI_API_KEY="sk-1"), 2, "the prompt is empty")
 
 
 async def test_wrong_key_is_one_line_without_the_key(stream: Stream) -> None:
@@ -148,8 +144,8 @@ async def test_wrong_key_is_one_line_without_the_key(stream: Stream) -> None:
     assert "sk-test-0123456789" not in done.err
 
 
-async def test_no_key(stream: Stream) -> None:
-    done = await stream("Why?", env=clean_environment())
+def test_no_key(call: Call) -> None:
+    done = call("stream", "Why?")
     assert_one_line(done, 1, "OPENAI_API_KEY")
     assert "api_key=" not in done.err  # which a command line does not have
 
@@ -161,11 +157,9 @@ async def test_model_of_another_provider(stream: Stream) -> None:
     assert simulator.request_count == 0
 
 
-async def test_model_that_nobody_knows(stream: Stream) -> None:
-    env = clean_environment(OPENAI_API_KEY="sk-test")
-    assert_one_line(
-        await stream("Why?", "-m", "gtp-4o", env=env), 2, "did you mean 'gpt-4o'", "--base-url"
-    )
+def test_model_that_nobody_knows(call: Call) -> None:
+    done = call("stream", "Why?", "-m", "gtp-4o", OPENAI_API_KEY="sk-1")
+    assert_one_line(done, 2, "did you mean 'gpt-4o'", "--base-url")
 
 
 async def test_model_that_the_server_does_not_have(stream: Stream) -> None:
@@ -193,15 +187,14 @@ async def test_no_such_host(stream: Stream) -> None:
     assert "Traceback" not in done.err
 
 
-async def test_malformed_url(stream: Stream) -> None:
-    env = clean_environment(OPENAI_API_KEY="sk-test")
-    done = await stream("Why?", "--base-url", "localhost:11434", env=env)
+def test_malformed_url(call: Call) -> None:
+    done = call("stream", "Why?", "--base-url", "localhost:11434", OPENAI_API_KEY="sk-1")
     assert_one_line(done, 2, "base_url")
 
 
-async def test_wrong_usage(stream: Stream) -> None:
-    env = clean_environment(OPENAI_API_KEY="sk-test")
-    cases = (
+@pytest.mark.parametrize(
+    "args",
+    [
         ("--temperature", "3"),
         ("--max-tokens", "0"),
         ("--effort", "much"),
@@ -209,9 +202,10 @@ async def test_wrong_usage(stream: Stream) -> None:
         ("one", "two"),
         ("--log", "/no/such/directory/log.jsonl"),
         ("--log", "/"),
-    )
-    for done in await asyncio.gather(*(stream("Why?", *args, env=env) for args in cases)):
-        assert_one_line(done, 2)
+    ],
+)
+def test_wrong_usage(call: Call, args: tuple[str, ...]) -> None:
+    assert_one_line(call("stream", "Why?", *args, OPENAI_API_KEY="sk-1"), 2)
 
 
 async def test_broken_answer_keeps_what_was_printed(stream: Stream) -> None:

@@ -1,21 +1,14 @@
-"""``lm_deluge.testing``: pytest fixtures for users' own suites; and the pages that tell of them."""
+"""``lm_deluge.testing``: pytest fixtures for users' own suites."""
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 
-import pytest
-
-import test_readme as guides
 from lm_deluge import LLMClient
 from lm_deluge.simulator import Simulator
 from lm_deluge.testing import StartReplay
-from programs import ROOT, Run, clean_environment, simulated
-
-PAGES = [ROOT / "docs" / f"{name}.md" for name in ("recording", "running-many")]
-BLOCKS = [block for page in PAGES for block in guides.blocks(page)]
+from programs import Run, clean_environment
 
 
 async def test_the_environment_leads_to_the_simulator(simulator: Simulator) -> None:
@@ -75,21 +68,3 @@ except ModuleNotFoundError as error:
 """
     done = await run(sys.executable, "-c", program, env=clean_environment())
     assert done.out == "lm_deluge.testing needs pytest_asyncio: pip install pytest pytest-asyncio\n"
-
-
-@pytest.mark.parametrize("block", [b for b in BLOCKS if b.language == "python"], ids=str)
-async def test_python_block_of_the_guide_runs(
-    block: guides.Block, run: Run, python: tuple[str, ...], tmp_path: Path
-) -> None:
-    await guides.test_python_block_runs(block, run, python, tmp_path)
-
-
-@pytest.mark.parametrize("block", [b for b in BLOCKS if b.language == "sh"], ids=str)
-async def test_shell_block_of_the_guide_runs(
-    block: guides.Block, run: Run, command_name: tuple[str, ...], tmp_path: Path
-) -> None:
-    program = f'lm-deluge() {{ {shlex.join(command_name)} "$@"; }}\nset -e\n{block.text}'
-    async with Simulator(seed=1, tokens=12) as simulator:
-        done = await run("bash", "-c", program, env=simulated(simulator), cwd=tmp_path)
-    assert done.code == 0, done.err
-    assert "Traceback" not in done.err

@@ -29,6 +29,7 @@ def committed() -> str:
     return GUIDE.read_text("utf-8")
 
 
+@pytest.mark.slow
 async def test_the_commands_and_the_decision_hold(run: Run, committed: str, tmp_path: Path) -> None:
     # The script itself checks the exit codes, the rules that break, and what the report finds.
     done = await run(sys.executable, SCRIPT, "--quick", tmp_path, cwd=tmp_path, seconds=110)

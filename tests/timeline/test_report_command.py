@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import random
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from lm_deluge.timeline.record import Line, encode_lines
-from programs import Finished, Run
+from programs import Call, Finished, Run
 from timeline.making import stream_lines, write
 
 
@@ -43,20 +44,10 @@ def old(tmp_path: Path) -> Path:
     return write(tmp_path / "old.jsonl", streams(2))
 
 
-class Report:
-    """``await report(…)`` runs the command."""
-
-    def __init__(self, run: Run, command: tuple[str, ...]) -> None:
-        self._run = run
-        self._command = command
-
-    async def __call__(self, *args: str | Path, stdin: bytes = b"") -> Finished:
-        return await self._run(*self._command, "report", *args, stdin=stdin, seconds=120)
-
-
 @pytest.fixture
-def report(run: Run, python: tuple[str, ...]) -> Report:
-    return Report(run, (*python, "-m", "lm_deluge.cli"))
+def report(call: Call) -> Call:
+    """``report(…)`` runs the command."""
+    return partial(call, "report")
 
 
 def is_one_line(done: Finished, code: int) -> bool:
@@ -65,9 +56,9 @@ def is_one_line(done: Finished, code: int) -> bool:
 
 
 async def test_the_terminal_summary_has_the_tables_and_the_findings(
-    report: Report, new: Path
+    run: Run, python: tuple[str, ...], new: Path
 ) -> None:
-    done = await report(new)
+    done = await run(*python, "-m", "lm_deluge.cli", "report", new, seconds=120)
     assert (done.code, done.complaints) == (0, "")
     for text in (
         "Streams", "Distributions", "Errors", "Findings", "model-0", "model-1", "TTFT", "TPOT", "QoE",
@@ -77,8 +68,8 @@ async def test_the_terminal_summary_has_the_tables_and_the_findings(
     assert "secret" not in done.out
 
 
-async def test_json_is_one_object_and_nothing_else(report: Report, new: Path) -> None:
-    done = await report(new, "--json", "--by", "variant")
+def test_json_is_one_object_and_nothing_else(report: Call, new: Path) -> None:
+    done = report(new, "--json", "--by", "variant")
     assert (done.code, done.complaints) == (0, "")
     document = json.loads(done.out)
     assert list(document) == ["groups", "skipped_lines", "findings"]
@@ -87,38 +78,36 @@ async def test_json_is_one_object_and_nothing_else(report: Report, new: Path) ->
     assert document["groups"]["B"]["errors"] == {"APITimeoutError": 1}
 
 
-async def test_standard_input_several_files_and_globs(report: Report, new: Path, old: Path) -> None:
-    both = json.loads((await report(new, old, "--json")).out)
-    pattern = json.loads((await report(new.parent / "*.jsonl", "--json")).out)
+def test_standard_input_several_files_and_globs(report: Call, new: Path, old: Path) -> None:
+    both = json.loads((report(new, old, "--json")).out)
+    pattern = json.loads((report(new.parent / "*.jsonl", "--json")).out)
     assert both == pattern
     assert both["groups"]["model-0"]["streams"] == 40
-    piped = await report("-", "--json", stdin=new.read_bytes())
+    piped = report("-", "--json", stdin=new.read_bytes())
     assert json.loads(piped.out)["groups"]["model-0"]["streams"] == 20
 
 
-async def test_settings_and_targets_reach_the_numbers(report: Report, new: Path) -> None:
-    strict = json.loads((await report(new, "--json", "--stall", "0.05", "--read-rate", "100")).out)
-    usual = json.loads((await report(new, "--json", "--target", "ttft<=5s")).out)
+def test_settings_and_targets_reach_the_numbers(report: Call, new: Path) -> None:
+    strict = json.loads((report(new, "--json", "--stall", "0.05", "--read-rate", "100")).out)
+    usual = json.loads((report(new, "--json", "--target", "ttft<=5s")).out)
     one, other = strict["groups"]["model-0"], usual["groups"]["model-0"]
     assert one["stalls"]["count"] > other["stalls"]["count"] == 0
     assert one["starvation"]["mean"] > other["starvation"]["mean"]
     assert other["goodput"] > 0
-    patient = json.loads((await report(new, "--json", "--expected-ttft", "0.1")).out)
+    patient = json.loads((report(new, "--json", "--expected-ttft", "0.1")).out)
     assert patient["groups"]["model-0"]["qoe"]["mean"] < other["qoe"]["mean"]
 
 
-async def test_a_baseline_is_compared_with(report: Report, new: Path, old: Path) -> None:
-    done = await report(new, "--baseline", old)
+def test_a_baseline_is_compared_with(report: Call, new: Path, old: Path) -> None:
+    done = report(new, "--baseline", old)
     assert (done.code, done.complaints) == (0, "")
     assert "Compared with the baseline" in done.out
     assert "Median TTFT of model-0 is 0.4" in done.out
     assert "s higher than before, 95 % interval" in done.out
 
 
-async def test_broken_rules_are_one_line_each_and_exit_code_1(
-    report: Report, new: Path, old: Path
-) -> None:
-    done = await report(
+def test_broken_rules_are_one_line_each_and_exit_code_1(report: Call, new: Path, old: Path) -> None:
+    done = report(
         new, "--baseline", old, "--json", "--fail-if", "ttft.p95>0.8", "--fail-if", "ttft.p95>9",
         "--max-regression", "ttft.p50=20%", "--max-regression", "gap.p50=50%",
     )  # fmt: skip
@@ -130,9 +119,9 @@ async def test_broken_rules_are_one_line_each_and_exit_code_1(
     json.loads(done.out)
 
 
-async def test_a_gate_does_not_pass_by_emptiness(report: Report, tmp_path: Path) -> None:
+def test_a_gate_does_not_pass_by_emptiness(report: Call, tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_text("")
-    done = await report(tmp_path / "empty.jsonl", "--fail-if", "ttft.p95>0.8")
+    done = report(tmp_path / "empty.jsonl", "--fail-if", "ttft.p95>0.8")
     assert done.code == 1
     assert "no data, the log holds no stream" in done.err
 
@@ -155,50 +144,50 @@ async def test_a_gate_does_not_pass_by_emptiness(report: Report, tmp_path: Path)
         (["--nonsense"], "No such option"),
     ],
 )
-async def test_wrong_usage_is_one_line_and_exit_code_2(
-    report: Report, new: Path, args: list[str], why: str
+def test_wrong_usage_is_one_line_and_exit_code_2(
+    report: Call, new: Path, args: list[str], why: str
 ) -> None:
-    done = await report(new, *(arg.format(log=new) for arg in args))
+    done = report(new, *(arg.format(log=new) for arg in args))
     assert is_one_line(done, 2), done
     assert why in done.err
 
 
-async def test_no_log_at_all_is_wrong_usage(report: Report) -> None:
-    done = await report()
+def test_no_log_at_all_is_wrong_usage(report: Call) -> None:
+    done = report()
     assert is_one_line(done, 2), done
     assert "LOG" in done.err
 
 
-async def test_the_page_is_written_and_named(report: Report, new: Path, tmp_path: Path) -> None:
+def test_the_page_is_written_and_named(report: Call, new: Path, tmp_path: Path) -> None:
     page = tmp_path / "out.html"
-    done = await report(new, "--html", page, "--json")
+    done = report(new, "--html", page, "--json")
     assert done.code == 0
     assert done.complaints == f"lm-deluge report: the page is in {page}\n"
     json.loads(done.out)
     assert page.read_text("utf-8").startswith("<!doctype html>")
 
 
-async def test_a_page_that_cannot_be_written_is_one_line(report: Report, new: Path) -> None:
-    done = await report(new, "--json", "--html", "/nonexistent/out.html")
+def test_a_page_that_cannot_be_written_is_one_line(report: Call, new: Path) -> None:
+    done = report(new, "--json", "--html", "/nonexistent/out.html")
     assert done.code != 0
     assert done.err.count("\n") == 1
     assert "/nonexistent/out.html" in done.err
 
 
-async def test_control_characters_from_a_log_do_not_reach_the_terminal(
-    report: Report, tmp_path: Path
+def test_control_characters_from_a_log_do_not_reach_the_terminal(
+    report: Call, tmp_path: Path
 ) -> None:
     evil = "\x1b]0;owned\x07[red]x[/red]\r\x9b2J"
     lines = stream_lines("s", [0.5, 3.0], model=evil, tags={"t": evil}, failed=evil, phase=evil)
-    done = await report(write(tmp_path / "log", [lines]), "--by", "t")
+    done = report(write(tmp_path / "log", [lines]), "--by", "t")
     assert done.code == 0
     assert not set(done.out) & {"\x1b", "\x07", "\r", "\x9b"}
     assert "[red]" in done.out
 
 
-async def test_damaged_lines_are_told(report: Report, new: Path) -> None:
+def test_damaged_lines_are_told(report: Call, new: Path) -> None:
     new.write_bytes(new.read_bytes() + b'{"v":1,"e":"tok\n')
-    done = await report(new)
+    done = report(new)
     assert f"1 half or damaged line, first at {new}:" in done.out
     assert ", 1 skipped." in done.out
 
@@ -227,7 +216,7 @@ async def test_reading_needs_no_numpy(run: Run, python: tuple[str, ...], new: Pa
     assert (done.code, done.out, done.complaints) == (0, "40\n", "")
 
 
-async def test_names_that_are_not_there_are_attribute_errors() -> None:
+def test_names_that_are_not_there_are_attribute_errors() -> None:
     from lm_deluge import timeline
 
     with pytest.raises(AttributeError, match="nonsense"):
@@ -235,7 +224,7 @@ async def test_names_that_are_not_there_are_attribute_errors() -> None:
     assert all(hasattr(timeline, name) for name in timeline.__all__)
 
 
-async def test_a_log_that_grows_while_it_is_read_is_no_harm(report: Report, new: Path) -> None:
+def test_a_log_that_grows_while_it_is_read_is_no_harm(report: Call, new: Path) -> None:
     data = new.read_bytes() + encode_lines(streams(3)[0])[:-20]
-    done = await report("-", "--json", stdin=data)
+    done = report("-", "--json", stdin=data)
     assert json.loads(done.out)["skipped_lines"] == 1

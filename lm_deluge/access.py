@@ -1,4 +1,4 @@
-"""Who asks, and where: from a client's settings and a body to a request that can be sent."""
+"""Who asks, and where: from a client's settings to a route, and from a body to a request."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from attrs import evolve, field, frozen
 from lm_deluge._version import __version__
 from lm_deluge.endpoint import redact_url, validate_api_key, validate_headers
 from lm_deluge.errors import AuthenticationError
-from lm_deluge.models import DEFAULT_API_KEY_ENV, ModelInfo, resolve_model
+from lm_deluge.models import DEFAULT_API_KEY_ENV, ModelInfo, registration_of, resolve_model
 from lm_deluge.transport import Request
 
-__all__ = ["Access"]
+__all__ = ["Access", "Route"]
 
 logger = logging.getLogger("lm_deluge")
 
@@ -27,8 +27,39 @@ _SECRET_HEADERS: Final = frozenset(
     {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"}
 )
 
+#: What the environment says of requests to OpenAI; the key's variable is the model's.
+_VARIABLES: Final = ("OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
+
 #: Shorter values are no keys, and redacting them would garble messages.
 _SHORTEST_SECRET: Final = 6
+
+
+@frozen(kw_only=True)
+class Route:
+    """Where one model is asked, and what goes with every request to it."""
+
+    info: ModelInfo
+    url: str
+    shown_url: str
+    headers: Mapping[str, str] = field(repr=False)
+    query: Mapping[str, str] = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
+
+    def request(self, body: Mapping[str, Any]) -> Request:
+        """Return one request; ``ValueError`` or ``TypeError`` for a body that JSON cannot hold."""
+        try:
+            data = msgspec.json.encode(body)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            message = f"the request cannot be written as JSON: {error}"
+            raise (TypeError if isinstance(error, TypeError) else ValueError)(message) from None
+        return Request(
+            url=self.url,
+            shown_url=self.shown_url,
+            headers=self.headers,
+            body=data,
+            query=self.query,
+            secrets=self.secrets,
+        )
 
 
 @frozen(kw_only=True)
@@ -47,20 +78,35 @@ class Access:
     organization: str | None = None
     project: str | None = None
     accept_eof: bool | None = None
+    #: By name, the last route and what it was worked out from.
+    _routes: dict[str, tuple[Route, tuple[object, ...]]] = field(
+        init=False, factory=dict, repr=False, eq=False
+    )
 
-    def resolve(self, name: str) -> ModelInfo:
-        """Return what is known of a model; raises ``UnsupportedModelError``."""
+    def route(self, name: str) -> Route:
+        """Return the way to a model, worked out anew when its registration or the environment changed.
+
+        Raises ``UnsupportedModelError``, ``AuthenticationError`` without a key, and ``ValueError`` or
+        ``TypeError`` for what the environment holds and nobody can use.
+        """
+        known = self._routes.get(name) if isinstance(name, str) else None
+        if known is not None and known[1] == self._sources(known[0].info):
+            return known[0]
+        route = self._new_route(name)
+        self._routes[name] = (route, self._sources(route.info))
+        return route
+
+    def _sources(self, info: ModelInfo) -> tuple[object, ...]:
+        """Return all that a route depends on and that may change."""
+        environment = map(os.environ.get, (*_VARIABLES, info.api_key_env or DEFAULT_API_KEY_ENV))
+        return (registration_of(info.name), *environment)
+
+    def _new_route(self, name: str) -> Route:
         info = resolve_model(
             name, base_url=self.base_url, env_base_url=os.environ.get("OPENAI_BASE_URL")
         )
-        return info if self.accept_eof is None else evolve(info, accept_eof=self.accept_eof)
-
-    def request(self, info: ModelInfo, body: Mapping[str, Any]) -> Request:
-        """Return the request for one model.
-
-        Raises ``AuthenticationError`` without a key, ``ValueError`` or ``TypeError`` for a body that
-        JSON cannot hold.
-        """
+        if self.accept_eof is not None:
+            info = evolve(info, accept_eof=self.accept_eof)
         base_url = info.base_url or ""
         parts = urlsplit(base_url)
         key = self._key(info, has_credentials=parts.username is not None)
@@ -72,24 +118,19 @@ class Access:
             "User-Agent": f"lm_deluge/{__version__}",
         }
         if key is not None:
-            name = self.auth_header or info.auth_header
-            headers[name] = f"Bearer {key}" if name.lower() == "authorization" else key
+            header = self.auth_header or info.auth_header
+            headers[header] = f"Bearer {key}" if header.lower() == "authorization" else key
         if info.api_key_env == DEFAULT_API_KEY_ENV:
-            for name, value in (
+            for header, value in (
                 ("OpenAI-Organization", self.organization or os.environ.get("OPENAI_ORG_ID")),
                 ("OpenAI-Project", self.project or os.environ.get("OPENAI_PROJECT_ID")),
             ):
                 if value:
-                    headers[name] = value  # noqa: PERF403 - adds to what is there
+                    headers[header] = value  # noqa: PERF403 - adds to what is there
         for extra in (info.headers, self.headers):
-            given = {name.lower() for name in extra}
-            headers = {name: headers[name] for name in headers if name.lower() not in given}
+            given = {header.lower() for header in extra}
+            headers = {header: headers[header] for header in headers if header.lower() not in given}
             headers.update(extra)
-        try:
-            data = msgspec.json.encode(body)
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            message = f"the request cannot be written as JSON: {error}"
-            raise (TypeError if isinstance(error, TypeError) else ValueError)(message) from None
         if key is not None:
             _warn_of_plain_http(base_url)
         if parts.username is not None and "authorization" in map(str.lower, headers):
@@ -98,11 +139,11 @@ class Access:
                 "Authorization, and so does the key: give one of them, or auth_header="
             )
             raise ValueError(message)
-        return Request(
+        return Route(
+            info=info,
             url=f"{base_url}/chat/completions",
             shown_url=redact_url(base_url),
             headers=validate_headers(headers),
-            body=data,
             query={**info.query, **self.query},
             secrets=_secrets(headers, key, unquote(parts.password or "")),
         )

@@ -257,7 +257,8 @@ class LLMClient:
         targets = []
         choices = params.n
         for name in (self.model, *self.fallback_models):
-            info = self._access.resolve(name)
+            route = self._access.route(name)
+            info = route.info
             body = build_body(
                 info,
                 messages,
@@ -273,7 +274,7 @@ class LLMClient:
             targets.append(
                 Target(
                     info=info,
-                    request=self._access.request(info, body),
+                    request=route.request(body),
                     timeouts=times.resolved(info.reasoning),
                     recorder=recorder,
                 )

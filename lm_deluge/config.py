@@ -6,6 +6,7 @@ range, both naming the field. A bool is no number here, and NaN is in no range.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
@@ -215,14 +216,7 @@ class Timeouts:
 
     def resolved(self, reasoning: bool) -> ResolvedTimeouts:  # noqa: FBT001  # reads as a sentence
         """The same with "auto" replaced by numbers, for a model that reasons or does not."""
-        first, between = (600.0, 300.0) if reasoning else (120.0, 60.0)
-        return ResolvedTimeouts(
-            connect=self.connect,
-            first_token=first if self.first_token == _AUTO else self.first_token,
-            between_tokens=between if self.between_tokens == _AUTO else self.between_tokens,
-            total=self.total,
-            tail=self.tail,
-        )
+        return _resolved(self, reasoning)
 
 
 @attrs.frozen(kw_only=True)
@@ -231,6 +225,18 @@ class ResolvedTimeouts(Timeouts):
 
     first_token: float | None = attrs.field(validator=_number(0, above=True, optional=_NO_LIMIT))
     between_tokens: float | None = attrs.field(validator=_number(0, above=True, optional=_NO_LIMIT))
+
+
+@functools.lru_cache(maxsize=64)
+def _resolved(timeouts: Timeouts, reasoning: bool) -> ResolvedTimeouts:  # noqa: FBT001
+    first, between = (600.0, 300.0) if reasoning else (120.0, 60.0)
+    return ResolvedTimeouts(
+        connect=timeouts.connect,
+        first_token=first if timeouts.first_token == _AUTO else timeouts.first_token,
+        between_tokens=between if timeouts.between_tokens == _AUTO else timeouts.between_tokens,
+        total=timeouts.total,
+        tail=timeouts.tail,
+    )
 
 
 def _statuses(value: Any) -> frozenset[int]:

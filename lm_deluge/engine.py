@@ -131,8 +131,10 @@ class Engine:
             again: Target | None = target
             while again is target:
                 self._interruption.check()
+                if self.attempt > 0:  # the first is there from the start, for `partial`
+                    self._attempt = self._new_attempt(target)
                 self.attempt += 1
-                self._attempt = attempt = self._new_attempt(target)
+                attempt = self._attempt
                 try:
                     await attempt.run(plan.transport)
                     return self._response()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable
-from types import TracebackType
+from types import FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 from attrs import define, field
 from blinker import ANY
@@ -188,7 +189,21 @@ def methods_of(handler: object) -> dict[str, Callable[..., Any]]:
     raise TypeError(message)
 
 
+#: Whether a function is ``async``: asked for every handler of every stream, and slow to find out.
+_known_async: Final[WeakKeyDictionary[FunctionType, bool]] = WeakKeyDictionary()
+
+
 def _is_async(method: Any) -> bool:
+    function = getattr(method, "__func__", None)
+    if type(function) is not FunctionType:
+        return _find_async(method)
+    known = _known_async.get(function)
+    if known is None:
+        known = _known_async[function] = _find_async(method)
+    return known
+
+
+def _find_async(method: Any) -> bool:
     while hasattr(method, "func"):  # functools.partial
         method = method.func
     return inspect.iscoroutinefunction(method) or inspect.iscoroutinefunction(

@@ -312,6 +312,11 @@ def unregister_model(name: str) -> None:
     _registered.pop(name, None)
 
 
+def registration_of(name: str) -> ModelInfo | None:
+    """What `register_model` was told of a name; None if it is not registered."""
+    return _registered.get(name)
+
+
 def _unknown(name: str) -> ModelInfo:
     # Ollama, llama.cpp and older vLLM know only `max_tokens`.
     return ModelInfo(name=name, model_id=name, origin="unknown", max_tokens_field="max_tokens")

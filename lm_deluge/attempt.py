@@ -57,6 +57,7 @@ class Attempt:
         )
         self.decided = 0.0
         self.request_id: str | None = None
+        self._recorder = target.recorder
         self._limits = limits
         self._dispatcher = dispatcher
         self._interruption = interruption
@@ -76,7 +77,7 @@ class Attempt:
 
     async def run(self, transport: Transport) -> None:
         """Send the request and read the answer."""
-        recorder = self.target.recorder
+        recorder = self._recorder
         if recorder is None:
             await self._run(transport)
             return
@@ -94,9 +95,9 @@ class Attempt:
         try:
             exchange = await transport.open(target.request, connect_timeout=target.timeouts.connect)
             self._connected = True
-            if target.recorder is not None:
+            if self._recorder is not None:
                 head = (exchange.status, exchange.headers.items(), self._clock())
-                target.recorder.answered(target.request, *head)
+                self._recorder.answered(target.request, *head)
             try:
                 await self._read(exchange)
             finally:
@@ -144,9 +145,9 @@ class Attempt:
 
     async def _read_events(self, exchange: Exchange) -> None:  # noqa: C901 - one loop, told in order
         """Read the event stream and emit its pieces, until the answer is whole."""
-        answer, interruption = self.answer, self._interruption
+        answer, interruption, dispatcher = self.answer, self._interruption, self._dispatcher
         deadline, timeouts = interruption.deadline, self.target.timeouts
-        in_tail = False
+        waiting = "first_token"
         while True:
             lost: ConnectionLostError | None = None
             try:
@@ -169,8 +170,9 @@ class Attempt:
             self.decided = arrived = self._heard(data)
             pieces = answer.feed(data, arrived) if data else answer.close(arrived)
             if pieces:
-                self._dispatcher.emit_pieces(pieces)
-                interruption.check()
+                dispatcher.emit_pieces(pieces)
+                if interruption.stopped is not None:
+                    raise interruption.stopped
             if answer.error is not None:
                 raise redact_error(answer.error, exchange.request)
             if answer.done:
@@ -186,12 +188,18 @@ class Attempt:
                         return
                     raise self._timeout()
                 interruption.forgive_deadline()
+                waiting = ""
             if answer.finished:
-                if pieces or not in_tail:
-                    in_tail = True
-                    deadline.wait("tail", timeouts.tail)
+                if pieces or waiting != "tail":
+                    waiting = "tail"
+                    deadline.wait(waiting, timeouts.tail)
             elif pieces:
-                deadline.wait("between_tokens", timeouts.between_tokens)
+                if waiting == "between_tokens":
+                    # Handlers' time is not the server's.
+                    deadline.since = arrived + dispatcher.busy
+                else:
+                    waiting = "between_tokens"
+                    deadline.wait(waiting, timeouts.between_tokens)
 
     async def _read_json(self, exchange: Exchange) -> None:
         """Take a whole answer from a server that did not stream."""
@@ -255,8 +263,8 @@ class Attempt:
     def _heard(self, data: bytes) -> float:
         """Tell the recorder of a network read; return its moment."""
         arrived = self._clock()
-        if self.target.recorder is not None:
-            self.target.recorder.read(data, arrived)
+        if self._recorder is not None:
+            self._recorder.read(data, arrived)
         return arrived
 
     def _timeout(self) -> StreamError:

@@ -30,19 +30,28 @@ class Deadline:
     """The limits that hold at the moment, and the timer that enforces them.
 
     ``wait(phase, limit)`` says what is waited for from now on; ``interrupt`` is called once when a
-    limit passes, and ``expired`` then names it: ``(phase, limit)``, seconds. Moving a limit away only
-    stores a number: the timer looks at it when it goes off, and sleeps on if there is time left.
+    limit passes, and ``expired`` then names it: ``(phase, limit)``, seconds. ``since``: when the
+    present wait began, by ``now``; whoever sees progress moves it on, which costs an assignment: the
+    timer looks at it when it goes off, and sleeps on if there is time left.
+
+    ``now``: the clock that ``since`` is told by, in seconds, monotonic; the loop's if not given.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, interrupt: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        interrupt: Callable[[], object],
+        now: Callable[[], float] | None = None,
+    ) -> None:
         self.phase = "connect"
+        self.since = 0.0
         self.expired: tuple[str, float] | None = None
         self._loop = loop
         self._interrupt = interrupt
-        self._limit = 0.0
-        self._when = _NEVER
-        self._total: float | None = None
-        self._total_when = _NEVER
+        self._now = now if now is not None else loop.time
+        self._limit = _NEVER
+        self._total = _NEVER
+        self._total_end = _NEVER
         self._handle: asyncio.TimerHandle | None = None
         self._armed = _NEVER
 
@@ -50,47 +59,42 @@ class Deadline:
         """Begin the limit over all attempts."""
         if limit is not None:
             self._total = limit
-            self._total_when = self._loop.time() + limit
-            if self._total_when < self._armed:
-                self._arm(self._total_when)
+            self._total_end = self._now() + limit
+            self._arm_by(self._total_end)
 
     def wait(self, phase: str, limit: float | None) -> None:
         """Wait for ``phase`` from now on, at most ``limit`` seconds; ``None`` for as long as it takes."""
         self.phase = phase
-        if limit is None:
-            self._when = _NEVER
-        else:
-            self._limit = limit
-            self._when = self._loop.time() + limit
+        self.since = self._now()
+        self._limit = _NEVER if limit is None else limit
         # After it went off the timer is not armed, and the total limit still holds.
-        when = min(self._when, self._total_when)
-        if when < self._armed:
-            self._arm(when)
+        self._arm_by(min(self.since + self._limit, self._total_end))
 
     def close(self) -> None:
         """Stop the timer for good."""
-        self._when = self._total_when = _NEVER
+        self._limit = self._total_end = _NEVER
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
 
-    def _arm(self, when: float) -> None:
+    def _arm_by(self, when: float) -> None:
+        """Let the timer go off no later than ``when``."""
+        if when >= self._armed:
+            return
         if self._handle is not None:
             self._handle.cancel()
-        self._handle = self._loop.call_at(when, self._check)
+        self._handle = self._loop.call_at(self._loop.time() + when - self._now(), self._check)
         self._armed = when
 
     def _check(self) -> None:
         self._handle = None
         self._armed = _NEVER
-        now = self._loop.time()
-        if now >= self._total_when and self._total is not None:
+        now = self._now()
+        if now >= self._total_end:
             self.expired = ("total", self._total)
-        elif now >= self._when:
+        elif now >= self.since + self._limit:
             self.expired = (self.phase, self._limit)
         else:
-            when = min(self._when, self._total_when)
-            if when < _NEVER:
-                self._arm(when)
+            self._arm_by(min(self.since + self._limit, self._total_end))
             return
         self._interrupt()

@@ -54,6 +54,8 @@ class Dispatcher:
         self._interrupt = interrupt
         self._cursors: dict[Attachment, _Cursor] = {}
         self._cached: dict[str, tuple[int, list[Call]]] = {}
+        self._for_pieces: tuple[Sequence[Call], Sequence[Call]] = ((), ())
+        self._for_pieces_at = -1
 
     def emit(self, signal: StreamSignal, *payload: Any) -> None:
         """Send a signal to everyone who listens; nobody's failure stops the others.
@@ -78,7 +80,9 @@ class Dispatcher:
         """Send the pieces of one network read, in order."""
         stream = self._stream
         changes = StreamSignal.changes
-        token_calls, delta_calls = self._calls(on_token), self._calls(on_delta)
+        token_calls, delta_calls = (
+            self._for_pieces if self._for_pieces_at == changes else self._resolve()
+        )
         if not token_calls and not delta_calls:
             self.busy = 0.0
             return
@@ -98,7 +102,7 @@ class Dispatcher:
                 if self.stopped:
                     break
                 changes = StreamSignal.changes
-                token_calls, delta_calls = self._calls(on_token), self._calls(on_delta)
+                token_calls, delta_calls = self._resolve()
         self.busy = perf_counter() - begun
 
     def stop(self) -> None:
@@ -135,6 +139,7 @@ class Dispatcher:
             attachment.detach()
         self._cursors.clear()
         self._cached.clear()
+        self._for_pieces, self._for_pieces_at = ((), ()), -1
         # Nothing is emitted from here on, and the stream and all it holds must go when its user lets
         # go of it, without waiting for the cycle collector.
         self._closed = True
@@ -150,6 +155,17 @@ class Dispatcher:
         else:
             if result is not None:
                 self._returned(owner, name, result)
+
+    def _resolve(self) -> tuple[Sequence[Call], Sequence[Call]]:
+        """Return who hears tokens and who hears deltas; kept until somebody comes or goes."""
+        changes = StreamSignal.changes
+        calls = self._calls(on_token), self._calls(on_delta)
+        kept = all(
+            not signal.receivers or self._cached.get(signal.name, (-1,))[0] == changes
+            for signal in (on_token, on_delta)
+        )
+        self._for_pieces, self._for_pieces_at = calls, changes if kept else -1
+        return calls
 
     def _calls(self, signal: StreamSignal) -> Sequence[Call]:
         """Return who is to be called now, in order."""

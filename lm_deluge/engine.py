@@ -53,8 +53,8 @@ class Engine:
         self.outcome: APIResponse | StreamError | None = None
         self._plan = plan
         self._task: asyncio.Task[None] | None = None
-        self._interruption = Interruption()
         self.elapsed: Final = Clock()
+        self._interruption = Interruption(self.elapsed)
         self._attempt = self._new_attempt(plan.targets[0])
         self._failed: list[FailedAttempt] = []
         self._raised: list[BaseException] = []

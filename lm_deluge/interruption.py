@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from lm_deluge.deadline import Deadline
+from lm_deluge.deadline import Clock, Deadline
 from lm_deluge.errors import APITimeoutError, StreamError
 
 __all__ = ["Interruption"]
@@ -23,9 +23,13 @@ _WAITED: Final = {
 
 
 class Interruption:
-    """The interruptions of one task. ``stopped``: the error that ``stop`` was given first."""
+    """The interruptions of one task. ``stopped``: the error that ``stop`` was given first.
 
-    def __init__(self) -> None:
+    ``clock``: what the deadline's ``since`` is told by.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self.stopped: StreamError | None = None
         self._task: asyncio.Task[None] | None = None
         self._deadline: Deadline | None = None
@@ -41,7 +45,7 @@ class Interruption:
     def guard(self, task: asyncio.Task[None]) -> None:
         """Interrupt this task from now on."""
         self._task = task
-        self._deadline = Deadline(task.get_loop(), task.cancel)
+        self._deadline = Deadline(task.get_loop(), task.cancel, self._clock)
 
     def release(self) -> None:
         """Interrupt it no more."""

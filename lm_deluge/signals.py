@@ -41,6 +41,16 @@ class StreamSignal(NamedSignal):
         super().__init__(name, doc)
         self.payload: Final = payload
 
+    @property
+    def is_muted(self) -> bool:
+        """Whether ``muted()`` holds it; a change, too."""
+        return self._is_muted
+
+    @is_muted.setter
+    def is_muted(self, muted: bool) -> None:
+        self._is_muted = muted
+        StreamSignal.changes += 1
+
     def connect(self, receiver: F, sender: Any = ANY, weak: bool = True) -> F:  # noqa: FBT001, FBT002 - blinker's signature
         """Connect ``receiver``; see the module's docstring."""
         StreamSignal.changes += 1

@@ -83,14 +83,46 @@ class Answer:
     def _is_over(self) -> bool:
         return self.done or self.error is not None
 
-    def feed(self, data: bytes, arrived: float) -> list[Token | Delta]:  # noqa: C901 - the hot loop
+    def feed(self, data: bytes, arrived: float) -> list[Token | Delta]:
         """Take one network read; ``arrived`` in seconds from t0."""
-        pieces: list[Token | Delta] = []
         read = self._reads
         self._reads = read + 1
         self._last_arrived = arrived
         if self.done or self.error is not None:
-            return pieces
+            return []
+        if not self._plain or (payload := self._events.lone(data)) is None:
+            return self._feed_events(data, arrived, read)
+        try:
+            choice = decode_plain(payload).choices[0]
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return self._feed_lone(Event(payload), arrived, read)
+        if choice.index != 0:
+            return self._feed_lone(Event(payload), arrived, read)
+        text = choice.delta.content
+        if not text:
+            return []
+        self._choices[0].text.append(text)
+        token = make_token(text, self._index, arrived, read, 0)
+        self._index += 1
+        self._characters += self.arrivals.add_lone(text, arrived, read)
+        if self._characters > self.limits.max_answer_chars:
+            self._check_size()
+        return [token]
+
+    def _feed_lone(self, event: Event, arrived: float, read: int) -> list[Token | Delta]:
+        """Take the one event of a read the general way."""
+        pieces: list[Token | Delta] = []
+        self._take(event, arrived, read, pieces)
+        if self._is_over():
+            self._locate(event, [event])
+            if self.error is not None:
+                self._flush_held(arrived, pieces)
+        self._account(pieces)
+        return pieces
+
+    def _feed_events(self, data: bytes, arrived: float, read: int) -> list[Token | Delta]:
+        """Take a read of any shape."""
+        pieces: list[Token | Delta] = []
         events = self._events.feed(data)
         plain = True
         texts: list[str] = []

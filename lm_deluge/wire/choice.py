@@ -42,6 +42,10 @@ class TextBuffer:
     def __init__(self) -> None:
         self._utf8 = bytearray()
 
+    def append(self, text: str) -> None:
+        """Append one text."""
+        self._utf8 += text.encode("utf-8", "surrogatepass")
+
     def extend(self, texts: Iterable[str]) -> None:
         """Append the texts."""
         self._utf8 += "".join(texts).encode("utf-8", "surrogatepass")
@@ -208,17 +212,17 @@ class ChoiceParts:
         if not text:
             return
         if kind == "text":
-            self.text.extend((text,))
+            self.text.append(text)
             yield Piece("text", text)
         elif kind == "reasoning":
             if self.reasoning is None:
                 self.reasoning = TextBuffer()
-            self.reasoning.extend((text,))
+            self.reasoning.append(text)
             yield Piece("reasoning", text, self._ordinal(kind))
         else:
             if self.refusal is None:
                 self.refusal = TextBuffer()
-            self.refusal.extend((text,))
+            self.refusal.append(text)
             yield Piece("refusal", text, self._ordinal(kind))
 
     def _ordinal(self, kind: str) -> int:

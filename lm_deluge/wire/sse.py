@@ -62,14 +62,37 @@ class EventDecoder:
         self._at_start = True
         self._id = ""
         self._retry: int | None = None
+        # Whether nothing of what was read bears on how the next read is taken.
+        self._stateless = False
 
     def feed(self, data: bytes) -> list[Event]:
         """Return the events that these bytes complete."""
-        if self._is_lone_event(data):
+        events = self._feed(data)
+        self._stateless = not (self._tail or self._id or self._ended_in_cr) and self._retry is None
+        return events
+
+    def lone(self, data: bytes) -> bytes | None:
+        """Return the data of the one plain event that this read is; ``None``, and nothing is taken,
+        if it may be anything else.
+
+        Nearly every read of live traffic is one event of one data line. Asked first, before ``feed``,
+        such a read costs a third.
+        """
+        if (
+            self._stateless
+            and data[:6] == b"data: "
+            and data.find(b"\n") == len(data) - 2
+            and data[-1:] == b"\n"
+            and data.find(b"\r") < 0
+            and len(data) <= self._max_event_bytes
+            and self.error is None
+        ):
             self._body, self._body_at = data, self._tail_at
             self._tail_at += len(data)
-            self._at_start = False
-            return [Event(data[6:-2])]
+            return data[6:-2]
+        return None
+
+    def _feed(self, data: bytes) -> list[Event]:
         if self.error is not None:
             return []
         if b"\r" in data or self._ended_in_cr:
@@ -139,24 +162,6 @@ class EventDecoder:
                 position -= 1
             offset += len(block) + len(b"\n\n")
         return offset
-
-    def _is_lone_event(self, data: bytes) -> bool:
-        """Whether a read is one event of one data line, and no state is to be carried.
-
-        Which is what nearly every read of live traffic is: seen so, it costs a third.
-        """
-        return (
-            data[:6] == b"data: "
-            and data.find(b"\n") == len(data) - 2
-            and data[-1:] == b"\n"
-            and data.find(b"\r") < 0
-            and not self._tail
-            and not self._id
-            and self._retry is None
-            and not self._ended_in_cr
-            and len(data) <= self._max_event_bytes
-            and self.error is None
-        )
 
     def _keep(self, rest: bytes) -> None:
         """Keep the beginning of an event that is not whole yet."""

@@ -51,11 +51,11 @@ class Usage:
         """Read the ``usage`` object of a chat completion."""
         prompt = usage.get("prompt_tokens_details")
         completion = usage.get("completion_tokens_details")
-        cached = prompt.get("cached_tokens") if isinstance(prompt, Mapping) else None
+        cached = prompt.get("cached_tokens") if isinstance(prompt, dict) else None
         if cached is None:
             # DeepSeek and Moonshot name it at the top level.
             cached = usage.get("prompt_cache_hit_tokens", usage.get("cached_tokens"))
-        reasoning = completion.get("reasoning_tokens") if isinstance(completion, Mapping) else None
+        reasoning = completion.get("reasoning_tokens") if isinstance(completion, dict) else None
         if reasoning is None:
             reasoning = usage.get("reasoning_tokens")
         return cls(

@@ -282,10 +282,10 @@ class Answer:
         self, chunk: dict[str, Any], arrived: float, read: int, pieces: list[Token | Delta]
     ) -> None:
         usage = chunk.get("usage")
-        if not isinstance(usage, Mapping):
+        if not isinstance(usage, dict):
             groq = chunk.get("x_groq")
-            usage = groq.get("usage") if isinstance(groq, Mapping) else None
-        if isinstance(usage, Mapping) and usage:
+            usage = groq.get("usage") if isinstance(groq, dict) else None
+        if isinstance(usage, dict) and usage:
             self.usage = Usage.from_openai(usage)
         self.response_id = _text(chunk.get("id")) or self.response_id
         self.model_external = _text(chunk.get("model")) or self.model_external
@@ -296,7 +296,7 @@ class Answer:
             return
         self._chunks += 1
         for position, choice in enumerate(choices):
-            if not isinstance(choice, Mapping):
+            if not isinstance(choice, dict):
                 continue
             index = choice.get("index")
             if (
@@ -401,7 +401,7 @@ def _provider_error(body: object) -> ProviderError:
         body = without_surrogates(body, frozenset())
     except RecursionError:
         body = "an error object nested too deeply to be shown"
-    fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
+    fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
     message = fields.get("message")
     if not isinstance(message, str) or not message:
         nested = fields.get("detail") or fields.get("error")

@@ -96,13 +96,13 @@ class ChoiceParts:
         if reason:
             self.finish_reason = str(reason)
         logprobs = choice.get("logprobs")
-        if isinstance(logprobs, Mapping):
+        if isinstance(logprobs, dict):
             self._join_logprobs(logprobs)
         delta = choice.get("delta")
-        if not isinstance(delta, Mapping):
+        if not isinstance(delta, dict):
             # A whole answer, or a server that says "message" in its chunks.
             delta = choice.get("message")
-        if isinstance(delta, Mapping):
+        if isinstance(delta, dict):
             yield from self._take_delta(delta)
 
     def take_unseen(self) -> int:
@@ -147,10 +147,10 @@ class ChoiceParts:
         calls = delta.get("tool_calls")
         if isinstance(calls, list):
             for fragment in calls:
-                if isinstance(fragment, Mapping):
+                if isinstance(fragment, dict):
                     yield from self._take_call(fragment)
         legacy = delta.get("function_call")
-        if isinstance(legacy, Mapping):
+        if isinstance(legacy, dict):
             yield from self._take_legacy_call(legacy)
 
     def _take_parts(self, parts: list[Any]) -> Iterator[Piece]:
@@ -158,7 +158,7 @@ class ChoiceParts:
         for part in parts:
             if isinstance(part, str):
                 yield from self._piece("text", part)
-            elif isinstance(part, Mapping):
+            elif isinstance(part, dict):
                 if part.get("type") == "thinking":
                     yield from self._piece("reasoning", _thinking(part.get("thinking")))
                 elif isinstance(part.get("text"), str):
@@ -166,7 +166,7 @@ class ChoiceParts:
 
     def _take_call(self, fragment: Mapping[str, Any]) -> Iterator[Piece]:
         function = fragment.get("function")
-        if not isinstance(function, Mapping):
+        if not isinstance(function, dict):
             function = {}
         name = function.get("name")
         if self.tools is None:
@@ -247,7 +247,7 @@ def _entries(value: object) -> int:
     """Return how many log probabilities a list of them holds, alternatives included."""
     if not isinstance(value, list):
         return 1
-    tops = [entry.get("top_logprobs") for entry in value if isinstance(entry, Mapping)]
+    tops = [entry.get("top_logprobs") for entry in value if isinstance(entry, dict)]
     return len(value) + sum([len(top) for top in tops if isinstance(top, list)])
 
 
@@ -260,7 +260,7 @@ def _thinking(value: object) -> str:
     return "".join(
         part["text"]
         for part in value
-        if isinstance(part, Mapping) and isinstance(part.get("text"), str)
+        if isinstance(part, dict) and isinstance(part.get("text"), str)
     )
 
 

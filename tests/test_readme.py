@@ -15,15 +15,15 @@ from programs import ROOT, Run, simulated
 README = ROOT / "README.md"
 PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
 
-#: Runs a file as a notebook would: ``await`` outside of functions is allowed.
+#: Runs files one after the other, each as a notebook would: ``await`` outside of functions is allowed.
 NOTEBOOK = """
 import ast, asyncio, inspect, pathlib, sys
-path = sys.argv[1]
-source = pathlib.Path(path).read_text("utf-8")
-code = compile(source, path, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-result = eval(code, {"__name__": "__main__"})
-if inspect.iscoroutine(result):
-    asyncio.run(result)
+for path in sys.argv[1:]:
+    source = pathlib.Path(path).read_text("utf-8")
+    code = compile(source, path, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    result = eval(code, {"__name__": "__main__"})
+    if inspect.iscoroutine(result):
+        asyncio.run(result)
 """
 
 
@@ -60,6 +60,8 @@ def blocks(page: Path) -> list[Block]:
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 PYTHON = [block for block in BLOCKS if block.language == "python"]
+SUITES = [block for block in PYTHON if "def test_" in block.text]
+PROGRAMS = [block for block in PYTHON if "def test_" not in block.text]
 SHELL = [
     block
     for block in BLOCKS
@@ -67,33 +69,36 @@ SHELL = [
 ]
 
 
-@pytest.mark.parametrize("block", PYTHON, ids=str)
-async def test_python_block_runs(
+@pytest.mark.parametrize(
+    "page", sorted({block.page for block in PROGRAMS}), ids=lambda page: page.name
+)
+async def test_python_blocks_run(
+    page: Path, run: Run, python: tuple[str, ...], tmp_path: Path
+) -> None:
+    programs = [block for block in PROGRAMS if block.page == page]
+    for block in programs:
+        (tmp_path / str(block)).write_text(block.text, "utf-8")
+    async with Simulator(seed=1, tokens=12) as simulator:
+        done = await run(
+            *python, "-c", NOTEBOOK, *map(str, programs), env=simulated(simulator), cwd=tmp_path
+        )
+    assert (done.code, done.complaints) == (0, ""), done.out
+
+
+@pytest.mark.parametrize("block", SUITES, ids=str)
+async def test_python_block_of_tests_passes(
     block: Block, run: Run, python: tuple[str, ...], tmp_path: Path
 ) -> None:
-    if "def test_" in block.text:
-        program = tmp_path / "test_block.py"
-        scope = "asyncio_default_fixture_loop_scope=function"  # or pytest-asyncio asks for it
-        command = [
-            *python,
-            "-m",
-            "pytest",
-            "-q",
-            "-o",
-            scope,
-            "-p",
-            "no:cacheprovider",
-            str(program),
-        ]
-    else:
-        program = tmp_path / "block.py"
-        command = [*python, "-c", NOTEBOOK, str(program)]
+    program = tmp_path / "test_block.py"
     program.write_text(block.text, "utf-8")
     async with Simulator(seed=1, tokens=12) as simulator:
-        done = await run(*command, env=simulated(simulator), cwd=tmp_path)
+        done = await run(
+            *python, "-m", "pytest", "-q",
+            "-o", "asyncio_default_fixture_loop_scope=function",  # or pytest-asyncio asks for it
+            "-p", "no:cacheprovider", str(program), env=simulated(simulator), cwd=tmp_path,
+        )  # fmt: skip
     assert (done.code, done.complaints) == (0, ""), done.out
-    if "def test_" in block.text:
-        assert " passed" in done.out
+    assert " passed" in done.out
 
 
 @pytest.mark.parametrize("block", SHELL, ids=str)

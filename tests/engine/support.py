@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from lm_deluge import (
@@ -52,6 +53,16 @@ class Recorder(StreamHandler):
     def on_error(self, stream: Stream, error: StreamError) -> None:
         self.heard.append("error")
         self.endings.append(error)
+
+
+class AtToken(StreamHandler):
+    """Calls a function at each token."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._call = call
+
+    def on_token(self, stream: Stream, token: Token) -> None:
+        self._call()
 
 
 def client_for(server: ScriptedServer, model: str = "gpt-4o", **kwargs: Any) -> LLMClient:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from blinker.base import ANY_ID
-from support import Recorder, client_for
+from support import AtToken, Recorder, client_for
 
 from lm_deluge import Limits, LLMClient, RetryPolicy, Stream, Timeouts, attach
 from lm_deluge.api_requests.openai import stream_chat
@@ -272,8 +272,9 @@ async def test_cancelling_the_waiting_task_cancels_the_stream_and_goes_on() -> N
     async with ScriptedServer([HEADERS, http(events("Once")), HANG]) as server:
         client = client_for(server, handlers=[recorder])
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.2):
-                await client.stream("hi")
+            async with asyncio.timeout(None) as limit:
+                now = AtToken(lambda: limit.reschedule(asyncio.get_running_loop().time()))
+                await client.stream("hi", handlers=[now])
         await server.all_gone()
     assert recorder.heard == ["start", "token", "error"]
     error = recorder.endings[0]
@@ -284,8 +285,9 @@ async def test_cancelling_the_waiting_task_cancels_the_stream_and_goes_on() -> N
 
 async def test_stream_cancel_gives_stream_cancelled_to_whoever_awaits() -> None:
     async with ScriptedServer([HEADERS, http(events("Once")), HANG]) as server:
-        stream = client_for(server).open_stream("hi")
-        asyncio.get_running_loop().call_later(0.1, stream.cancel)
+        soon = asyncio.get_running_loop().call_soon
+        at_token = AtToken(lambda: soon(stream.cancel))
+        stream = client_for(server).open_stream("hi", handlers=[at_token])
         with pytest.raises(StreamCancelled) as caught:
             await stream
         await server.all_gone()

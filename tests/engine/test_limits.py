@@ -103,12 +103,12 @@ async def test_queued_time_is_not_part_of_the_arrival_times() -> None:
         first = client.open_stream("hi")
         second = client.open_stream("hi")
         tasks = [asyncio.ensure_future(first), asyncio.ensure_future(second)]
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.5)
         gate.set()
         _, response = await asyncio.gather(*tasks)
-    assert second.queued >= 0.15
+    assert second.queued >= 0.5
     assert response.ttft is not None
-    assert response.ttft < 0.15
+    assert response.ttft < 0.5
 
 
 async def test_an_error_body_that_never_ends_does_not_hold_the_stream() -> None:

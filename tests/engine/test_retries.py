@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support import KEY, Recorder, client_for
 
-from lm_deluge import LLMClient, RetryPolicy, Timeouts
+from lm_deluge import LLMClient, Retry, RetryPolicy, Stream, StreamHandler, Timeouts
 from lm_deluge.errors import (
     APIConnectionError,
     APITimeoutError,
@@ -160,11 +160,16 @@ async def test_a_stream_cancelled_between_attempts_ends_at_once() -> None:
     recorder = Recorder()
     slow = RetryPolicy(initial_delay=5, max_delay=5)
     async with ScriptedServer(OVERLOADED) as server:
-        stream = client_for(server, retries=slow, handlers=[recorder]).open_stream("hi")
-        asyncio.get_running_loop().call_later(0.1, stream.cancel)
-        async with asyncio.timeout(1):
+        soon = asyncio.get_running_loop().call_soon
+
+        class AtRetry(StreamHandler):
+            def on_retry(self, stream: Stream, retry: Retry) -> None:
+                soon(stream.cancel)
+
+        client = client_for(server, retries=slow, handlers=[recorder, AtRetry()])
+        async with asyncio.timeout(4):
             with pytest.raises(StreamCancelled):
-                await stream
+                await client.stream("hi")
     assert recorder.heard == ["start", "retry", "error"]
 
 

@@ -95,6 +95,9 @@ async def test_an_event_step_holds_the_reply_until_the_test_says_go(ask: Ask) ->
     async with Simulator(raw=[b"a", go, b"b"]) as sim:
         asking = asyncio.create_task(ask(sim))
         request = await sim.wait_request()
+        async with asyncio.timeout(10):
+            while request.sent == 0:
+                await asyncio.sleep(0.001)
         await asyncio.sleep(0.02)
         assert request.sent == 1
         go.set()
@@ -184,7 +187,9 @@ async def test_waits_say_what_they_waited_for() -> None:
         with pytest.raises(TimeoutError, match="0 of 2 requests"):
             await sim.wait_request(2, timeout=0.01)
         _, writer = await asyncio.open_connection(sim.host, sim.port)
-        await asyncio.sleep(0.01)
+        async with asyncio.timeout(10):
+            while sim.open_connections == 0:
+                await asyncio.sleep(0.001)
         with pytest.raises(TimeoutError, match="1 connections still open"):
             await sim.wait_closed_connections(0.01)
         await hang_up(writer)
@@ -301,8 +306,9 @@ async def test_nothing_is_left_of_requests_that_are_over(ask: Ask) -> None:
     before = alive()
     async with Simulator(tokens=2, keep_requests=0, faults={"reset": 0.3, "eof": 0.3}) as sim:
         await asyncio.gather(*(ask(sim) for _ in range(40)))
-        await asyncio.sleep(0.05)
-        assert alive() - before <= 1
+        async with asyncio.timeout(10):
+            while alive() - before > 1:
+                await asyncio.sleep(0.01)
     assert alive() == before
 
 

@@ -147,7 +147,7 @@ def expected_numbers(stream: Stream, stall: float, rate: float, patience: float)
     return numbers
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(streams(), min_size=1, max_size=8),
     st.sampled_from([0.0, 0.5, 1.0]),

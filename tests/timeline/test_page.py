@@ -197,6 +197,7 @@ async def test_a_browser_opens_it_without_errors_and_without_a_network(page_file
         assert outside == []
 
 
+@pytest.mark.slow
 async def test_light_and_dark_follow_the_user_even_while_it_is_open(page_file: Path) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     axis = "Bokeh.documents[0].roots()[0].below[0].axis_label_text_color"
@@ -213,6 +214,7 @@ async def test_light_and_dark_follow_the_user_even_while_it_is_open(page_file: P
         assert page.complaints == []
 
 
+@pytest.mark.slow
 async def test_pointing_at_a_stall_shows_the_text_around_it_as_text(tmp_path: Path) -> None:
     pieces = ["Hello", HOSTILE, " and more", " at the end"]
     line = timeline([0.2, 0.3, 3.3, 3.4], pieces=pieces, stream=HOSTILE, model=HOSTILE)
@@ -231,6 +233,7 @@ async def test_pointing_at_a_stall_shows_the_text_around_it_as_text(tmp_path: Pa
         assert page.complaints == []
 
 
+@pytest.mark.slow
 async def test_hostile_names_stay_names_in_the_browser(tmp_path: Path) -> None:
     timelines = [timeline([0.5, 0.6, 3.0], tags={"t": text}) for text in DANGEROUS]
     path = tmp_path / "page.html"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import io
 import os
 import ssl
 import urllib.request
@@ -32,6 +33,9 @@ __all__ = ["Exchange", "Request", "Transport"]
 #: Seconds an idle connection is kept for the next turn. A chat user's pause; servers close earlier
 #: if they want to, and a stale connection is noticed before any output.
 _KEEPALIVE: Final = 60.0
+
+#: Bytes of a body from which aiohttp asks for a file instead.
+_LARGE_BODY: Final = 1 << 20
 
 
 @frozen(kw_only=True)
@@ -97,7 +101,7 @@ class Transport:
             try:
                 response = await session.post(
                     request.url,
-                    data=request.body,
+                    data=_sendable(request.body),
                     headers=request.headers,
                     params=request.query or None,
                     allow_redirects=False,  # a key must not follow to another host
@@ -285,6 +289,14 @@ def _is_disconnect(error: BaseException) -> bool:
     return isinstance(error, (aiohttp.ServerDisconnectedError, ConnectionError)) and not isinstance(
         error, aiohttp.ClientConnectorError
     )
+
+
+def _sendable(body: bytes) -> bytes | io.BytesIO:
+    """Return a large body as what aiohttp sends in pieces, so that the event loop goes on meanwhile.
+
+    Nor does it then leave a future behind, for asyncio to complain about, when the answer comes first.
+    """
+    return io.BytesIO(body) if len(body) > _LARGE_BODY else body
 
 
 @functools.lru_cache(maxsize=64)

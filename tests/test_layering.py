@@ -38,11 +38,11 @@ ROOMS = {
 ORDER = list(ROOMS)
 
 #: Rooms beside the tower, and what they may import from it.
-ASIDE = {"timeline": ("values",), "simulator": ()}
+ASIDE = {"timeline": ("values",), "simulator": (), "appending": ()}
 
 #: Whoever is above the engine and works with what stands beside it.
 SEES_ASIDE = {
-    "recording": ("timeline",),
+    "recording": ("timeline", "appending"),
     "cli": ("timeline", "simulator"),
     "testing": ("simulator",),
 }
@@ -60,10 +60,13 @@ LAZY = {
 PUBLIC = (
     "lm_deluge",
     "lm_deluge.api_requests.openai",
+    "lm_deluge.appending",
     "lm_deluge.config",
     "lm_deluge.errors",
+    "lm_deluge.recording",
     "lm_deluge.signals",
     "lm_deluge.simulator",
+    "lm_deluge.testing",
     "lm_deluge.timeline",
     "lm_deluge.timeline.record",
 )

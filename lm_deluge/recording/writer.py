@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
+from lm_deluge.appending import Appender
 from lm_deluge.errors import (
     AnswerCutError,
     APIConnectionError,
@@ -22,7 +23,6 @@ from lm_deluge.errors import (
     StreamError,
 )
 from lm_deluge.payloads import Retry
-from lm_deluge.recording.appender import Appender
 from lm_deluge.recording.format import (
     VERSION,
     CloseLine,
@@ -97,7 +97,9 @@ class Recorder:
             message = f"there is no directory {str(self.path.parent)!r} for the recording"
             raise FileNotFoundError(message)
         self._body = body
-        self._appender: Appender[Item] = Appender(self.path, _encoded)
+        self._appender: Appender[Item] = Appender(
+            self.path, _encoded, name=f"Recorder {self.path.name}", mode=0o600
+        )
         # At the end of the program, too: nothing that was recorded is lost.
         weakref.finalize(self, self._appender.close, _EXIT)
 

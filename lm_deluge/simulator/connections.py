@@ -9,11 +9,16 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import attrs
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
 
 from lm_deluge.simulator.received import ReceivedRequest
 
 _log = logging.getLogger("lm_deluge.simulator")
+
+#: Bytes of a request's body, at most.
+_MAX_BODY = 64 << 20
 
 
 @attrs.define(eq=False)
@@ -57,12 +62,32 @@ class Connections(web.Server):
     """
 
     def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
-        super().__init__(handler, access_log=None, logger=_log, lingering_time=0)
+        super().__init__(
+            handler,
+            request_factory=self._new_request,
+            access_log=None,
+            logger=_log,
+            lingering_time=0,
+        )
         self.accepted = 0
         self.open: dict[Any, Connection] = {}
         self.none_open = asyncio.Event()
         self.none_open.set()
         self.closing = False
+
+    def _new_request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: Any,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> web.BaseRequest:
+        # aiohttp's own limit is 1 MiB, and prompts are longer.
+        loop = asyncio.get_running_loop()
+        return web.BaseRequest(
+            message, payload, protocol, writer, task, loop, client_max_size=_MAX_BODY
+        )
 
     def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
         """Called by aiohttp's protocol for a new connection."""

@@ -6,9 +6,7 @@ import asyncio
 import copy
 import logging
 import os
-import threading
 import weakref
-from collections import deque
 from collections.abc import Awaitable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import define
 
 from lm_deluge import APIResponse, Delta, Retry, Stream, StreamHandler, Token, Usage
+from lm_deluge.appending import Appender
 from lm_deluge.errors import StreamError
 from lm_deluge.timeline.record import (
     Line,
@@ -38,9 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["FileLogger"]
 
 logger = logging.getLogger("lm_deluge")
-
-#: Seconds that lines wait for others, at most. What a killed process loses.
-_INTERVAL: Final = 0.25
 
 #: Seconds that the end of the program waits for a disk that hangs, at most.
 _EXIT: Final = 10.0
@@ -79,7 +75,9 @@ class FileLogger(StreamHandler):
             raise FileNotFoundError(message)
         self._text = text
         self._tags = dict(tags or {})
-        self._writer = _Writer(self.path)
+        self._writer: Appender[Line] = Appender(
+            self.path, _encoded, name=f"FileLogger {self.path.name}", batch=_BATCH, follow=True
+        )
         self._add = self._writer.add
         self._logs: dict[str, _Log] = {}
         # At the end of the program, too: nothing that was logged is lost.
@@ -234,7 +232,7 @@ class FileLogger(StreamHandler):
         return _wait_for(self._writer.flush(), self._writer, failures)
 
 
-async def _wait_for(written: Future[None], writer: _Writer, failures: int) -> None:
+async def _wait_for(written: Future[None], writer: Appender[Line], failures: int) -> None:
     """Wait for a stream's last line; raise what kept any of its lines from the file.
 
     ``failures``: of the writer, before the stream's first line.
@@ -262,11 +260,14 @@ def _ended_at(stream: Stream, error: StreamError) -> float:
 
 
 def _encoded(lines: list[Line]) -> bytes:
-    """Return lines as JSON; leave out what cannot be written, so that it harms no other stream."""
+    """Return lines as JSON; leave out what cannot be written, so that it harms no other stream.
+
+    They begin with a newline, so that half a line of a killed process harms none after it.
+    """
     try:
-        return encode_lines(lines)
+        return b"\n" + encode_lines(lines)
     except Exception:  # noqa: BLE001 - tags that changed after on_start may raise anything
-        kept: list[bytes] = []
+        kept = [b"\n"]
         for line in lines:
             try:
                 kept.append(encode(line) + b"\n")
@@ -285,136 +286,3 @@ def _counts(usage: Usage | None) -> dict[str, int | None] | None:
         "cache_read_tokens": usage.cache_read_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
     }
-
-
-class _Writer:
-    """The thread that appends lines to one file, a batch at a time.
-
-    A batch is one ``write`` to a file opened for appending, so batches of several processes do not
-    mix, and begins with a newline, so a half line of a killed process harms none after it.
-
-    ``failures``: batches that could not be written so far. ``last_failure``: why the last of them;
-    whoever raises it raises a copy, for a raised exception holds the frames it went through.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.failures = 0
-        self.last_failure: Exception | None = None
-        self._path = path
-        self._descriptor: int | None = None
-        self.reset()
-        _writers.add(self)
-
-    def reset(self) -> None:
-        """Begin with nothing to write and no thread, as in a forked child.
-
-        The parent writes its own lines, and its locks may have been held at the moment of the fork.
-        """
-        self._lines: deque[Line] = deque()
-        self._waiting: deque[Future[None]] = deque()
-        self._wake = threading.Event()
-        self._starting = threading.Lock()
-        self._writing = threading.Lock()
-        self._thread: threading.Thread | None = None
-
-    def add(self, line: Line) -> None:
-        """Queue one line; never blocks."""
-        self._lines.append(line)
-        if self._thread is None:
-            self._start()
-        if len(self._lines) >= _BATCH:
-            self._wake.set()
-
-    def flush(self) -> Future[None]:
-        """Return a future that is done, or fails with the reason, once all before it is written."""
-        written: Future[None] = Future()
-        self._waiting.append(written)
-        self._start()
-        self._wake.set()
-        return written
-
-    def close(self, within: float | None = None) -> None:
-        """Write what waits, then end the thread; give up after ``within`` seconds, if given."""
-        with self._starting:
-            thread, self._thread = self._thread, None
-        self._wake.set()
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(within)
-            if thread.is_alive():  # the disk hangs, and so would we
-                return
-        self._write_batch()
-        with self._writing:
-            self._release()
-
-    def _start(self) -> None:
-        with self._starting:
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(
-                    target=self._work, name=f"FileLogger {self._path.name}", daemon=True
-                )
-                self._thread.start()
-
-    def _work(self) -> None:
-        while self._thread is threading.current_thread():
-            self._wake.wait(_INTERVAL)
-            self._wake.clear()
-            self._write_batch()
-
-    def _write_batch(self) -> None:
-        with self._writing:
-            waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
-            lines = [self._lines.popleft() for _ in range(len(self._lines))]
-            failure: Exception | None = None
-            try:
-                if lines:
-                    self._append(b"\n" + _encoded(lines))
-            except Exception as error:  # noqa: BLE001 - whoever waits is told, whatever it is
-                self._release()
-                failure = self.last_failure = error.with_traceback(None)
-                self.failures += 1
-        for written in waiting:
-            # Whoever waited may have given up meanwhile.
-            if written.set_running_or_notify_cancel():
-                if failure is None:
-                    written.set_result(None)
-                else:
-                    written.set_exception(copy.copy(failure))
-
-    def _append(self, data: bytes) -> None:
-        descriptor = self._open()
-        while data:
-            try:
-                count = os.write(descriptor, data)
-            except OSError as error:
-                error.filename = str(self._path)
-                raise
-            data = data[count:]
-
-    def _open(self) -> int:
-        """Return the descriptor of the file that has the path now."""
-        if self._descriptor is not None:
-            try:
-                if os.path.samestat(self._path.stat(), os.fstat(self._descriptor)):
-                    return self._descriptor
-            except FileNotFoundError:
-                pass
-            self._release()
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        return self._descriptor
-
-    def _release(self) -> None:
-        if self._descriptor is not None:
-            descriptor, self._descriptor = self._descriptor, None
-            os.close(descriptor)
-
-
-_writers: weakref.WeakSet[_Writer] = weakref.WeakSet()
-
-
-def _reset_after_fork() -> None:
-    for writer in list(_writers):
-        writer.reset()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_after_fork)

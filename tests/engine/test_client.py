@@ -26,9 +26,14 @@ from lm_deluge import (
     register_model,
 )
 from lm_deluge.api_requests.openai import stream_chat
-from lm_deluge.errors import AuthenticationError, StreamCancelled, UnsupportedModelError
+from lm_deluge.errors import (
+    APIStatusError,
+    AuthenticationError,
+    StreamCancelled,
+    UnsupportedModelError,
+)
 from lm_deluge.models import unregister_model
-from scripted import END, HANG, HEADERS, ScriptedServer, answer, ending, events, http
+from scripted import END, HANG, HEADERS, ScriptedServer, answer, ending, events, http, reply
 
 
 @pytest.fixture(autouse=True)
@@ -317,6 +322,35 @@ def test_loops_closed_the_old_way_are_tidied_up_after(caplog: Any) -> None:
             runner.run(main())
         gc.collect()
     assert "Unclosed" not in caplog.text
+
+
+async def test_a_prompt_of_megabytes_arrives_whole_and_without_a_warning() -> None:
+    prompt = "wörd " * 600_000
+    async with ScriptedServer(answer("a")) as server:
+        assert (await client_for(server).stream(prompt)).completion == "a"
+    assert json.loads(server.requests[0].body)["messages"][0]["content"] == prompt
+
+
+async def test_an_answer_before_the_whole_prompt_was_sent_leaves_nothing_behind() -> None:
+    complaints: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, said: complaints.append(said))
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(reply("413 Content Too Large", '{"error": {"message": "too long"}}')[0])
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        client = LLMClient("gpt-4o", base_url=url, api_key=KEY, printer=None)
+        async with client:
+            with pytest.raises(APIStatusError, match="too long"):
+                await client.stream("word " * 2_000_000)
+        gc.collect()
+        await asyncio.sleep(0)
+    assert complaints == []
 
 
 async def test_a_client_that_is_dropped_takes_its_connections_with_it() -> None:

@@ -579,7 +579,7 @@ async def test_lines_lost_in_the_middle_are_told_though_the_last_one_was_written
         folder.rmdir()
         task = asyncio.ensure_future(client.stream("hi"))
         async with asyncio.timeout(5):
-            while logger._writer.failures == 0 or logger._writer._lines:
+            while logger._writer.failures == 0 or logger._writer._items:
                 await asyncio.sleep(0.01)
         folder.mkdir()
         go_on.set()

@@ -1,4 +1,7 @@
-"""A thread that appends to a file, so that the event loop never waits for the disk."""
+"""A thread that appends to a file, so that the event loop never waits for the disk.
+
+``FileLogger`` and ``Recorder`` write through it; so may a logger of your own.
+"""
 
 from __future__ import annotations
 
@@ -21,23 +24,51 @@ _INTERVAL: Final = 0.25
 
 
 class Appender(Generic[T]):
-    """Appends batches of items to one file, each batch with one ``write``.
+    """Appends batches of items to one file.
 
-    ``encode`` makes the bytes of a batch, in the thread. ``failures``: batches that could not be written
-    so far. ``last_failure``: why the last of them; whoever raises it raises a copy.
+    A batch is one ``write`` to a file opened for appending, so that batches of several processes do
+    not mix. It is written after a quarter of a second, or when ``batch`` items wait. Every method may
+    be called from any thread; after a fork the child begins with nothing to write.
+
+    Arguments:
+        path: the file; made if it is not there, in a directory that is.
+        encode: makes the bytes of a batch, in the thread.
+        name: of the thread.
+        mode: of a file that is made.
+        batch: items that do not wait for others; ``None``: they always do.
+        follow: open the path anew when another file, or none, has it (logrotate).
+
+    ``failures``: batches that could not be written so far. ``last_failure``: why the last of them;
+    whoever raises it raises a copy, for a raised exception holds the frames it went through.
     """
 
-    def __init__(self, path: Path, encode: Callable[[list[T]], bytes]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        encode: Callable[[list[T]], bytes],
+        *,
+        name: str,
+        mode: int = 0o644,
+        batch: int | None = None,
+        follow: bool = False,
+    ) -> None:
         self.failures = 0
         self.last_failure: Exception | None = None
         self._path = path
         self._encode = encode
+        self._name = name
+        self._mode = mode
+        self._batch = batch
+        self._follow = follow
         self._descriptor: int | None = None
         self.reset()
         _appenders.add(self)
 
     def reset(self) -> None:
-        """Begin with nothing to write and no thread, as in a forked child: the parent writes its own."""
+        """Begin with nothing to write and no thread, as in a forked child.
+
+        The parent writes its own items, and its locks may have been held at the moment of the fork.
+        """
         self._items: deque[T] = deque()
         self._waiting: deque[Future[None]] = deque()
         self._wake = threading.Event()
@@ -50,6 +81,8 @@ class Appender(Generic[T]):
         self._items.append(item)
         if self._thread is None:
             self._start()
+        if self._batch is not None and len(self._items) >= self._batch:
+            self._wake.set()
 
     def flush(self) -> Future[None]:
         """Return a future that is done, or fails with the reason, once all before it is written."""
@@ -75,9 +108,7 @@ class Appender(Generic[T]):
     def _start(self) -> None:
         with self._starting:
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(
-                    target=self._work, name=f"Recorder {self._path.name}", daemon=True
-                )
+                self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
                 self._thread.start()
 
     def _work(self) -> None:
@@ -107,15 +138,29 @@ class Appender(Generic[T]):
                     written.set_exception(copy.copy(failure))
 
     def _append(self, data: bytes) -> None:
-        if self._descriptor is None:
-            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        descriptor = self._open()
         while data:
             try:
-                count = os.write(self._descriptor, data)
+                count = os.write(descriptor, data)
             except OSError as error:
                 error.filename = str(self._path)
                 raise
             data = data[count:]
+
+    def _open(self) -> int:
+        """Return the descriptor of the file; if it is to be followed, of the one that has the path now."""
+        if self._descriptor is not None:
+            if not self._follow or self._is_there(self._descriptor):
+                return self._descriptor
+            self._release()
+        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, self._mode)
+        return self._descriptor
+
+    def _is_there(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(descriptor))
+        except FileNotFoundError:
+            return False
 
     def _release(self) -> None:
         if self._descriptor is not None:

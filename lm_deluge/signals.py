@@ -42,7 +42,7 @@ class StreamSignal(NamedSignal):
         self.payload: Final = payload
 
     @property
-    def is_muted(self) -> bool:
+    def is_muted(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether ``muted()`` holds it; a change, too."""
         return self._is_muted
 

@@ -42,12 +42,12 @@ class StreamSignal(NamedSignal):
         self.payload: Final = payload
 
     @property
-    def is_muted(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def is_muted(self) -> bool:
         """Whether ``muted()`` holds it; a change, too."""
         return self._is_muted
 
     @is_muted.setter
-    def is_muted(self, muted: bool) -> None:
+    def is_muted(self, muted: bool) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         self._is_muted = muted
         StreamSignal.changes += 1
 

@@ -106,9 +106,9 @@ async def test_queued_time_is_not_part_of_the_arrival_times() -> None:
         await asyncio.sleep(0.5)
         gate.set()
         _, response = await asyncio.gather(*tasks)
-    assert second.queued >= 0.5
+    assert second.queued > 0.4
     assert response.ttft is not None
-    assert response.ttft < 0.5
+    assert response.ttft < 0.4
 
 
 async def test_an_error_body_that_never_ends_does_not_hold_the_stream() -> None:

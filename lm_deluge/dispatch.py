@@ -53,7 +53,6 @@ class Dispatcher:
         self._strict = strict
         self._interrupt = interrupt
         self._cursors: dict[Attachment, _Cursor] = {}
-        self._cached: dict[str, tuple[int, list[Call]]] = {}
         self._for_pieces: tuple[Sequence[Call], Sequence[Call]] = ((), ())
         self._for_pieces_at = -1
 
@@ -138,7 +137,6 @@ class Dispatcher:
         for attachment in self._stream.roster.attachments:
             attachment.detach()
         self._cursors.clear()
-        self._cached.clear()
         self._for_pieces, self._for_pieces_at = ((), ()), -1
         # Nothing is emitted from here on, and the stream and all it holds must go when its user lets
         # go of it, without waiting for the cycle collector.
@@ -159,39 +157,28 @@ class Dispatcher:
     def _resolve(self) -> tuple[Sequence[Call], Sequence[Call]]:
         """Return who hears tokens and who hears deltas; kept until somebody comes or goes."""
         changes = StreamSignal.changes
-        calls = self._calls(on_token), self._calls(on_delta)
-        kept = all(
-            not signal.receivers or self._cached.get(signal.name, (-1,))[0] == changes
-            for signal in (on_token, on_delta)
-        )
-        self._for_pieces, self._for_pieces_at = calls, changes if kept else -1
-        return calls
+        token_calls, delta_calls = self._calls(on_token), self._calls(on_delta)
+        # Raw receivers may be held weakly by blinker: keeping them would keep them alive.
+        if all(isinstance(owner, Attachment) for _, owner in (*token_calls, *delta_calls)):
+            self._for_pieces, self._for_pieces_at = (token_calls, delta_calls), changes
+        return token_calls, delta_calls
 
     def _calls(self, signal: StreamSignal) -> Sequence[Call]:
         """Return who is to be called now, in order."""
         if not signal.receivers or signal.is_muted:
             return ()
         name = signal.name
-        cached = self._cached.get(name)
-        if cached is not None and cached[0] == StreamSignal.changes:
-            return cached[1]
-        changes = StreamSignal.changes
-        calls = [
+        calls: list[Call] = [
             self._call(attachment, name)
             for roster in (process_roster, self._stream.roster)
             for attachment in roster.attachments
             if name in attachment.methods
         ]
-        raw = [
-            receiver
+        calls += [
+            (_by_keyword(receiver, signal.payload), _label(receiver))
             for receiver in signal.receivers_for(self._stream)
             if id(receiver) not in ROUTER_IDS
         ]
-        if not raw:
-            self._cached[name] = (changes, calls)
-            return calls
-        # Raw receivers may be held weakly by blinker: keeping them would keep them alive.
-        calls += [(_by_keyword(receiver, signal.payload), _label(receiver)) for receiver in raw]
         return calls
 
     def _call(self, attachment: Attachment, name: str) -> Call:

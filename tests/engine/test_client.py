@@ -7,6 +7,7 @@ import contextlib
 import gc
 import json
 import warnings
+import weakref
 from typing import Any
 from unittest.mock import Mock
 
@@ -22,6 +23,7 @@ from lm_deluge import (
     SamplingParams,
     Stream,
     Timeouts,
+    Token,
     attach,
     register_model,
 )
@@ -33,6 +35,7 @@ from lm_deluge.errors import (
     UnsupportedModelError,
 )
 from lm_deluge.models import unregister_model
+from lm_deluge.signals import on_token
 from scripted import END, HANG, HEADERS, ScriptedServer, answer, ending, events, http, reply
 
 
@@ -351,6 +354,31 @@ async def test_an_answer_before_the_whole_prompt_was_sent_leaves_nothing_behind(
         gc.collect()
         await asyncio.sleep(0)
     assert complaints == []
+
+
+async def test_a_receiver_that_blinker_holds_weakly_may_go_in_the_middle_of_a_stream() -> None:
+    heard: list[str] = []
+    first, go_on = asyncio.Event(), asyncio.Event()
+
+    def receiver(stream: Stream, token: Token) -> None:
+        heard.append(token.text)
+        first.set()
+
+    on_token.connect(receiver)
+    gone = weakref.ref(receiver)
+    async with ScriptedServer(
+        [HEADERS, http(events("a")), go_on, http(events("b") + ending()) + END]
+    ) as server:
+        stream = client_for(server).open_stream("hi")
+        stream.start()
+        await first.wait()
+        await asyncio.sleep(0)
+        del receiver
+        gc.collect()
+        assert gone() is None
+        go_on.set()
+        assert (await stream).completion == "ab"
+    assert heard == ["a"]
 
 
 async def test_a_client_that_is_dropped_takes_its_connections_with_it() -> None:

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -91,6 +92,19 @@ class Appender(Generic[T]):
         self._start()
         self._wake.set()
         return written
+
+    def kept(self, since: int) -> Awaitable[None]:
+        """Begin to write what waits; return what to await until it is written.
+
+        ``since``: ``failures`` before the first item that matters. The await raises what kept any
+        item from the file after that.
+        """
+        return self._kept(self.flush(), since)
+
+    async def _kept(self, written: Future[None], since: int) -> None:
+        await asyncio.wrap_future(written)
+        if self.last_failure is not None and self.failures > since:
+            raise copy.copy(self.last_failure)
 
     def close(self, within: float | None = None) -> None:
         """Write what waits, then end the thread; give up after ``within`` seconds, if given."""

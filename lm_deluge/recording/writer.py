@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import copy
 import os
 import weakref
 from collections.abc import Awaitable, Iterable
-from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -243,14 +240,7 @@ class StreamRecorder:
 
     def _ended(self, line: Line) -> Awaitable[None]:
         self._add((None, line))
-        return _wait_for(self._appender.flush(), self._appender, self._failures)
-
-
-async def _wait_for(written: Future[None], appender: Appender[Item], failures: int) -> None:
-    """Wait for a stream's last line; raise what kept any of its lines from the file."""
-    await asyncio.wrap_future(written)
-    if appender.last_failure is not None and appender.failures > failures:
-        raise copy.copy(appender.last_failure)
+        return self._appender.kept(self._failures)
 
 
 def _how(error: BaseException | None) -> How:

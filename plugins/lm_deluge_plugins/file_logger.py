@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import copy
 import logging
 import os
 import weakref
 from collections.abc import Awaitable, Mapping
-from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -229,17 +226,7 @@ class FileLogger(StreamHandler):
     def _ended(self, stream: Stream) -> Awaitable[None]:
         log = self._logs.pop(stream.id, None)
         failures = log.failures if log is not None else self._writer.failures
-        return _wait_for(self._writer.flush(), self._writer, failures)
-
-
-async def _wait_for(written: Future[None], writer: Appender[Line], failures: int) -> None:
-    """Wait for a stream's last line; raise what kept any of its lines from the file.
-
-    ``failures``: of the writer, before the stream's first line.
-    """
-    await asyncio.wrap_future(written)
-    if writer.last_failure is not None and writer.failures > failures:
-        raise copy.copy(writer.last_failure)
+        return self._writer.kept(failures)
 
 
 @define

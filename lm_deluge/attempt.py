@@ -171,8 +171,7 @@ class Attempt:
             pieces = answer.feed(data, arrived) if data else answer.close(arrived)
             if pieces:
                 dispatcher.emit_pieces(pieces)
-                if interruption.stopped is not None:
-                    raise interruption.stopped
+                interruption.check()
             if answer.error is not None:
                 raise redact_error(answer.error, exchange.request)
             if answer.done:

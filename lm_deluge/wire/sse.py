@@ -62,14 +62,6 @@ class EventDecoder:
         self._at_start = True
         self._id = ""
         self._retry: int | None = None
-        # Whether nothing of what was read bears on how the next read is taken.
-        self._stateless = False
-
-    def feed(self, data: bytes) -> list[Event]:
-        """Return the events that these bytes complete."""
-        events = self._feed(data)
-        self._stateless = not (self._tail or self._id or self._ended_in_cr) and self._retry is None
-        return events
 
     def lone(self, data: bytes) -> bytes | None:
         """Return the data of the one plain event that this read is; ``None``, and nothing is taken,
@@ -79,11 +71,12 @@ class EventDecoder:
         such a read costs a third.
         """
         if (
-            self._stateless
-            and data[:6] == b"data: "
+            data[:6] == b"data: "
             and data.find(b"\n") == len(data) - 2
             and data[-1:] == b"\n"
             and data.find(b"\r") < 0
+            and not (self._tail or self._id or self._ended_in_cr or self._at_start)
+            and self._retry is None
             and len(data) <= self._max_event_bytes
             and self.error is None
         ):
@@ -92,7 +85,8 @@ class EventDecoder:
             return data[6:-2]
         return None
 
-    def _feed(self, data: bytes) -> list[Event]:
+    def feed(self, data: bytes) -> list[Event]:
+        """Return the events that these bytes complete."""
         if self.error is not None:
             return []
         if b"\r" in data or self._ended_in_cr:

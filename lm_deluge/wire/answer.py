@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from lm_deluge.arrivals import Arrivals
 from lm_deluge.config import Limits
-from lm_deluge.errors import LimitExceededError, ProtocolError, ProviderError, StreamError
+from lm_deluge.errors import LimitExceededError, ProtocolError, StreamError
 from lm_deluge.payloads import Delta, Token, make_token
 from lm_deluge.response import Choice, Usage
 from lm_deluge.wire.choice import ChoiceParts, Piece
-from lm_deluge.wire.chunks import decode_any, decode_plain
+from lm_deluge.wire.chunks import decode_any, decode_plain, text_or_none
+from lm_deluge.wire.provider_errors import error_in, provider_error
 from lm_deluge.wire.sse import Event, EventDecoder
-from lm_deluge.wire.text import without_surrogates
 
 __all__ = ["Answer"]
 
@@ -248,7 +246,7 @@ class Answer:
             chunk = decode_any(data)
         except ValueError as error:
             if event.event == "error":
-                self.error = _provider_error(data.decode("utf-8", "replace"))
+                self.error = provider_error(data.decode("utf-8", "replace"))
             elif event.event in ("", "message"):
                 self.error = ProtocolError(
                     f"an event holds no JSON ({error}): {data[:_EVIDENCE]!r}",
@@ -264,16 +262,16 @@ class Answer:
                     evidence=data[:_EVIDENCE],
                 )
             elif event.event == "error":
-                self.error = _provider_error(chunk)
+                self.error = provider_error(chunk)
             return
         try:
             self._take_chunk(chunk, arrived, read, pieces)
         except LimitExceededError as error:
             self.error = error
             return
-        reported = _error_in(chunk, event.event)
+        reported = error_in(chunk, event.event)
         if reported is not None:
-            self.error = _provider_error(reported)
+            self.error = provider_error(reported)
         self._plain = 0 in self._choices and not any(
             parts.holds for parts in self._choices.values()
         )
@@ -287,10 +285,12 @@ class Answer:
             usage = groq.get("usage") if isinstance(groq, dict) else None
         if isinstance(usage, dict) and usage:
             self.usage = Usage.from_openai(usage)
-        self.response_id = _text(chunk.get("id")) or self.response_id
-        self.model_external = _text(chunk.get("model")) or self.model_external
-        self.system_fingerprint = _text(chunk.get("system_fingerprint")) or self.system_fingerprint
-        self.service_tier = _text(chunk.get("service_tier")) or self.service_tier
+        self.response_id = text_or_none(chunk.get("id")) or self.response_id
+        self.model_external = text_or_none(chunk.get("model")) or self.model_external
+        self.system_fingerprint = (
+            text_or_none(chunk.get("system_fingerprint")) or self.system_fingerprint
+        )
+        self.service_tier = text_or_none(chunk.get("service_tier")) or self.service_tier
         choices = chunk.get("choices")
         if not isinstance(choices, list):
             return
@@ -378,40 +378,3 @@ def _is_whole(data: bytes) -> bool:
         return isinstance(decode_any(data), dict)
     except ValueError:
         return False
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _error_in(chunk: Mapping[str, Any], event: str) -> object:
-    """Return the error that a chunk carries in one of the shapes servers use, else ``None``."""
-    error = chunk.get("error")
-    if error:
-        return error
-    if event == "error" or chunk.get("object") == "error":
-        return chunk
-    if chunk.get("type") == "error" and "choices" not in chunk:
-        return chunk
-    return None
-
-
-def _provider_error(body: object) -> ProviderError:
-    try:
-        body = without_surrogates(body, frozenset())
-    except RecursionError:
-        body = "an error object nested too deeply to be shown"
-    fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
-    message = fields.get("message")
-    if not isinstance(message, str) or not message:
-        nested = fields.get("detail") or fields.get("error")
-        message = nested if isinstance(nested, str) else None
-    if not message:
-        message = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
-    code = fields.get("code")
-    return ProviderError(
-        f"the provider reported an error: {message}",
-        body=body,
-        type=_text(fields.get("type")),
-        code=code if isinstance(code, (str, int)) else None,
-    )

@@ -9,7 +9,7 @@ import msgspec
 
 from lm_deluge.wire.text import without_surrogates
 
-__all__ = ["PlainChunk", "decode_any", "decode_plain"]
+__all__ = ["PlainChunk", "decode_any", "decode_plain", "text_or_none"]
 
 
 class _PlainDelta(msgspec.Struct, gc=False):
@@ -67,3 +67,8 @@ def decode_any(data: bytes) -> Any:
     except ValueError as error:
         message = str(error)
     raise ValueError(message)
+
+
+def text_or_none(value: object) -> str | None:
+    """Return a field's text; ``None`` for an empty one and for what is no text."""
+    return value if isinstance(value, str) and value else None

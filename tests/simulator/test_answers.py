@@ -272,9 +272,9 @@ async def test_pieces_leave_at_the_moments_that_were_asked_for(ask: Ask) -> None
     async with Simulator(tokens=5, ttft=0.1, gap=0.03) as sim:
         start = time.perf_counter()
         await ask(sim)
-        sent = sim.requests[0].sent_at
-        assert sent[0] - start >= 0.1
-        assert sent[4] - sent[0] >= 0.119
+        # Each counts from the request: a piece that leaves late does not delay the next.
+        for number, moment in enumerate(sim.requests[0].sent_at[:5]):
+            assert moment - start >= 0.099 + 0.03 * number
         start = time.perf_counter()
         await ask(sim, stream=False)
         assert time.perf_counter() - start >= 0.21

@@ -97,19 +97,24 @@ class Arrivals:
             self.choices.extend([0] * (len(self.lengths) - len(self.choices)))
         return sum(lengths)
 
-    def add_lone(self, text: str, arrived: float, read: int) -> int:
-        """Count in the only token of a network read, as ``add_visible`` does, at a third of its price."""
-        characters = len(text)
-        step = read - self._last_read
-        if characters > 255 or step > 255 or self.choices or self.first_output is None:
-            return self.add_visible((text,), arrived, read)
-        self.last_output = arrived
-        self._last_read = read
-        self.times.append(arrived)
-        self.lengths.append(characters)
-        self._held.append(1)
-        self._steps.append(step)
-        return characters
+    def add_lone(self, texts: Sequence[str], times: list[float], last_read: int) -> None:
+        """Count in tokens of choice 0 of which each was all that its network read held.
+
+        ``times``: their arrivals. ``last_read``: the ordinal of the last read; the others came right
+        before it, one after the other.
+        """
+        count = len(texts)
+        self._note_output(times[0])
+        self.last_output = times[-1]
+        self.times.extend(array("d", times))
+        self.lengths = _extended(self.lengths, list(map(len, texts)))
+        self._held = _extended(self._held, [1] * count)
+        steps = [1] * count
+        steps[0] = last_read - count + 1 - self._last_read
+        self._steps = _extended(self._steps, steps)
+        self._last_read = last_read
+        if self.choices:
+            self.choices.extend([0] * (len(self.lengths) - len(self.choices)))
 
     def _note_output(self, arrived: float) -> None:
         if self.first_output is None:

@@ -20,6 +20,9 @@ __all__ = ["Answer"]
 
 _EVIDENCE = 200
 
+#: Tokens of lone reads that are counted in together: what an open stream holds for the time being.
+_BATCH = 16
+
 
 class Answer:
     """Bytes in, pieces out, and the whole answer at the end.
@@ -32,11 +35,37 @@ class Answer:
     the pieces before it were returned. ``whole``: nothing is missing.
     """
 
+    __slots__ = (
+        "_accept_eof",
+        "_arrivals",
+        "_characters",
+        "_choices",
+        "_chunks",
+        "_closed",
+        "_events",
+        "_expected",
+        "_index",
+        "_last_arrived",
+        "_lone",
+        "_lone_read",
+        "_lone_times",
+        "_plain",
+        "_reads",
+        "done",
+        "error",
+        "finished",
+        "limits",
+        "model_external",
+        "response_id",
+        "service_tier",
+        "system_fingerprint",
+        "usage",
+    )
+
     def __init__(
         self, *, choices: int = 1, limits: Limits | None = None, accept_eof: bool = False
     ) -> None:
         self.limits = limits if limits is not None else _LIMITS
-        self.arrivals = Arrivals()
         self.done = False
         self.finished = False
         self.error: StreamError | None = None
@@ -48,7 +77,11 @@ class Answer:
         self._expected = choices
         self._accept_eof = accept_eof
         self._events = EventDecoder(self.limits.max_event_bytes)
+        self._arrivals = Arrivals()
         self._choices: dict[int, ChoiceParts] = {}
+        self._lone: list[str] = []
+        self._lone_times: list[float] = []
+        self._lone_read = 0
         self._chunks = 0
         self._characters = 0
         self._reads = 0
@@ -58,6 +91,12 @@ class Answer:
         # Only while no piece of a character is held back, and after the first chunk with choice 0,
         # whose ids and model name are wanted, may a chunk be decoded for its text alone.
         self._plain = False
+
+    @property
+    def arrivals(self) -> Arrivals:
+        """When its pieces arrived."""
+        self._count_in()
+        return self._arrivals
 
     @property
     def has_output(self) -> bool:
@@ -93,33 +132,37 @@ class Answer:
         try:
             choice = decode_plain(payload).choices[0]
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return self._feed_lone(Event(payload), arrived, read)
+            return self._feed_events(data, arrived, read)
         if choice.index != 0:
-            return self._feed_lone(Event(payload), arrived, read)
+            return self._feed_events(data, arrived, read)
+        self._events.skip(data)
         text = choice.delta.content
         if not text:
+            self._count_in()
             return []
-        self._choices[0].text.append(text)
-        token = make_token(text, self._index, arrived, read, 0)
-        self._index += 1
-        self._characters += self.arrivals.add_lone(text, arrived, read)
+        index = self._index
+        self._index = index + 1
+        self._characters += len(text)
+        self._lone.append(text)
+        self._lone_times.append(arrived)
+        self._lone_read = read
+        if len(self._lone) == _BATCH:
+            self._count_in()
         if self._characters > self.limits.max_answer_chars:
             self._check_size()
-        return [token]
+        return [make_token(text, index, arrived, read, 0)]
 
-    def _feed_lone(self, event: Event, arrived: float, read: int) -> list[Token | Delta]:
-        """Take the one event of a read the general way."""
-        pieces: list[Token | Delta] = []
-        self._take(event, arrived, read, pieces)
-        if self._is_over():
-            self._locate(event, [event])
-            if self.error is not None:
-                self._flush_held(arrived, pieces)
-        self._account(pieces)
-        return pieces
+    def _count_in(self) -> None:
+        """Count in the tokens of the lone reads, which followed one another: sixteen at once cost a
+        quarter of what each by itself does."""
+        if texts := self._lone:
+            self._choices[0].text.extend(texts)
+            self._arrivals.add_lone(texts, self._lone_times, self._lone_read)
+            self._lone, self._lone_times = [], []
 
     def _feed_events(self, data: bytes, arrived: float, read: int) -> list[Token | Delta]:
         """Take a read of any shape."""
+        self._count_in()
         pieces: list[Token | Delta] = []
         events = self._events.feed(data)
         plain = True
@@ -155,7 +198,7 @@ class Answer:
             self._flush_held(arrived, pieces)
         elif plain:
             if texts:
-                self._count(self.arrivals.add_visible(texts, arrived, read))
+                self._count(self._arrivals.add_visible(texts, arrived, read))
             return pieces
         self._account(pieces)
         return pieces
@@ -165,6 +208,7 @@ class Answer:
 
         What becomes a piece only now arrived with the last read; ``arrived`` counts if there was none.
         """
+        self._count_in()
         pieces: list[Token | Delta] = []
         if self._reads:
             arrived = self._last_arrived
@@ -188,6 +232,7 @@ class Answer:
 
         An event that is not whole is none.
         """
+        self._count_in()
         pieces: list[Token | Delta] = []
         if not self._closed:
             self._closed = True
@@ -215,6 +260,7 @@ class Answer:
 
     def choices(self) -> list[Choice]:
         """Return what was received of every choice, ordered by index."""
+        self._count_in()
         return [self._choices[index].build(index) for index in sorted(self._choices)]
 
     def _locate(self, event: Event, events: list[Event]) -> None:
@@ -351,7 +397,7 @@ class Answer:
         deltas: list[Delta] = []
         if len(tokens) < len(pieces):
             deltas = [piece for piece in pieces if type(piece) is Delta]
-        self._count(self.arrivals.add(tokens, deltas))
+        self._count(self._arrivals.add(tokens, deltas))
 
     def _count(self, characters: int) -> None:
         self._characters += characters

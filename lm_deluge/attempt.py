@@ -16,11 +16,12 @@ from lm_deluge.errors import (
     ProtocolError,
     StreamError,
 )
+from lm_deluge.exchange import Exchange
 from lm_deluge.http_errors import error_from_reply, request_id
 from lm_deluge.interruption import Interruption
 from lm_deluge.plan import Target
 from lm_deluge.redaction import redact_error
-from lm_deluge.transport import Exchange, Transport
+from lm_deluge.transport import Transport
 from lm_deluge.wire.answer import Answer
 
 __all__ = ["Attempt"]
@@ -40,6 +41,21 @@ class Attempt:
     ``answer``: what was received. ``decided``: seconds from t0 to the arrival of the bytes, or to the
     fault, that ended it. ``request_id``: the server's. ``clock`` gives seconds since t0.
     """
+
+    __slots__ = (
+        "_choices",
+        "_clock",
+        "_connected",
+        "_dispatcher",
+        "_interruption",
+        "_limits",
+        "_recorder",
+        "_undrained",
+        "answer",
+        "decided",
+        "request_id",
+        "target",
+    )
 
     def __init__(
         self,
@@ -96,8 +112,8 @@ class Attempt:
             exchange = await transport.open(target.request, connect_timeout=target.timeouts.connect)
             self._connected = True
             if self._recorder is not None:
-                head = (exchange.status, exchange.headers.items(), self._clock())
-                self._recorder.answered(target.request, *head)
+                head = (exchange.status, exchange.headers.items())
+                self._recorder.answered(target.request, *head, self._clock.at(exchange.arrived))
             try:
                 await self._read(exchange)
             finally:
@@ -151,7 +167,9 @@ class Attempt:
         while True:
             lost: ConnectionLostError | None = None
             try:
-                data = await exchange.read()
+                if (data := exchange.take()) is None:
+                    await exchange.more()
+                    continue
             except ConnectionLostError as error:
                 data, lost = b"", error
             except asyncio.CancelledError:
@@ -159,15 +177,15 @@ class Attempt:
                 # deadline waited for, if something held the event loop.
                 data = exchange.salvage()
                 if not interruption.is_deadline():
-                    answer.feed(data, self._heard(data))
+                    answer.feed(data, self._heard(exchange, data))
                     raise
                 if not data:
-                    lost = _dead(exchange)
+                    lost = exchange.lost()
                     if lost is None and not answer.whole:
                         raise self._timeout() from None
                     if lost is None:
                         return
-            self.decided = arrived = self._heard(data)
+            self.decided = arrived = self._heard(exchange, data)
             pieces = answer.feed(data, arrived) if data else answer.close(arrived)
             if pieces:
                 dispatcher.emit_pieces(pieces)
@@ -205,7 +223,7 @@ class Attempt:
         # JSON may spell a character in twelve bytes; the answer itself counts its characters.
         limit = 12 * self._limits.max_answer_chars + self._limits.max_event_bytes
         body = b"".join([data async for data in self._reads(exchange, limit)])
-        self.decided = arrived = self._clock()
+        self.decided = arrived = self._clock.at(exchange.arrived)
         if len(body) >= limit:
             raise LimitExceededError(
                 "max_answer_chars", limit=self._limits.max_answer_chars, value=len(body)
@@ -246,7 +264,7 @@ class Attempt:
                     body += data
         except (ConnectionLostError, TimeoutError):
             data = exchange.salvage()
-            self._heard(data)
+            self._heard(exchange, data)
             body += data
         return body[:limit]
 
@@ -255,13 +273,13 @@ class Attempt:
         read at most."""
         size = 0
         while size < limit and (data := await exchange.read()):
-            self._heard(data)
+            self._heard(exchange, data)
             yield data
             size += len(data)
 
-    def _heard(self, data: bytes) -> float:
+    def _heard(self, exchange: Exchange, data: bytes) -> float:
         """Tell the recorder of a network read; return its moment."""
-        arrived = self._clock()
+        arrived = self._clock.at(exchange.arrived)
         if self._recorder is not None:
             self._recorder.read(data, arrived)
         return arrived
@@ -269,15 +287,6 @@ class Attempt:
     def _timeout(self) -> StreamError:
         self.decided = self._clock()
         return self._interruption.timeout()
-
-
-def _dead(exchange: Exchange) -> ConnectionLostError | None:
-    """Tell a read that hangs on a dead connection from a server that is silent."""
-    if not exchange.is_gone:
-        return None
-    return ConnectionLostError(
-        "the connection is gone, and the read did not notice: a malformed body"
-    )
 
 
 def _cut(answer: Answer) -> AnswerCutError:

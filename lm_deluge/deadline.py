@@ -14,6 +14,8 @@ _NEVER = float("inf")
 class Clock:
     """Seconds since t0, monotonic; 0 before ``start``."""
 
+    __slots__ = ("_t0",)
+
     def __init__(self) -> None:
         self._t0: float | None = None
 
@@ -24,6 +26,10 @@ class Clock:
     def __call__(self) -> float:
         """Return the seconds since t0."""
         return perf_counter() - self._t0 if self._t0 is not None else 0.0
+
+    def at(self, moment: float) -> float:
+        """Return the seconds from t0 to a moment by ``time.perf_counter``."""
+        return moment - self._t0 if self._t0 is not None else 0.0
 
 
 class Deadline:
@@ -36,6 +42,20 @@ class Deadline:
 
     ``now``: the clock that ``since`` is told by, in seconds, monotonic; the loop's if not given.
     """
+
+    __slots__ = (
+        "_armed",
+        "_handle",
+        "_interrupt",
+        "_limit",
+        "_loop",
+        "_now",
+        "_total",
+        "_total_end",
+        "expired",
+        "phase",
+        "since",
+    )
 
     def __init__(
         self,

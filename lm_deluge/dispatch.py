@@ -43,6 +43,20 @@ class Dispatcher:
     event loop for the last network read. ``fatal``: the first failure, if the client is strict.
     """
 
+    __slots__ = (
+        "_closed",
+        "_cursors",
+        "_for_pieces",
+        "_for_pieces_at",
+        "_interrupt",
+        "_stream",
+        "_strict",
+        "busy",
+        "failures",
+        "fatal",
+        "stopped",
+    )
+
     def __init__(self, stream: Stream, *, strict: bool, interrupt: Callable[[], None]) -> None:
         self.failures: list[HandlerFailure] = []
         self.busy = 0.0

@@ -41,6 +41,23 @@ class Engine:
     handler failed in the ending.
     """
 
+    __slots__ = (
+        "_attempt",
+        "_failed",
+        "_interruption",
+        "_plan",
+        "_raised",
+        "_task",
+        "attempt",
+        "dispatcher",
+        "elapsed",
+        "ending",
+        "id",
+        "outcome",
+        "queued",
+        "started_at",
+    )
+
     def __init__(self, stream: Stream, plan: Plan) -> None:
         self.dispatcher: Final = Dispatcher(
             stream, strict=plan.strict, interrupt=self._on_fatal_handler

@@ -28,6 +28,15 @@ class Interruption:
     ``clock``: what the deadline's ``since`` is told by.
     """
 
+    __slots__ = (
+        "_cancelled_itself",
+        "_clock",
+        "_deadline",
+        "_deadline_taken_back",
+        "_task",
+        "stopped",
+    )
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.stopped: StreamError | None = None

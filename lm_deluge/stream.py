@@ -212,6 +212,11 @@ async def outcome_of(stream: Stream) -> APIResponse:
 class _TokenQueue:
     """What the consuming loop has not taken yet. Heard through the signals like any handler."""
 
+    __slots__ = (
+        "_waiter",
+        "tokens",
+    )
+
     def __init__(self) -> None:
         self.tokens: deque[Token] = deque()
         self._waiter: asyncio.Future[None] | None = None

@@ -1,7 +1,4 @@
-"""HTTP: one session per event loop, one exchange per attempt, aiohttp's errors translated to ours.
-
-This is the one border at which aiohttp's exceptions end. They are chained as the cause.
-"""
+"""HTTP: one session per event loop, one exchange per attempt."""
 
 from __future__ import annotations
 
@@ -20,15 +17,11 @@ from urllib.parse import urlsplit
 import aiohttp
 from attrs import define, field, frozen
 
-from lm_deluge.errors import (
-    APIConnectionError,
-    APITimeoutError,
-    ConnectionLostError,
-    ProtocolError,
-    StreamError,
-)
+from lm_deluge.aiohttp_errors import cause_of, translate_open
+from lm_deluge.errors import StreamError
+from lm_deluge.exchange import Exchange
 
-__all__ = ["Exchange", "Request", "Transport"]
+__all__ = ["Request", "Transport"]
 
 #: Seconds an idle connection is kept for the next turn. A chat user's pause; servers close earlier
 #: if they want to, and a stale connection is noticed before any output.
@@ -114,8 +107,8 @@ class Transport:
                     continue  # the server had closed it while it was idle: no failed attempt
                 if isinstance(error, RuntimeError) and not session.closed:
                     raise
-                failure = _translate_open(error, request, connect_timeout)
-                cause = _cause(error, request)
+                failure = translate_open(error, request, connect_timeout)
+                cause = cause_of(error, request)
                 break
             return Exchange(response, request)
         raise failure from cause
@@ -192,99 +185,6 @@ async def _own(
         await session.close()
 
 
-class Exchange:
-    """One request and its response.
-
-    ``status``, ``headers``: of the response. ``content_type``: lower case, ``""`` if it names none.
-    """
-
-    def __init__(self, response: aiohttp.ClientResponse, request: Request) -> None:
-        self.status = response.status
-        self.headers = response.headers
-        self.content_type = (
-            response.content_type.lower() if "Content-Type" in response.headers else ""
-        )
-        self.request = request
-        self._response = response
-        self._reader = response.content
-        connection = response.connection
-        protocol = connection.protocol if connection is not None else None
-        self._closed = protocol.closed if protocol is not None else None
-        if self._closed is not None:
-            # One of these stays on the connection, or asyncio complains about a reset while it is
-            # idle in the pool.
-            self._closed.remove_done_callback(_retrieve)
-            self._closed.add_done_callback(_retrieve)
-            self._closed.add_done_callback(self._wake_reader)
-
-    async def read(self) -> bytes:
-        """Return the next bytes as they arrived, ``b""`` at the end of the body.
-
-        Raises ``ConnectionLostError`` when the connection breaks; what had arrived before it is
-        returned first.
-        """
-        failure: StreamError
-        try:
-            return await self._reader.readany()
-        except (aiohttp.ClientError, OSError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and not self.is_gone:
-                raise
-            # aiohttp raises before it gives back what it had buffered.
-            if data := self.salvage():
-                return data
-            failure = _translate_read(error, self.request)
-            cause = _cause(error, self.request)
-        raise failure from cause
-
-    def salvage(self) -> bytes:
-        """Return what has arrived and was not read yet, without waiting; never raises."""
-        broken = self._reader.exception()
-        if broken is not None:
-            self._reader.set_exception(None)  # type: ignore[arg-type]  # the way past its own check
-        try:
-            return self._reader.read_nowait()
-        except (aiohttp.ClientError, OSError, RuntimeError):
-            return b""
-        finally:
-            if broken is not None:
-                self._reader.set_exception(broken)
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether the connection is closed, whatever a hanging read has to say."""
-        connection = self._response.connection
-        if connection is None or connection.transport is None:
-            return not self._reader.is_eof()
-        return connection.transport.is_closing()
-
-    async def drain(self, limit: float) -> None:
-        """Read what is left for at most ``limit`` seconds, so that the connection can be reused."""
-        if self._reader.is_eof():
-            return
-        try:
-            async with asyncio.timeout(limit):
-                while await self._reader.readany():
-                    pass
-        except (aiohttp.ClientError, OSError, RuntimeError, TimeoutError):
-            pass
-
-    def close(self) -> None:
-        """Give the connection back if the body was read to its end, else close it."""
-        if self._closed is not None:
-            self._closed.remove_done_callback(self._wake_reader)
-        self._response.close()
-
-    def _wake_reader(self, closed: asyncio.Future[None]) -> None:
-        """After a malformed chunk size aiohttp closes the connection and lets the read hang."""
-        if not self._reader.is_eof() and self._reader.exception() is None:
-            self._reader.set_exception(aiohttp.ClientPayloadError("the body is malformed"))
-
-
-def _retrieve(closed: asyncio.Future[None]) -> None:
-    if not closed.cancelled():
-        closed.exception()
-
-
 def _is_disconnect(error: BaseException) -> bool:
     return isinstance(error, (aiohttp.ServerDisconnectedError, ConnectionError)) and not isinstance(
         error, aiohttp.ClientConnectorError
@@ -328,56 +228,3 @@ def _look_up_proxy(url: str, settings: tuple[str | None, ...]) -> str | None:
     if proxy is None or not proxy.startswith(("http://", "https://")):
         return None
     return None if urllib.request.proxy_bypass(parts.hostname or "") else proxy
-
-
-def _cause(error: BaseException, request: Request) -> BaseException | None:
-    """Return what may be chained to our error: nothing that shows a secret."""
-    # Its repr shows the request's headers, and so the key.
-    cause = error.__cause__ if isinstance(error, aiohttp.ClientResponseError) else error
-    link = cause
-    while link is not None:
-        shown = f"{link!r} {link}"
-        if request.redact(shown) != shown:
-            return None
-        link = link.__cause__ or link.__context__
-    return cause
-
-
-def _detail(error: BaseException, request: Request) -> str:
-    text = request.redact(str(error)) or type(error).__name__
-    return text.replace("\r", " ").replace("\n", " ")
-
-
-def _translate_open(
-    error: BaseException, request: Request, connect_timeout: float | None
-) -> StreamError:
-    where = request.shown_url
-    if isinstance(error, (aiohttp.ConnectionTimeoutError, TimeoutError)):
-        limit = connect_timeout if connect_timeout is not None else 0.0
-        return APITimeoutError(
-            f"no connection to {where} within {limit:g} s (Timeouts.connect)",
-            phase="connect",
-            limit=limit,
-        )
-    if isinstance(error, aiohttp.ClientResponseError):
-        return ProtocolError(
-            f"{where} answered with something that is not HTTP: {request.redact(error.message)}",
-            phase="connect",
-        )
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return APIConnectionError(
-            f"{where} closed the connection without an answer", phase="connect"
-        )
-    detail = _detail(error, request)
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return APIConnectionError(f"no connection to {where}: {detail}", phase="connect")
-    return APIConnectionError(f"the request to {where} failed: {detail}", phase="connect")
-
-
-def _translate_read(error: BaseException, request: Request) -> StreamError:
-    detail = _detail(error, request)
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return ConnectionLostError(f"the connection broke before the answer was whole: {detail}")
-    return ConnectionLostError(
-        f"the connection to {request.shown_url} broke before the answer was whole: {detail}"
-    )

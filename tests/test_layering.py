@@ -27,7 +27,8 @@ PLUGINS = Path(str(lm_deluge_plugins.__file__)).parent
 ROOMS = {
     "values": "_version errors payloads config conversation response arrivals endpoint models",
     "wire": "wire",
-    "engine": "signals handlers arguments deadline interruption retrying http_errors transport "
+    "engine": "signals handlers arguments deadline interruption retrying http_errors "
+    "aiohttp_errors exchange transport "
     "redaction access plan dispatch attempt engine stream",
     "recording": "recording",
     "consumers": "many client api_requests",

@@ -1,0 +1,72 @@
+"""aiohttp's exceptions, translated to ours. This is the one border at which they end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+
+from lm_deluge.errors import (
+    APIConnectionError,
+    APITimeoutError,
+    ConnectionLostError,
+    ProtocolError,
+    StreamError,
+)
+
+if TYPE_CHECKING:
+    from lm_deluge.transport import Request
+
+__all__ = ["BROKE", "cause_of", "translate_open", "translate_read"]
+
+BROKE: Final = "the connection broke before the answer was whole"
+
+
+def cause_of(error: BaseException, request: Request) -> BaseException | None:
+    """Return what may be chained to our error: nothing that shows a secret."""
+    # Its repr shows the request's headers, and so the key.
+    cause = error.__cause__ if isinstance(error, aiohttp.ClientResponseError) else error
+    link = cause
+    while link is not None:
+        shown = f"{link!r} {link}"
+        if request.redact(shown) != shown:
+            return None
+        link = link.__cause__ or link.__context__
+    return cause
+
+
+def _detail(error: BaseException, request: Request) -> str:
+    text = request.redact(str(error)) or type(error).__name__
+    return text.replace("\r", " ").replace("\n", " ")
+
+
+def translate_open(
+    error: BaseException, request: Request, connect_timeout: float | None
+) -> StreamError:
+    """Return ours for what kept a request from being answered. ``connect_timeout``: in seconds."""
+    where = request.shown_url
+    if isinstance(error, (aiohttp.ConnectionTimeoutError, TimeoutError)):
+        limit = connect_timeout if connect_timeout is not None else 0.0
+        return APITimeoutError(
+            f"no connection to {where} within {limit:g} s (Timeouts.connect)",
+            phase="connect",
+            limit=limit,
+        )
+    if isinstance(error, aiohttp.ClientResponseError):
+        return ProtocolError(
+            f"{where} answered with something that is not HTTP: {request.redact(error.message)}",
+            phase="connect",
+        )
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return APIConnectionError(
+            f"{where} closed the connection without an answer", phase="connect"
+        )
+    detail = _detail(error, request)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return APIConnectionError(f"no connection to {where}: {detail}", phase="connect")
+    return APIConnectionError(f"the request to {where} failed: {detail}", phase="connect")
+
+
+def translate_read(error: BaseException, request: Request) -> ConnectionLostError:
+    """Return ours for what broke a body."""
+    return ConnectionLostError(f"{BROKE}: {_detail(error, request)}")

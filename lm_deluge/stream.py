@@ -233,10 +233,10 @@ class _TokenQueue:
             self._waiter.set_result(None)
         self._waiter = None
 
-    async def wait(self) -> None:
-        """Wait for a token or the end."""
+    def wait(self) -> asyncio.Future[None]:
+        """Return a future that is done at the next token or the end."""
         waiter = self._waiter = asyncio.get_running_loop().create_future()
-        await waiter
+        return waiter
 
 
 async def _tokens_of(stream: Stream) -> AsyncGenerator[Token, None]:

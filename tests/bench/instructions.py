@@ -1,11 +1,15 @@
-"""Counts the instructions of the protocol and of the bare loop, under ``valgrind --tool=callgrind``.
+"""Counts the instructions of the protocol, and of whole clients, under ``valgrind --tool=callgrind``.
 
-``count()`` runs this file as a program under callgrind, which writes its counts at every call of
+    python tests/bench/instructions.py              all that is counted, beside the bare loop
+
+This file runs itself as a program under callgrind, which writes its counts at every call of
 ``getppid`` and begins anew: marks that Python can set.
 """
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 import re
 import subprocess
@@ -18,9 +22,29 @@ TOKENS = 1000
 READ = 65_536
 _PARTS = ("bare", "burst", "live")
 
+#: Tokens of the answers of which the difference is counted, and microseconds between two of them: many
+#: times what callgrind makes of the work for one, so that each is read alone.
+_SHORT, _LONG, _PAUSE = 100, 400, 4000
+
 
 def count() -> dict[str, float]:
     """Return instructions per token: ``bare`` loop, ``burst`` in reads of 64 KiB, ``live`` one a read."""
+    totals = _counted("protocol")
+    return {part: total / TOKENS for part, total in zip(_PARTS, totals, strict=True)}
+
+
+def count_client(client: str, port: int, loop: str = "asyncio") -> float:
+    """Return instructions per token of a whole client while one stream is live, its event loop included.
+
+    ``client``: a key of ``bench.clients.CLIENTS``. ``port``: of ``bench.server``. What the kernel does
+    is not counted, nor what a request costs: a short answer is taken from a long one.
+    """
+    short, long = _counted("client", client, str(port), loop)
+    return (long - short) / (_LONG - _SHORT)
+
+
+def _counted(*arguments: str) -> list[int]:
+    """Run this file under callgrind; return the instructions between each two marks."""
     root = Path(__file__).parents[2]
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
@@ -31,6 +55,7 @@ def count() -> dict[str, float]:
                 f"--callgrind-out-file={folder}/out",
                 sys.executable,
                 __file__,
+                *arguments,
             ],
             check=True,
             capture_output=True,
@@ -41,9 +66,9 @@ def count() -> dict[str, float]:
                 "PYTHONMALLOC": "pymalloc",
             },
         )
-        # out.1 is what led to the first mark, then one file for each part.
-        totals = [_total(Path(folder, f"out.{number}")) for number in range(2, 2 + len(_PARTS))]
-    return {part: total / TOKENS for part, total in zip(_PARTS, totals, strict=True)}
+        # out.1 is what led to the first mark; what follows the last one has no number.
+        last = len(list(Path(folder).glob("out.*")))
+        return [_total(Path(folder, f"out.{number}")) for number in range(2, last + 1)]
 
 
 def _total(path: Path) -> int:
@@ -52,7 +77,7 @@ def _total(path: Path) -> int:
     return int(found[1])
 
 
-def _main() -> None:
+def _protocol() -> None:
     # Without ``lm_deluge/__init__.py``: aiohttp takes a minute to import under valgrind.
     package = types.ModuleType("lm_deluge")
     package.__path__ = [str(Path(__file__).parents[2] / "lm_deluge")]
@@ -85,5 +110,48 @@ def _main() -> None:
     os.getppid()
 
 
+async def _client(name: str, port: str) -> None:
+    from bench.clients import CLIENTS
+
+    goes = {}
+    for tokens in (_SHORT, _LONG):
+        url = f"http://127.0.0.1:{port}/b/{tokens}/{_PAUSE}/v1"
+        goes[tokens], _ = await CLIENTS[name](url, None)
+    for go in goes.values():  # connects, and the interpreter specializes what runs often
+        await go()
+        await go()
+    gc.collect()
+    gc.disable()
+    os.getppid()
+    for tokens, go in goes.items():
+        assert await go() == tokens
+        os.getppid()
+
+
+def _print() -> None:
+    from bench.measures import LOOPS, Bench
+
+    for part, instructions in count().items():
+        print(f"protocol, {part:12} {instructions:10,.0f} a token")
+    with Bench() as bench:
+        for loop in LOOPS:
+            for client in ("bare loop", "stream + handler", "stream_chat"):
+                instructions = count_client(client, bench.port, loop)
+                print(f"{loop:8} {client:18} {instructions:10,.0f} a live token", flush=True)
+
+
 if __name__ == "__main__":
-    _main()
+    if len(sys.argv) == 1:
+        sys.path.insert(0, str(Path(__file__).parents[1]))
+        _print()
+    elif sys.argv[1] == "protocol":
+        _protocol()
+    else:
+        what, loop = _client(*sys.argv[2:4]), sys.argv[4]
+        if loop == "uvloop":
+            import uvloop
+
+            uvloop.run(what)
+        else:
+            asyncio.run(what)
+        os._exit(0)  # nobody closed the clients: that is not counted

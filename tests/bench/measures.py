@@ -58,7 +58,7 @@ class Bench:
             [sys.executable, FOLDER / "server.py"], stdout=subprocess.PIPE, text=True
         )
         assert self._server.stdout is not None
-        self._port = int(self._server.stdout.readline())
+        self.port = int(self._server.stdout.readline())
 
     def __enter__(self) -> Bench:
         return self
@@ -80,7 +80,7 @@ class Bench:
         """Start a process for each client; yield how to ask one: ``ask(client, do, **arguments)``."""
         processes = {
             name: subprocess.Popen(
-                [sys.executable, FOLDER / "worker.py", name, str(self._port), loop],
+                [sys.executable, FOLDER / "worker.py", name, str(self.port), loop],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,

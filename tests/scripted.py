@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import struct
 from collections.abc import Sequence
 from typing import Any, Self
@@ -115,11 +116,12 @@ class ScriptedServer:
     last one serves all further requests.
 
     A step is bytes (one write), seconds, an ``asyncio.Event`` to wait for, or one of ``RESET`` (RST),
-    ``CLOSE`` (FIN), ``HANG`` (until the client goes).
+    ``CLOSE`` (FIN), ``HANG`` (until the client goes). ``tls``: its side of TLS, if it speaks that.
     """
 
-    def __init__(self, *scripts: Sequence[Step]) -> None:
+    def __init__(self, *scripts: Sequence[Step], tls: ssl.SSLContext | None = None) -> None:
         self.scripts = list(scripts)
+        self._tls = tls
         self.requests: list[Received] = []
         self.connections = 0
         self.open_connections = 0
@@ -127,9 +129,9 @@ class ScriptedServer:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         port = self._server.sockets[0].getsockname()[1]
-        self.base_url = f"http://127.0.0.1:{port}/v1"
+        self.base_url = f"http{'s' if self._tls else ''}://127.0.0.1:{port}/v1"
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:

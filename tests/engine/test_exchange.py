@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
+import ssl
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import aiohttp
 import pytest
+import trustme
 import uvloop
 from aiohttp.client_proto import ResponseHandler
 from support import KEY, AtToken, Recorder, client_for
@@ -18,7 +20,7 @@ from support import KEY, AtToken, Recorder, client_for
 from lm_deluge import LLMClient, Stream, StreamHandler, Token
 from lm_deluge.errors import ConnectionLostError, StreamCancelled
 from lm_deluge.exchange import Exchange
-from scripted import END, HANG, HEADERS, ScriptedServer, answer, ending, events, http
+from scripted import END, HANG, HEADERS, RESET, ScriptedServer, answer, ending, events, http
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -117,6 +119,32 @@ def test_the_connection_in_the_pool_is_aiohttps_own_again(run: Run) -> None:
             assert server.connections == 1
             await client.close()
         await connector.close()
+
+    run(main())
+
+
+def test_over_tls_answers_arrive_whole_and_connections_are_used_again(run: Run) -> None:
+    async def main() -> None:
+        authority = trustme.CA()
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert("127.0.0.1").configure_cert(tls)
+        trusting = ssl.create_default_context()
+        authority.configure_trust(trusting)
+        moments, seen = Moments(), asyncio.Event()
+        body = [HEADERS, http(events("a")), seen, http(events("b")), http(ending()) + END]
+        broken = [HEADERS, http(events("c")), RESET]
+        async with ScriptedServer(body, body, broken, tls=tls) as server:
+            handlers = [moments, AtToken(seen.set)]
+            client = client_for(server, ssl_context=trusting, handlers=handlers)
+            for _ in range(2):
+                assert (await client.stream("hi")).completion == "ab"
+            assert server.connections == 1
+            with pytest.raises(ConnectionLostError) as caught:
+                await client.stream("hi")
+            assert caught.value.partial is not None
+            assert caught.value.partial.text == "c"
+            await client.close()
+        assert all(a < b for a, b, *_ in list(moments.arrived.values())[:2])
 
     run(main())
 

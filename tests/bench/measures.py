@@ -36,6 +36,7 @@ class Plan(NamedTuple):
     full: bool = False
     rounds: int | None = None
     peers: tuple[str, ...] = ()
+    streams: tuple[int, ...] = ()
 
     def times(self, usual: int) -> int:
         """Return the number of rounds of a measure that usually has ``usual``."""
@@ -192,8 +193,8 @@ def live(bench: Bench, plan: Plan) -> list[Row]:
     is in tokens a second."""
     rows = []
     seconds = 5 if plan.quick else 10
-    counts = (50, 1000) if plan.quick else (1, 50, 200, 1000)
-    for streams in (*counts, 2000) if plan.full else counts:
+    usual = (50, 1000) if plan.quick else (1, 50, 200, 1000)
+    for streams in plan.streams or ((*usual, 2000) if plan.full else usual):
         for loop in LOOPS:
             clients = [BARE, "stream + handler", "stream_chat"]
             arguments = dict(tokens=20 * seconds, pause=50_000)

@@ -35,6 +35,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="of every measure, instead of its own number")
     parser.add_argument("--quick", action="store_true", help="few and short rounds")
     parser.add_argument("--full", action="store_true", help="2,000 live streams, too")
+    parser.add_argument(
+        "--streams", metavar="N,N", help="so many live streams, instead of 1 to 1,000"
+    )
     parser.add_argument("--no-peers", action="store_true", help="lm_deluge and the bare loop only")
     parser.add_argument("--json", type=Path, metavar="OUT", help="save the results")
     options = parser.parse_args()
@@ -46,6 +49,7 @@ def main() -> None:
         full=options.full,
         rounds=options.rounds,
         peers=() if options.no_peers else PEERS,
+        streams=tuple(map(int, options.streams.split(","))) if options.streams else (),
     )
     results: dict[str, Any] = {"machine": machine(), "command": " ".join(sys.argv), "measures": {}}
     for line in results["machine"]:

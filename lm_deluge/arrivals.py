@@ -85,17 +85,8 @@ class Arrivals:
 
     def add_visible(self, texts: Sequence[str], arrived: float, read: int) -> int:
         """Count in the tokens of one network read, of choice 0 unless ``choices`` knows better."""
-        self._note_output(arrived)
-        self.times.append(arrived)
-        step = read - self._last_read
-        self._last_read = read
-        lengths = list(map(len, texts))
-        self.lengths = _extended(self.lengths, lengths)
-        self._held = _extended(self._held, [len(lengths)])
-        self._steps = _extended(self._steps, [step])
-        if self.choices:
-            self.choices.extend([0] * (len(self.lengths) - len(self.choices)))
-        return sum(lengths)
+        self._add_reads(texts, [arrived], [len(texts)], [read - self._last_read])
+        return sum(map(len, texts))
 
     def add_lone(self, texts: Sequence[str], times: list[float], last_read: int) -> None:
         """Count in tokens of choice 0 of which each was all that its network read held.
@@ -104,15 +95,20 @@ class Arrivals:
         before it, one after the other.
         """
         count = len(texts)
+        first_step = last_read - count + 1 - self._last_read
+        self._add_reads(texts, times, [1] * count, [first_step, *[1] * (count - 1)])
+
+    def _add_reads(
+        self, texts: Sequence[str], times: list[float], held: list[int], steps: list[int]
+    ) -> None:
+        """Count in some reads. ``held``: tokens of each; ``steps``: how many reads after the one before."""
         self._note_output(times[0])
         self.last_output = times[-1]
-        self.times.extend(array("d", times))
+        self.times.extend(times)
         self.lengths = _extended(self.lengths, list(map(len, texts)))
-        self._held = _extended(self._held, [1] * count)
-        steps = [1] * count
-        steps[0] = last_read - count + 1 - self._last_read
+        self._held = _extended(self._held, held)
         self._steps = _extended(self._steps, steps)
-        self._last_read = last_read
+        self._last_read += sum(steps)
         if self.choices:
             self.choices.extend([0] * (len(self.lengths) - len(self.choices)))
 

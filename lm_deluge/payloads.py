@@ -53,7 +53,7 @@ def make_token(text: str, index: int, arrived: float, read: int, choice: int) ->
     draft.read = read
     draft.choice = choice
     draft.__class__ = Token
-    return draft  # type: ignore[no-any-return]
+    return draft  # type: ignore[no-any-return]  # same slots: see _Draft
 
 
 @frozen(kw_only=True)

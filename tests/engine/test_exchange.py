@@ -13,7 +13,6 @@ from typing import Any
 import aiohttp
 import pytest
 import trustme
-import uvloop
 from aiohttp.client_proto import ResponseHandler
 from support import KEY, AtToken, Recorder, client_for
 
@@ -25,10 +24,10 @@ from scripted import END, HANG, HEADERS, RESET, ScriptedServer, answer, ending, 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
 
-@pytest.fixture(params=[asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+@pytest.fixture(params=["asyncio", "uvloop"])
 def run(request: pytest.FixtureRequest) -> Run:
     """Both event loops: each has transports of its own, which the engine looks into."""
-    return request.param  # type: ignore[no-any-return]
+    return pytest.importorskip(request.param).run  # type: ignore[no-any-return]
 
 
 class Moments(StreamHandler):
@@ -194,7 +193,9 @@ def test_a_lost_connection_says_what_happened_to_it(run: Run) -> None:
         return str(caught.value)
 
     async def main() -> None:
-        assert "on this side" not in await lost(b"zz\r\n")
+        # aiohttp's parser in C tells no reader why; the one in Python does, in its words.
+        said = await lost(b"zz\r\n")
+        assert "the body is malformed" in said or "TransferEncodingError" in said
         assert "closed on this side" in await lost(HANG, aiohttp.TCPConnector())
 
     run(main())
@@ -229,7 +230,7 @@ def test_what_arrived_in_the_turn_of_a_cancellation_is_kept(run: Run) -> None:
 
 
 def test_aiohttp_parses_each_read_once(run: Run) -> None:
-    """A guard: it would parse nothing once more after each, at 6 % of what a live token costs."""
+    """A guard: it would parse nothing once more after each."""
 
     async def main() -> None:
         parsed: list[bytes] = []

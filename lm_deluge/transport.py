@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import io
-import os
 import ssl
-import urllib.request
 import weakref
 from collections.abc import AsyncGenerator, Mapping
 from types import SimpleNamespace
 from typing import Final
-from urllib.parse import urlsplit
 
 import aiohttp
 from attrs import define, field, frozen
@@ -20,6 +17,7 @@ from attrs import define, field, frozen
 from lm_deluge.aiohttp_errors import cause_of, translate_open
 from lm_deluge.errors import StreamError
 from lm_deluge.exchange import Exchange
+from lm_deluge.proxies import proxy_for
 
 __all__ = ["Request", "Transport"]
 
@@ -86,7 +84,7 @@ class Transport:
         Raises ``APIConnectionError``, ``APITimeoutError`` (phase ``"connect"``) or ``ProtocolError``.
         """
         session = await self._session()
-        proxy = _proxy_for(request.url) if self._trust_env else None
+        proxy = proxy_for(request.url) if self._trust_env else None
         failure: StreamError
         cause: BaseException | None
         while True:
@@ -202,29 +200,3 @@ def _sendable(body: bytes) -> bytes | io.BytesIO:
 @functools.lru_cache(maxsize=64)
 def _client_timeout(connect: float | None) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=None, connect=connect)
-
-
-def _proxy_for(url: str) -> str | None:
-    """Return the proxy that the environment names for a URL (``HTTPS_PROXY``, ``NO_PROXY``, ...)."""
-    return _look_up_proxy(url, tuple(map(os.environ.get, _PROXY_VARIABLES)))
-
-
-_PROXY_VARIABLES: Final = tuple(
-    spelled
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "REQUEST_METHOD")
-    for spelled in (name, name.upper())
-)
-
-
-@functools.lru_cache(maxsize=256)
-def _look_up_proxy(url: str, settings: tuple[str | None, ...]) -> str | None:
-    """Ask urllib, which reads the whole environment twice: a quarter of what sending a request costs.
-
-    ``settings`` is what the answer depends on, so that a change is noticed.
-    """
-    parts = urlsplit(url)
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if proxy is None or not proxy.startswith(("http://", "https://")):
-        return None
-    return None if urllib.request.proxy_bypass(parts.hostname or "") else proxy

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
+import ssl
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -13,9 +13,12 @@ import msgspec
 from attrs import evolve, field, frozen
 
 from lm_deluge._version import __version__
-from lm_deluge.endpoint import redact_url, validate_api_key, validate_headers
+from lm_deluge.certificates import CERTIFICATE_VARIABLES, tls_of_environment
+from lm_deluge.endpoint import is_local, is_loopback, redact_url, validate_api_key, validate_headers
 from lm_deluge.errors import AuthenticationError
 from lm_deluge.models import DEFAULT_API_KEY_ENV, ModelInfo, registration_of, resolve_model
+from lm_deluge.proxies import PROXY_VARIABLES, Proxy, proxy_for
+from lm_deluge.socks import require
 from lm_deluge.transport import Request
 
 __all__ = ["Access", "Route"]
@@ -28,7 +31,14 @@ _SECRET_HEADERS: Final = frozenset(
 )
 
 #: What the environment says of requests to OpenAI; the key's variable is the model's.
-_VARIABLES: Final = ("OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
+_VARIABLES: Final = (
+    "OPENAI_BASE_URL",
+    "OPENAI_ORG_ID",
+    "OPENAI_PROJECT_ID",
+    "OPENAI_CUSTOM_HEADERS",
+)
+
+_NETWORK_VARIABLES: Final = (*PROXY_VARIABLES, *CERTIFICATE_VARIABLES)
 
 #: Shorter values are no keys, and redacting them would garble messages.
 _SHORTEST_SECRET: Final = 6
@@ -44,6 +54,8 @@ class Route:
     headers: Mapping[str, str] = field(repr=False)
     query: Mapping[str, str] = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
+    proxy: Proxy | None = None
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
 
     def request(self, body: Mapping[str, Any]) -> Request:
         """Return one request; ``ValueError`` or ``TypeError`` for a body that JSON cannot hold."""
@@ -59,6 +71,8 @@ class Route:
             body=data,
             query=self.query,
             secrets=self.secrets,
+            proxy=self.proxy,
+            tls=self.tls,
         )
 
 
@@ -67,7 +81,9 @@ class Access:
     """The settings of a client that say how its models are reached; ``None``: not given.
 
     ``api_key``, ``base_url``, ``auth_header``, ``accept_eof``, ``organization``, ``project`` win over
-    the model's registration and the environment; ``headers`` over all headers.
+    the model's registration and the environment; ``headers`` over all headers. ``trust_env``: whether
+    the environment's proxies and authorities count; ``own_connector``, ``own_tls``: what the
+    transport was given.
     """
 
     api_key: str | None = field(default=None, repr=False)
@@ -78,6 +94,9 @@ class Access:
     organization: str | None = None
     project: str | None = None
     accept_eof: bool | None = None
+    trust_env: bool = True
+    own_connector: bool = False
+    own_tls: bool = False
     #: By name, the last route and what it was worked out from.
     _routes: dict[str, tuple[Route, tuple[object, ...]]] = field(
         init=False, factory=dict, repr=False, eq=False
@@ -86,8 +105,9 @@ class Access:
     def route(self, name: str) -> Route:
         """Return the way to a model, worked out anew when its registration or the environment changed.
 
-        Raises ``UnsupportedModelError``, ``AuthenticationError`` without a key, and ``ValueError`` or
-        ``TypeError`` for what the environment holds and nobody can use.
+        Raises ``UnsupportedModelError``, ``AuthenticationError`` without a key, ``ValueError`` or
+        ``TypeError`` for what the environment holds and nobody can use, ``ImportError`` where it names
+        a SOCKS proxy and the package for it is missing.
         """
         known = self._routes.get(name) if isinstance(name, str) else None
         if known is not None and known[1] == self._sources(known[0].info):
@@ -98,8 +118,10 @@ class Access:
 
     def _sources(self, info: ModelInfo) -> tuple[object, ...]:
         """Return all that a route depends on and that may change."""
-        environment = map(os.environ.get, (*_VARIABLES, info.api_key_env or DEFAULT_API_KEY_ENV))
-        return (registration_of(info.name), *environment)
+        names: tuple[str, ...] = (*_VARIABLES, info.api_key_env or DEFAULT_API_KEY_ENV)
+        if self.trust_env:
+            names += PROXY_VARIABLES if self.own_tls else _NETWORK_VARIABLES
+        return (registration_of(info.name), *map(os.environ.get, names))
 
     def _new_route(self, name: str) -> Route:
         info = resolve_model(
@@ -109,7 +131,8 @@ class Access:
             info = evolve(info, accept_eof=self.accept_eof)
         base_url = info.base_url or ""
         parts = urlsplit(base_url)
-        key = self._key(info, has_credentials=parts.username is not None)
+        ambient = _custom_headers() if info.api_key_env == DEFAULT_API_KEY_ENV else {}
+        key = self._key(info, ambient, has_credentials=parts.username is not None)
         headers = {
             "Content-Type": "application/json",
             "Accept": "text/event-stream",
@@ -121,13 +144,15 @@ class Access:
             header = self.auth_header or info.auth_header
             headers[header] = f"Bearer {key}" if header.lower() == "authorization" else key
         if info.api_key_env == DEFAULT_API_KEY_ENV:
-            for header, value in (
-                ("OpenAI-Organization", self.organization or os.environ.get("OPENAI_ORG_ID")),
-                ("OpenAI-Project", self.project or os.environ.get("OPENAI_PROJECT_ID")),
+            for header, argument, variable in (
+                ("OpenAI-Organization", self.organization, "OPENAI_ORG_ID"),
+                ("OpenAI-Project", self.project, "OPENAI_PROJECT_ID"),
             ):
-                if value:
-                    headers[header] = value  # noqa: PERF403 - adds to what is there
-        for extra in (info.headers, self.headers):
+                if argument:
+                    headers[header] = argument
+                elif value := os.environ.get(variable, "").strip():
+                    headers |= validate_headers({header: value}, variable)
+        for extra in (ambient, info.headers, self.headers):
             given = {header.lower() for header in extra}
             headers = {header: headers[header] for header in headers if header.lower() not in given}
             headers.update(extra)
@@ -139,21 +164,42 @@ class Access:
                 "Authorization, and so does the key: give one of them, or auth_header="
             )
             raise ValueError(message)
+        proxy, tls = self._way_to(base_url)
+        passwords = (unquote(parts.password or ""), *(proxy.secrets if proxy is not None else ()))
         return Route(
             info=info,
             url=f"{base_url}/chat/completions",
             shown_url=redact_url(base_url),
             headers=validate_headers(headers),
             query={**info.query, **self.query},
-            secrets=_secrets(headers, key, unquote(parts.password or "")),
+            secrets=_secrets(headers, key, passwords),
+            proxy=proxy,
+            tls=tls,
         )
 
-    def _key(self, info: ModelInfo, *, has_credentials: bool) -> str | None:
+    def _way_to(self, url: str) -> tuple[Proxy | None, ssl.SSLContext | None]:
+        """Return who passes requests on, and who is trusted, as far as the environment says it."""
+        if not self.trust_env:
+            return None, None
+        proxy = proxy_for(url)
+        if proxy is not None and proxy.is_socks:
+            if self.own_connector:
+                raise ValueError(
+                    f"{proxy.variable} names the SOCKS proxy {proxy.shown}, which the connector given "
+                    "as connector= does not know: leave it out, or give trust_env=False"
+                )
+            require(proxy)
+        speaks_tls = url.startswith("https:") or (proxy is not None and proxy.speaks_tls)
+        return proxy, tls_of_environment() if speaks_tls and not self.own_tls else None
+
+    def _key(
+        self, info: ModelInfo, ambient: Mapping[str, str], *, has_credentials: bool
+    ) -> str | None:
         """Return the key to send, ``None`` if none is needed."""
         if self.api_key is not None:
             return self.api_key
         own_header = (self.auth_header or info.auth_header).lower()
-        if own_header in map(str.lower, self.headers):
+        if own_header in map(str.lower, (*ambient, *self.headers)):
             return None
         if has_credentials and own_header == "authorization":
             return None
@@ -162,8 +208,8 @@ class Access:
         key = os.environ.get(info.api_key_env, "").strip()
         if key:
             return validate_api_key(key, info.api_key_env)
-        if info.origin == "unknown" and is_loopback(info.base_url or ""):
-            return None  # Ollama, llama.cpp or vLLM on this machine
+        if is_local(info.base_url or ""):
+            return None  # Ollama, llama.cpp or vLLM on this machine or in its network
         message = (
             f"no API key for {info.name}: set the environment variable {info.api_key_env}, "
             "or give api_key="
@@ -171,19 +217,23 @@ class Access:
         raise AuthenticationError(message, status_code=None)
 
 
-def is_loopback(url: str) -> bool:
-    """Whether a URL's host is this machine by its name or address alone."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _custom_headers() -> dict[str, str]:
+    """Return ``OPENAI_CUSTOM_HEADERS``: a line ``Name: value`` each, as the official package has it."""
+    variable = "OPENAI_CUSTOM_HEADERS"
+    headers: dict[str, str] = {}
+    for number, line in enumerate(os.environ.get(variable, "").splitlines(), 1):
+        name, colon, value = line.partition(":")
+        if line.strip() and not colon:
+            raise ValueError(f"{variable}: line {number} is no header (Name: value)")
+        if colon:
+            headers |= validate_headers({name.strip(): value.strip()}, f"{variable}, line {number}")
+    return headers
 
 
-def _secrets(headers: Mapping[str, str], key: str | None, password: str) -> tuple[str, ...]:
-    values = {key or "", password}
+def _secrets(
+    headers: Mapping[str, str], key: str | None, passwords: tuple[str, ...]
+) -> tuple[str, ...]:
+    values = {key or "", *passwords}
     for name, value in headers.items():
         if name.lower() in _SECRET_HEADERS:
             values.update((value, value.rpartition(" ")[2]))

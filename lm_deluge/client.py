@@ -87,9 +87,11 @@ class LLMClient:
         record: a path, or a ``Recorder``, to append the raw bytes of every stream to.
         handler_wait: seconds the end of a stream waits for ``async`` handlers.
         max_concurrent_streams: at most so many at a time; the others wait in order.
-        connector: an ``aiohttp`` connector of your own, which you close; for one event loop.
-        ssl_context: instead of the default one.
-        trust_env: use the proxies named by the environment.
+        connector: an ``aiohttp`` connector of your own, which you close; for one event loop. Whom it
+            trusts is its own affair.
+        ssl_context: instead of the default one, and of what the environment says of authorities.
+        trust_env: use the proxies (``HTTPS_PROXY``, ``NO_PROXY``, ...) and trust the authorities
+            (``SSL_CERT_FILE``, ``REQUESTS_CA_BUNDLE``, ...) that the environment names.
 
     Raises ``ValueError`` or ``TypeError`` naming the argument that makes no sense.
     """
@@ -160,6 +162,9 @@ class LLMClient:
             organization=organization,
             project=project,
             accept_eof=accept_eof,
+            trust_env=trust_env,
+            own_connector=connector is not None,
+            own_tls=connector is not None or ssl_context is not None,
         )
         if auth_header is not None:
             validate_headers({auth_header: ""}, "auth_header")
@@ -170,7 +175,6 @@ class LLMClient:
         self._transport = transport or Transport(
             connector=connector,
             ssl_context=ssl_context if ssl_context is not None else True,
-            trust_env=trust_env,
         )
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
 

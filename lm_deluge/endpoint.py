@@ -6,9 +6,10 @@ credentials.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 
@@ -61,6 +62,50 @@ def normalize_base_url(url: object, what: str = "base_url") -> str:
     if parts.path.rstrip("/").endswith("/chat/completions"):
         raise ValueError(f"{shown} must end before /chat/completions")
     return url.rstrip("/")
+
+
+#: Networks that no address of the public internet is in: RFC 1918, RFC 6598 (shared, as overlay
+#: networks use it), RFC 3927 and RFC 4291 (link-local), RFC 4193, and "this machine".
+_PRIVATE: Final = tuple(
+    map(
+        ipaddress.ip_network,
+        "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 169.254.0.0/16 127.0.0.0/8 0.0.0.0/32 "
+        "fc00::/7 fe80::/10 ::1/128 ::/128".split(),
+    )
+)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL's host is this machine by its name or address alone."""
+    host = _host_of(url)
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    address = _address_of(host)
+    return address is not None and address.is_loopback
+
+
+def is_local(url: str) -> bool:
+    """Whether a URL's host is this machine or in its own network, by its name or address alone: loopback,
+    a private address, a name of a single label or one that ends with `.local`.
+    """
+    host = _host_of(url)
+    if (address := _address_of(host)) is not None:
+        return any(address in network for network in _PRIVATE)
+    if re.fullmatch(r"(0x[0-9a-f]*|\d*)(\.(0x[0-9a-f]+|\d+))*", host):
+        return False  # an address in a spelling of its own, or no host
+    return "." not in host or host.endswith((".local", ".localhost"))
+
+
+def _host_of(url: str) -> str:
+    return (urlsplit(url).hostname or "").rstrip(".")
+
+
+def _address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def validate_query(query: Mapping[str, str] | None) -> dict[str, str]:
@@ -120,6 +165,8 @@ def validate_api_key(api_key: object, source: str = "api_key") -> str:
         raise TypeError(f"{source} must be a str, not {type(api_key).__name__}")
     if not api_key:
         raise ValueError(f"{source} is empty")
+    if api_key[0] in "\"'":
+        raise ValueError(f"{source} begins with a quotation mark: give it without quotes")
     if any(not "!" <= character <= "~" for character in api_key):
         raise ValueError(
             f"{source} has white space, a control character or one that is not ASCII in it "

@@ -17,7 +17,8 @@ from attrs import define, field, frozen
 from lm_deluge.aiohttp_errors import cause_of, translate_open
 from lm_deluge.errors import StreamError
 from lm_deluge.exchange import Exchange
-from lm_deluge.proxies import proxy_for
+from lm_deluge.proxies import Proxy
+from lm_deluge.socks import new_connector
 
 __all__ = ["Request", "Transport"]
 
@@ -31,7 +32,10 @@ _LARGE_BODY: Final = 1 << 20
 
 @frozen(kw_only=True)
 class Request:
-    """One POST, ready to be sent. ``secrets`` are what must not appear in any message."""
+    """One POST, ready to be sent. ``secrets`` are what must not appear in any message.
+
+    ``proxy``: who passes it on. ``tls``: instead of the transport's own context.
+    """
 
     url: str
     shown_url: str
@@ -39,6 +43,8 @@ class Request:
     body: bytes = field(repr=False)
     query: Mapping[str, str] = field(factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    proxy: Proxy | None = None
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
 
     def redact(self, text: str) -> str:
         """Return ``text`` with every secret replaced."""
@@ -63,7 +69,7 @@ class Transport:
     with it the same way. ``close()`` does it at once, for the running loop.
 
     ``connector``: an ``aiohttp`` connector of the caller's, who closes it; for one event loop only.
-    ``ssl_context``: instead of the default one. ``trust_env``: use the proxies of the environment.
+    ``ssl_context``: instead of the default one. ``socks``: the SOCKS proxy of all its connections.
     """
 
     def __init__(
@@ -71,11 +77,13 @@ class Transport:
         *,
         connector: aiohttp.BaseConnector | None = None,
         ssl_context: ssl.SSLContext | bool = True,
-        trust_env: bool = True,
+        socks: Proxy | None = None,
     ) -> None:
         self._connector = connector
         self._ssl = ssl_context
-        self._trust_env = trust_env
+        self._socks = socks
+        #: A SOCKS proxy is the connector's, so each has a transport of its own.
+        self._through: dict[Proxy, Transport] = {}
         self._sessions: dict[asyncio.AbstractEventLoop, _Session] = {}
 
     async def open(self, request: Request, *, connect_timeout: float | None) -> Exchange:
@@ -83,8 +91,13 @@ class Transport:
 
         Raises ``APIConnectionError``, ``APITimeoutError`` (phase ``"connect"``) or ``ProtocolError``.
         """
+        proxy = request.proxy
+        if proxy is not None and proxy.is_socks and self._socks is None:
+            through = self._through.get(proxy)
+            if through is None:
+                through = self._through[proxy] = Transport(ssl_context=self._ssl, socks=proxy)
+            return await through.open(request, connect_timeout=connect_timeout)
         session = await self._session()
-        proxy = proxy_for(request.url) if self._trust_env else None
         failure: StreamError
         cause: BaseException | None
         while True:
@@ -97,10 +110,11 @@ class Transport:
                     params=request.query or None,
                     allow_redirects=False,  # a key must not follow to another host
                     timeout=_client_timeout(connect_timeout),
-                    proxy=proxy,
+                    proxy=None if proxy is None or self._socks is not None else proxy.url,
+                    ssl=True if request.tls is None else request.tls,
                     trace_request_ctx=connection,
                 )
-            except (aiohttp.ClientError, OSError, RuntimeError) as error:
+            except (aiohttp.ClientError, OSError, RuntimeError, UnicodeError) as error:
                 if connection.reused and _is_disconnect(error):
                     continue  # the server had closed it while it was idle: no failed attempt
                 if isinstance(error, RuntimeError) and not session.closed:
@@ -116,6 +130,8 @@ class Transport:
         entry = self._sessions.pop(asyncio.get_running_loop(), None)
         if entry is not None:
             await entry.owner.aclose()
+        for transport in tuple(self._through.values()):
+            await transport.close()
 
     async def _session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
@@ -135,7 +151,9 @@ class Transport:
     def _new_session(self) -> aiohttp.ClientSession:
         connector = self._connector
         if connector is None:
-            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE, ssl=self._ssl)
+            connector = new_connector(
+                self._socks, limit=0, keepalive_timeout=_KEEPALIVE, ssl=self._ssl
+            )
         return aiohttp.ClientSession(
             connector=connector,
             connector_owner=self._connector is None,

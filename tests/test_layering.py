@@ -28,7 +28,7 @@ ROOMS = {
     "values": "_version errors payloads config conversation response arrivals endpoint models",
     "wire": "wire",
     "engine": "signals handlers arguments deadline interruption retrying http_errors "
-    "aiohttp_errors exchange proxies transport "
+    "aiohttp_errors exchange proxies socks certificates transport "
     "redaction access plan dispatch attempt engine stream",
     "recording": "recording",
     "consumers": "many client api_requests",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from typing import Any
+
+import trustme
 
 from lm_deluge import (
     APIResponse,
@@ -65,9 +68,22 @@ class AtToken(StreamHandler):
         self._call()
 
 
+def side_of(authority: trustme.CA) -> ssl.SSLContext:
+    """The server's side of TLS, for every name that tests use."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", "api.invalid", "localhost").configure_cert(context)
+    return context
+
+
 def client_for(server: ScriptedServer, model: str = "gpt-4o", **kwargs: Any) -> LLMClient:
     """Return a silent client without retries, unless told otherwise."""
     kwargs.setdefault("retries", RetryPolicy.none())
     kwargs.setdefault("printer", None)
     kwargs.setdefault("api_key", KEY)
     return LLMClient(model, base_url=server.base_url, **kwargs)
+
+
+def client_at(url: str, model: str = "gpt-4o", **kwargs: Any) -> LLMClient:
+    """Return the same for a URL."""
+    kwargs.setdefault("api_key", KEY)
+    return LLMClient(model, base_url=url, printer=None, retries=RetryPolicy.none(), **kwargs)

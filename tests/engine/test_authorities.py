@@ -1,0 +1,114 @@
+"""Authorities that the environment names are trusted, or refused before anything is sent."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+import trustme
+from support import client_for, side_of
+
+from lm_deluge.certificates import CERTIFICATE_VARIABLES
+from lm_deluge.errors import APIConnectionError
+from scripted import ScriptedServer, answer
+
+SECRET = "hunter2-hunter2"
+
+
+def hashed(bundle: Path, folder: Path) -> Path:
+    """A directory as OpenSSL reads it."""
+    folder.mkdir()
+    name = subprocess.run(
+        ["openssl", "x509", "-hash", "-noout", "-in", str(bundle)],
+        capture_output=True, text=True, check=True,
+    ).stdout.strip()  # fmt: skip
+    (folder / f"{name}.0").write_bytes(bundle.read_bytes())
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("variable", "kind"),
+    [
+        ("REQUESTS_CA_BUNDLE", "file"),
+        ("REQUESTS_CA_BUNDLE", "directory"),
+        ("CURL_CA_BUNDLE", "file"),
+        ("CURL_CA_BUNDLE", "directory"),
+        ("SSL_CERT_FILE", "file"),
+        ("SSL_CERT_DIR", "directory"),
+    ],
+)
+async def test_authorities_of_the_environment_are_trusted(
+    monkeypatch: pytest.MonkeyPatch,
+    authority: trustme.CA,
+    bundle: Path,
+    tmp_path: Path,
+    variable: str,
+    kind: str,
+) -> None:
+    path = bundle if kind == "file" else hashed(bundle, tmp_path / "hashed")
+    async with ScriptedServer(answer("a"), tls=side_of(authority)) as server:
+        with pytest.raises(APIConnectionError, match="certificate"):
+            await client_for(server).stream("hi")
+        monkeypatch.setenv(variable, str(path))
+        client = client_for(server)
+        assert (await client.stream("hi")).completion == "a"
+        monkeypatch.delenv(variable)
+        with pytest.raises(APIConnectionError, match="certificate"):
+            await client.stream("hi")
+
+
+async def test_the_bundle_of_requests_counts_before_openssls(
+    monkeypatch: pytest.MonkeyPatch, authority: trustme.CA, bundle: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(other)
+    async with ScriptedServer(answer("a"), tls=side_of(authority)) as server:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+        monkeypatch.setenv("SSL_CERT_FILE", str(other))
+        await client_for(server).stream("hi")
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other))
+        monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+        with pytest.raises(APIConnectionError, match="certificate"):
+            await client_for(server).stream("hi")
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")
+        await client_for(server).stream("hi")
+
+
+async def test_a_context_of_ones_own_counts_before_the_environment(
+    monkeypatch: pytest.MonkeyPatch, authority: trustme.CA
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/authority.pem")
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    async with ScriptedServer(answer("a"), tls=side_of(authority)) as server:
+        await client_for(server, ssl_context=context).stream("hi")
+
+
+@pytest.mark.parametrize("variable", CERTIFICATE_VARIABLES)
+@pytest.mark.parametrize("what", ["missing", "no PEM", "empty", "empty directory", "unhashed"])
+async def test_authorities_that_cannot_be_read_are_refused_before_anything_is_sent(
+    monkeypatch: pytest.MonkeyPatch,
+    authority: trustme.CA,
+    bundle: Path,
+    tmp_path: Path,
+    variable: str,
+    what: str,
+) -> None:
+    path = tmp_path / "authorities"
+    if what == "no PEM":
+        path.write_text("no certificate")
+    elif what == "empty":
+        path.touch()
+    elif what != "missing":
+        path.mkdir()
+        if what == "unhashed":
+            (path / "authority.pem").write_bytes(bundle.read_bytes())
+    monkeypatch.setenv(variable, str(path))
+    async with ScriptedServer(answer("a"), tls=side_of(authority)) as server:
+        with pytest.raises(ValueError, match=f"^{variable}: .*authorities"):
+            await client_for(server).stream("hi")
+        assert server.connections == 0
+    async with ScriptedServer(answer("a")) as plain:
+        await client_for(plain).stream("hi")  # nobody is to be trusted there

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import re
 import time
 from collections.abc import Mapping
 from datetime import UTC
@@ -15,8 +16,7 @@ from lm_deluge.errors import (
     APIConnectionError,
     APIStatusError,
     APITimeoutError,
-    NotFoundError,
-    PermissionDeniedError,
+    ProtocolError,
     ProviderError,
     StreamError,
 )
@@ -38,8 +38,27 @@ _PASSING: Final = frozenset(
     }
 )
 
-# A 429 that waiting does not cure: the account has no money left.
-_SPENT: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+#: How providers call an account without money, in a code or type. Seen: insufficient_quota,
+#: billing_hard_limit_reached, billing_not_active (OpenAI), insufficient_user_quota (one-api),
+#: Arrearage (Alibaba), AccountOverdueError (Volcengine), exceeded_current_quota_error (Moonshot),
+#: payment_required, insufficient_balance, credits_exhausted and their like.
+_SPENT: Final = re.compile(
+    r"insufficient_?(\w+_)?(quota|balance|credit|fund)|exceeded_current_quota"
+    r"|(credits?|balance|funds?)_?(exhausted|exceeded|insufficient|depleted)"
+    r"|(out_of|no)_(credit|fund)|billing|payment_required|arrear|account_?overdue"
+)
+
+#: The same in the words of those who have no code for it (Anthropic: 400, invalid_request_error).
+_SPENT_WORDS: Final = re.compile(
+    r"(credit|account) balance|insufficient[ _]\w*[ _]?(balance|credit|fund|quota)|payment required"
+    r"|(out of|not enough|no more|run out of) (credit|fund|money)",
+    re.IGNORECASE,
+)
+
+_PAYMENT_REQUIRED: Final = 402
+
+#: What is wrong with this model or this account, and need not be with another.
+_ELSEWHERE: Final = frozenset({_PAYMENT_REQUIRED, 403, 404})
 
 
 def retry_delay(policy: RetryPolicy, error: StreamError, failures: int) -> float | None:
@@ -63,39 +82,69 @@ def falls_back(policy: RetryPolicy, error: StreamError) -> bool:
 
     It may not where the request itself is at fault, or where the whole stream has run out of time.
     """
-    if isinstance(error, (NotFoundError, PermissionDeniedError)):
+    if isinstance(error, ProtocolError):
+        return policy.connection_errors
+    if not isinstance(error, (APIStatusError, ProviderError)):
+        return _is_passing(policy, error)
+    status = _status_of(error)
+    if status is not None and (
+        status in _ELSEWHERE or 200 <= status < 300 or policy.retries_status(status)
+    ):
         return True
-    if isinstance(error, APIStatusError):
-        return error.status_code is not None and policy.retries_status(error.status_code)
-    return _is_passing(policy, error)
+    if _is_spent(error) or _SPENT_WORDS.search(error.message) is not None:
+        return True
+    return isinstance(error, ProviderError) and _is_passing(policy, error)
 
 
 def _is_passing(policy: RetryPolicy, error: StreamError) -> bool:
     if isinstance(error, APIStatusError):
-        if error.status_code is None or error.code in _SPENT or error.type in _SPENT:
+        if error.status_code is None or _is_spent(error):
             return False
         if error.should_retry is not None:
             return error.should_retry
         return policy.retries_status(error.status_code)
     if isinstance(error, ProviderError):
-        code = error.code
-        if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) == 3:
-            code = int(code)
-        if isinstance(code, int):
-            return policy.retries_status(code)
-        return bool({error.type, code} & _PASSING)
+        if _is_spent(error):
+            return False
+        status = _status_of(error)
+        if status is not None:
+            return policy.retries_status(status)
+        return bool({error.type, error.code} & _PASSING)
     if isinstance(error, APITimeoutError):
         return policy.timeouts and error.phase in ("connect", "first_token")
+    if isinstance(error, ProtocolError):
+        # A page for people stays one.
+        return policy.connection_errors and error.content_type is None
     if isinstance(error, (APIConnectionError, AnswerCutError)):
         return policy.connection_errors
     return False
+
+
+def _status_of(error: APIStatusError | ProviderError) -> int | None:
+    """Return the HTTP status, which a provider may report as the code of an error inside a 200."""
+    if isinstance(error, APIStatusError):
+        return error.status_code
+    code = error.code
+    if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) == 3:
+        return int(code)
+    return code if isinstance(code, int) else None
+
+
+def _is_spent(error: APIStatusError | ProviderError) -> bool:
+    """Whether the account has no money left, which waiting does not cure."""
+    return any(
+        isinstance(name, str) and _SPENT.search(name.lower()) is not None
+        for name in (error.type, error.code)
+    )
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds a server asks to wait, from the three forms it may say so in.
 
     ``retry-after-ms`` (milliseconds), ``Retry-After`` in seconds, or as an HTTP date (RFC 9110,
-    section 10.2.3). ``None`` where there is none or it makes no sense.
+    section 10.2.3). A date is one of the server's clock, and judged by the reply's own ``Date``; by
+    the clock of this machine only where there is none. ``None`` where there is none or it makes no
+    sense.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
@@ -106,11 +155,20 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     seconds = _number(text)
     if seconds is not None:
         return seconds
+    moment = _moment(text)
+    if moment is None:
+        return None
+    sent = _moment(headers.get("Date", ""))
+    return max(0.0, moment - (sent if sent is not None else time.time()))
+
+
+def _moment(text: str) -> float | None:
+    """Return the seconds since the epoch of an HTTP date, ``None`` if it is none."""
     try:
         moment = email.utils.parsedate_to_datetime(text)
         if moment.tzinfo is None:  # without a zone, or with "-0000": UTC all the same
             moment = moment.replace(tzinfo=UTC)
-        return max(0.0, moment.timestamp() - time.time())
+        return moment.timestamp()
     except (ValueError, OverflowError):
         return None
 

@@ -42,6 +42,32 @@ def timeout(phase: str) -> StreamError:
     return APITimeoutError("no", phase=phase, limit=1.0)
 
 
+#: What providers call an account without money.
+SPENT = [
+    "insufficient_quota",
+    "insufficient_user_quota",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "billing_error",
+    "payment_required",
+    "insufficient_balance",
+    "InsufficientBalance",
+    "insufficient_credits",
+    "credits_exhausted",
+    "exceeded_current_quota_error",
+    "Arrearage",
+    "AccountOverdueError",
+]
+
+#: The same in words, where a code says nothing.
+SPENT_WORDS = [
+    "Your credit balance is too low to access the Anthropic API.",
+    "Insufficient Balance",
+    "Insufficient credits. Add more using https://openrouter.ai/settings/credits",
+    "Payment Required",
+    "You have run out of credits",
+]
+
 PASSING = [
     *(status(code) for code in (408, 409, 429, 500, 502, 503, 529)),
     status(400, should_retry=True),
@@ -55,6 +81,8 @@ PASSING = [
     APIConnectionError("no"),
     ConnectionLostError("no"),
     AnswerCutError("no"),
+    ProtocolError("no"),
+    status(429, code="token_quota_exceeded", type="too_many_requests_error"),
 ]
 
 LASTING = [
@@ -73,7 +101,12 @@ LASTING = [
     timeout("between_tokens"),
     timeout("tail"),
     timeout("total"),
-    ProtocolError("no"),
+    ProtocolError("a page", content_type="text/html"),
+    status(204),
+    provider(code=402),
+    provider(code=429, type="insufficient_quota"),
+    *(status(429, code=code) for code in SPENT),
+    *(provider(code=429, type=code) for code in SPENT),
     LimitExceededError("max_choices", limit=1, value=2),
     StreamCancelled("enough"),
     HandlerError(HandlerFailure("H", "on_start", "KeyError", "k")),
@@ -104,7 +137,9 @@ def test_what_is_passing_can_be_set() -> None:
     assert retry_delay(policy, status(404), 1) is not None
     for error in (status(429), status(500), timeout("connect"), APIConnectionError("no")):
         assert retry_delay(policy, error, 1) is None
-    assert retry_delay(policy, AnswerCutError("no"), 1) is None
+    for error in (AnswerCutError("no"), ProtocolError("no")):
+        assert retry_delay(policy, error, 1) is None
+        assert not falls_back(policy, error)
 
 
 def test_the_server_says_how_long_to_wait() -> None:
@@ -124,8 +159,39 @@ def test_another_model_may_answer_where_this_one_cannot(error: StreamError) -> N
     assert falls_back(POLICY, error)
 
 
-def test_another_model_is_asked_when_the_money_for_this_one_is_spent() -> None:
-    assert falls_back(POLICY, status(429, code="insufficient_quota"))
+@pytest.mark.parametrize(
+    "error",
+    [
+        status(402),
+        provider(code=402),
+        provider(code="402"),
+        *(status(code, code=name) for name in SPENT for code in (400, 403, 429)),
+        *(status(400, type=name) for name in SPENT),
+        *(provider(code=name) for name in SPENT),
+        *(status_error(400)(text, status_code=400) for text in SPENT_WORDS),
+        *(ProviderError(text) for text in SPENT_WORDS),
+    ],
+    ids=repr,
+)
+def test_another_model_is_asked_when_the_money_for_this_one_is_spent(error: StreamError) -> None:
+    assert falls_back(POLICY, error)
+    assert retry_delay(POLICY, error, 1) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ProtocolError("no"),
+        ProtocolError("a page", content_type="text/html"),
+        status(204),
+        provider(code=404),
+    ],
+    ids=repr,
+)
+def test_another_model_is_asked_when_this_ones_server_gives_no_answer_at_all(
+    error: StreamError,
+) -> None:
+    assert falls_back(POLICY, error)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +204,6 @@ def test_another_model_is_asked_when_the_money_for_this_one_is_spent() -> None:
         timeout("total"),
         provider(),
         StreamCancelled("enough"),
-        ProtocolError("no"),
     ],
     ids=repr,
 )
@@ -218,3 +283,23 @@ def test_a_date_is_as_far_away_as_it_is_whatever_the_local_zone(
 def test_no_header_makes_it_fail(text: str) -> None:
     wait = retry_after({"Retry-After": text})
     assert wait is None or wait >= 0
+
+
+@pytest.mark.parametrize("drift", [-86_400, -40, 0, 40, 86_400])
+def test_a_date_is_judged_by_the_date_of_the_reply_whose_clock_it_is(drift: int) -> None:
+    theirs = time.time() + drift
+    headers = {
+        "Date": email.utils.formatdate(theirs, usegmt=True),
+        "Retry-After": email.utils.formatdate(theirs + 30, usegmt=True),
+    }
+    assert retry_after(headers) == 30
+    past = {**headers, "Retry-After": email.utils.formatdate(theirs - 30, usegmt=True)}
+    assert retry_after(past) == 0
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Fri, 99 Dec 9999 99:99:99 GMT"])
+def test_a_date_that_makes_no_sense_is_none(date: str) -> None:
+    later = email.utils.formatdate(time.time() + 30, usegmt=True)
+    wait = retry_after({"Date": date, "Retry-After": later})
+    assert wait is not None
+    assert 27 <= wait <= 30

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +15,11 @@ from lm_deluge.errors import ConnectionLostError
 if TYPE_CHECKING:
     from lm_deluge.transport import Request
 
-__all__ = ["Exchange"]
+__all__ = ["Exchange", "Response"]
+
+#: The empty line after a head (RFC 9112, section 2.2: a lone LF may be taken for a line's end).
+_HEAD_END: Final = re.compile(rb"\n\r?\n")
+_INTERIM: Final = re.compile(rb"HTTP/\d\.\d 1\d\d\b")
 
 
 class Exchange:
@@ -44,7 +49,10 @@ class Exchange:
         self._response = response
         self._reader = response.content
         self._taken = 0
-        self._tap = _Tap(response)
+        self._tap = (response.tap if isinstance(response, Response) else None) or _Tap(
+            response.connection
+        )
+        self._tap.read(response.content)
 
     @property
     def arrived(self) -> float:
@@ -71,8 +79,16 @@ class Exchange:
         return data
 
     def more(self) -> asyncio.Future[None]:
-        """Return a future that is done when ``take`` is to be asked again."""
+        """Return a future that is done when ``take`` is to be asked again, or after ``wake``."""
         return self._tap.wait()
+
+    def wake(self) -> None:
+        """Let whoever waits for ``more`` go on."""
+        self._tap.wake()
+
+    def heard(self) -> float:
+        """``arrived``, as a function: another value whenever something came in."""
+        return self._tap.arrived
 
     async def read(self) -> bytes:
         """Wait for the next bytes and ``take`` them."""
@@ -124,10 +140,28 @@ class Exchange:
         self._response.close()
 
 
+class Response(aiohttp.ClientResponse):
+    """aiohttp's response, with a tap on its connection from before its head arrives. ``tap``: there
+    once it has started."""
+
+    tap: _Tap | None = None
+
+    async def start(self, connection: Any) -> aiohttp.ClientResponse:
+        """Read the head."""
+        tap = self.tap = _Tap(connection)
+        try:
+            return await super().start(connection)
+        except BaseException:
+            tap.end()
+            raise
+
+
 class _Tap(asyncio.Protocol):
-    """Stands between a connection and aiohttp's protocol for it while a body is read.
+    """Stands between a connection and aiohttp's protocol for it while a response is read.
 
     It notes when something comes in, before anything else is done with it, and wakes whoever reads.
+    It passes the head of a response on by itself: aiohttp's parser throws a head away, and the
+    beginning of the body with it, if the same read holds something that is not HTTP further on.
     The other way round, it stands between aiohttp's reader and that protocol and passes on only what
     changes something: aiohttp 3.14 would run the parser once more after every read.
 
@@ -136,6 +170,7 @@ class _Tap(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_head",
         "_inner",
         "_loop",
         "_paused",
@@ -146,27 +181,37 @@ class _Tap(asyncio.Protocol):
         "is_over",
     )
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, connection: Any) -> None:
         self.arrived = perf_counter()
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         # What came with the headers may have been enough to be paused.
         self._paused = True
-        reader, connection = response.content, response.connection
         self._inner: Any = None if connection is None else connection.protocol
         self._transport: Any = None if connection is None else connection.transport
+        self._head: bytearray | None = bytearray()
         self.is_over = self._transport is None
         self.is_faulty = False
         if self._transport is not None:
             self._transport.set_protocol(self)
+
+    def read(self, reader: aiohttp.StreamReader) -> None:
+        """The head is there: stand behind the reader of the body, too."""
+        self._head = None
+        if self._transport is not None:
             reader.on_eof(self.end)
-            if hasattr(reader, "_protocol"):
-                reader._protocol = self  # type: ignore[assignment]  # noqa: SLF001 - there is no other way
+        if self._transport is not None and hasattr(reader, "_protocol"):
+            reader._protocol = self  # type: ignore[assignment]  # noqa: SLF001 - there is no other way
 
     def wait(self) -> asyncio.Future[None]:
         """Return a future that is done when something has come in."""
         waiter = self._waiter = self._loop.create_future()
         return waiter
+
+    def wake(self) -> None:
+        """Let whoever waits go on."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def end(self) -> None:
         """Leave the connection as it was."""
@@ -179,7 +224,10 @@ class _Tap(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.arrived = perf_counter()
-        self._inner.data_received(data)
+        if self._head is None:
+            self._inner.data_received(data)
+        else:
+            self._pass_by_heads(self._head, data)
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
@@ -194,8 +242,28 @@ class _Tap(asyncio.Protocol):
         self.is_faulty = self._inner.exception() is not None
         self._transport = None
         self._inner.connection_lost(error)
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self.wake()
+
+    def _pass_by_heads(self, head: bytearray, data: bytes) -> None:
+        """Pass on each head by itself, and what follows the last one.
+
+        An interim response (100 to 199; RFC 9110, section 15.2) is only a head, and another follows.
+        ``head``: what came of the present one so far.
+        """
+        while data and self._head is not None:
+            known = len(head)
+            head += data
+            found = _HEAD_END.search(head, max(0, known - 2))
+            if found is None:
+                break
+            if _INTERIM.match(head) is None:
+                self._head = None
+            head.clear()
+            cut = found.end() - known
+            self._inner.data_received(data[:cut])
+            data = data[cut:]
+        if data:
+            self._inner.data_received(data)
 
     def pause_writing(self) -> None:
         self._inner.pause_writing()

@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 
 from lm_deluge.aiohttp_errors import cause_of, translate_open
 from lm_deluge.errors import StreamError
-from lm_deluge.exchange import Exchange
+from lm_deluge.exchange import Exchange, Response
 from lm_deluge.proxies import Proxy
 from lm_deluge.socks import new_connector
 
@@ -157,6 +157,7 @@ class Transport:
         return aiohttp.ClientSession(
             connector=connector,
             connector_owner=self._connector is None,
+            response_class=Response,
             timeout=aiohttp.ClientTimeout(total=None),
             # aiohttp's own would read ~/.netrc in a thread for every request, and fail where that
             # holds an entry for the host, because the key is in the same header.

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, TypeAlias
 
 from lm_deluge.config import Limits
 from lm_deluge.deadline import Clock
 from lm_deluge.dispatch import Dispatcher
 from lm_deluge.errors import (
     AnswerCutError,
+    APITimeoutError,
     ConnectionLostError,
     LimitExceededError,
     ProtocolError,
@@ -18,11 +19,13 @@ from lm_deluge.errors import (
 )
 from lm_deluge.exchange import Exchange
 from lm_deluge.http_errors import error_from_reply, request_id
-from lm_deluge.interruption import Interruption
+from lm_deluge.interruption import Interruption, out_of_time
+from lm_deluge.payloads import Delta, Token
 from lm_deluge.plan import Target
 from lm_deluge.redaction import redact_error
 from lm_deluge.transport import Transport
 from lm_deluge.wire.answer import Answer
+from lm_deluge.wire.beginning import kind_of
 
 __all__ = ["Attempt"]
 
@@ -32,7 +35,15 @@ _DRAIN: Final = 0.1
 #: Seconds for the body of a reply that is no answer.
 _ERROR_BODY: Final = 10.0
 
+_EVENTS: Final = "text/event-stream"
+
 _JSON_TYPES: Final = frozenset({"application/json", "text/json", "application/problem+json"})
+
+#: What is a page for people, whatever it holds.
+_PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
+
+#: The bytes of one network read, and when they arrived: seconds from t0.
+Read: TypeAlias = tuple[bytes, float]
 
 
 class Attempt:
@@ -109,29 +120,37 @@ class Attempt:
         target, interruption = self.target, self._interruption
         interruption.deadline.wait("first_token", target.timeouts.first_token)
         try:
-            exchange = await transport.open(target.request, connect_timeout=target.timeouts.connect)
+            exchange = await interruption.run(
+                transport.open(target.request, connect_timeout=target.timeouts.connect)
+            )
             self._connected = True
             if self._recorder is not None:
                 head = (exchange.status, exchange.headers.items())
                 self._recorder.answered(target.request, *head, self._clock.at(exchange.arrived))
+            interruption.reading(exchange.wake, exchange.heard)
             try:
                 await self._read(exchange)
             finally:
+                interruption.done_reading()
                 if self._undrained is None:
                     exchange.close()
         except asyncio.CancelledError:
             self.decided = self._clock()
             self._give_up()
-            interruption.raise_if_deadline()
             raise
-        except StreamError:
+        except StreamError as error:
+            if isinstance(error, APITimeoutError):
+                self.decided = self._clock()
             self.decided = self.decided or self._clock()
             self._give_up()
             raise
 
     def _give_up(self) -> None:
-        """Take what was held back; those who listen hear it, unless they were told to stop."""
-        pieces = self.answer.give_up()
+        """Take what was held back."""
+        self._emit(self.answer.give_up())
+
+    def _emit(self, pieces: Sequence[Token | Delta]) -> None:
+        """Let those who listen hear the pieces, unless they were told to stop."""
         if pieces and self._interruption.stopped is None:
             self._dispatcher.emit_pieces(pieces)
 
@@ -145,51 +164,88 @@ class Attempt:
                 exchange.close()
 
     async def _read(self, exchange: Exchange) -> None:
+        """Read the body as what it is: by its status, its content type and its first bytes."""
         shown = request_id(exchange.headers)
         self.request_id = None if shown is None else exchange.request.redact(shown)
-        if exchange.status != 200:
-            await self._raise_status(exchange)
-        elif exchange.content_type in _JSON_TYPES:
-            await self._read_json(exchange)
-        elif exchange.content_type not in ("text/event-stream", ""):
-            await self._raise_content_type(exchange)
+        status, content_type = exchange.status, exchange.content_type
+        if not 200 <= status < 300:
+            await self._raise_status(exchange, [])
+        elif content_type == _EVENTS:
+            await self._read_events(exchange, [])
         else:
-            await self._read_events(exchange)
-            if self.answer.done:
-                # The end is told first; what is left of the body may follow meanwhile.
-                self._undrained = exchange
+            begun = await self._read_beginning(exchange)
+            kind = kind_of(_joined(begun))
+            if kind == "events":
+                await self._read_events(exchange, begun)
+            elif content_type in _JSON_TYPES or (kind == "json" and content_type not in _PAGES):
+                await self._read_json(exchange, begun)
+            elif content_type:
+                await self._raise_content_type(exchange, begun)
+            elif status == 200 and kind is None:
+                # Neither the head nor the body says anything.
+                await self._read_events(exchange, begun)
+            else:
+                await self._raise_status(exchange, begun)
+        if self.answer.done:
+            # The end is told first; what is left of the body may follow meanwhile.
+            self._undrained = exchange
 
-    async def _read_events(self, exchange: Exchange) -> None:  # noqa: C901 - one loop, told in order
+    async def _read_beginning(self, exchange: Exchange) -> list[Read]:
+        """Return the first reads of a body: as many as it takes to tell what it is."""
+        begun: list[Read] = []
+        while kind_of(_joined(begun)) is None:
+            data = await self._next(exchange)
+            if data is None and not begun and exchange.content_type not in _PAGES:
+                raise self._timeout()
+            if not data:
+                break
+            begun.append((data, self._heard(exchange, data)))
+        return begun
+
+    async def _next(self, exchange: Exchange) -> bytes | None:
+        """Wait for the next bytes: ``b""`` at the end of the body, ``None`` when a limit has passed.
+
+        Raises ``ConnectionLostError``, and the error of ``stop``; not while there are bytes.
+        """
+        interruption = self._interruption
+        while (data := exchange.take()) is None:
+            interruption.check()
+            if interruption.deadline.verdict() is not None:
+                return None
+            await exchange.more()
+        return data
+
+    async def _read_events(self, exchange: Exchange, begun: list[Read]) -> None:  # noqa: C901 - one loop, told in order
         """Read the event stream and emit its pieces, until the answer is whole."""
         answer, interruption, dispatcher = self.answer, self._interruption, self._dispatcher
         deadline, timeouts = interruption.deadline, self.target.timeouts
         waiting = "first_token"
         while True:
             lost: ConnectionLostError | None = None
-            try:
-                if (data := exchange.take()) is None:
-                    await exchange.more()
-                    continue
-            except ConnectionLostError as error:
-                data, lost = b"", error
-            except asyncio.CancelledError:
-                # What arrived before the interruption was received; it may even be what the
-                # deadline waited for, if something held the event loop.
-                data = exchange.salvage()
-                if not interruption.is_deadline():
+            data: bytes | None
+            if begun:
+                data, arrived = begun.pop(0)
+            else:
+                try:
+                    data = exchange.take() or await self._next(exchange)
+                except ConnectionLostError as error:
+                    data, lost = b"", error
+                except asyncio.CancelledError:
+                    # What arrived before it was received.
+                    data = exchange.salvage()
                     answer.feed(data, self._heard(exchange, data))
                     raise
-                if not data:
-                    lost = exchange.lost()
-                    if lost is None and not answer.whole:
-                        raise self._timeout() from None
-                    if lost is None:
+                if data is None:
+                    if answer.whole:
                         return
-            self.decided = arrived = self._heard(exchange, data)
+                    raise self._timeout()
+                arrived = self._heard(exchange, data)
+            self.decided = arrived
             pieces = answer.feed(data, arrived) if data else answer.close(arrived)
-            if pieces:
+            if pieces and interruption.stopped is None:
                 dispatcher.emit_pieces(pieces)
-                interruption.check()
+            if interruption.stopped is not None:
+                raise interruption.stopped
             if answer.error is not None:
                 raise redact_error(answer.error, exchange.request)
             if answer.done:
@@ -198,14 +254,7 @@ class Attempt:
                 # A lost connection is no end that ``accept_eof`` accepts.
                 if answer.finished or (answer.whole and lost is None):
                     return
-                raise lost if lost is not None else _cut(answer)
-            if deadline.expired is not None:
-                if not pieces or deadline.expired[0] == "total":
-                    if answer.whole:
-                        return
-                    raise self._timeout()
-                interruption.forgive_deadline()
-                waiting = ""
+                raise lost if lost is not None else _cut(answer, self._choices)
             if answer.finished:
                 if pieces or waiting != "tail":
                     waiting = "tail"
@@ -218,64 +267,62 @@ class Attempt:
                     waiting = "between_tokens"
                     deadline.wait(waiting, timeouts.between_tokens)
 
-    async def _read_json(self, exchange: Exchange) -> None:
+    async def _read_json(self, exchange: Exchange, begun: list[Read]) -> None:
         """Take a whole answer from a server that did not stream."""
         # JSON may spell a character in twelve bytes; the answer itself counts its characters.
         limit = 12 * self._limits.max_answer_chars + self._limits.max_event_bytes
-        body = b"".join([data async for data in self._reads(exchange, limit)])
+        body = bytearray(_joined(begun))
+        while len(body) < limit:
+            data = await self._next(exchange)
+            if data is None:
+                raise self._timeout()
+            if not data:
+                break
+            self._heard(exchange, data)
+            body += data
         self.decided = arrived = self._clock.at(exchange.arrived)
         if len(body) >= limit:
             raise LimitExceededError(
                 "max_answer_chars", limit=self._limits.max_answer_chars, value=len(body)
             )
-        pieces = self.answer.feed_json(body, arrived)
-        if pieces:
-            self._dispatcher.emit_pieces(pieces)
-            self._interruption.check()
+        pieces = self.answer.feed_json(bytes(body), arrived)
+        self._emit(pieces)
+        self._interruption.check()
         if self.answer.error is not None:
             raise redact_error(self.answer.error, exchange.request)
 
-    async def _raise_status(self, exchange: Exchange) -> None:
-        """Raise the exception for a status other than 200, with the body as far as it comes."""
-        body = await self._error_body(exchange, self._limits.max_error_body_bytes)
+    async def _raise_status(self, exchange: Exchange, begun: list[Read]) -> None:
+        """Raise the exception for a status that is no answer, with the body as far as it comes."""
+        body = await self._error_body(exchange, begun, self._limits.max_error_body_bytes)
         request = exchange.request
         raise redact_error(
             error_from_reply(exchange.status, exchange.headers, body, shown_url=request.shown_url),
             request,
         )
 
-    async def _raise_content_type(self, exchange: Exchange) -> None:
-        evidence = await self._error_body(exchange, 200)
+    async def _raise_content_type(self, exchange: Exchange, begun: list[Read]) -> None:
+        evidence = await self._error_body(exchange, begun, 200)
         request = exchange.request
         error = ProtocolError(
             f"{request.shown_url} answered with {exchange.content_type!r} where "
             f"'text/event-stream' is expected: is the base_url right? It begins {evidence!r}",
             offset=0,
             evidence=evidence,
+            content_type=exchange.content_type,
         )
         raise redact_error(error, request)
 
-    async def _error_body(self, exchange: Exchange, limit: int) -> bytes:
-        """Return the body as far as it comes."""
-        body = b""
+    async def _error_body(self, exchange: Exchange, begun: list[Read], limit: int) -> bytes:
+        """Return the body as far as it comes: what the head said stands, whatever ends it."""
+        self._interruption.deadline.wait_no_longer(_ERROR_BODY)
+        body = bytearray(_joined(begun))
         try:
-            async with asyncio.timeout(_ERROR_BODY):
-                async for data in self._reads(exchange, limit):
-                    body += data
-        except (ConnectionLostError, TimeoutError):
-            data = exchange.salvage()
-            self._heard(exchange, data)
-            body += data
-        return body[:limit]
-
-    async def _reads(self, exchange: Exchange, limit: int) -> AsyncIterator[bytes]:
-        """Yield the network reads of a body that is no event stream, ``limit`` bytes and the rest of a
-        read at most."""
-        size = 0
-        while size < limit and (data := await exchange.read()):
-            self._heard(exchange, data)
-            yield data
-            size += len(data)
+            while len(body) < limit and (data := await self._next(exchange)):
+                self._heard(exchange, data)
+                body += data
+        except ConnectionLostError:
+            pass
+        return bytes(body[:limit])
 
     def _heard(self, exchange: Exchange, data: bytes) -> float:
         """Tell the recorder of a network read; return its moment."""
@@ -285,13 +332,41 @@ class Attempt:
         return arrived
 
     def _timeout(self) -> StreamError:
-        self.decided = self._clock()
-        return self._interruption.timeout()
+        expired = self._interruption.deadline.expired
+        assert expired is not None
+        return out_of_time(*expired)
 
 
-def _cut(answer: Answer) -> AnswerCutError:
-    missing = "no [DONE] and no finish reason" if answer.has_chunks else "no event at all"
+def _joined(reads: list[Read]) -> bytes:
+    return b"".join([data for data, _ in reads])
+
+
+def _cut(answer: Answer, asked: int) -> AnswerCutError:
+    """Return the error for a clean end before the end of the answer. ``asked``: choices asked for."""
     return AnswerCutError(
-        f"the answer was cut: the body ended cleanly with {missing} "
+        f"the answer was cut: the body ended cleanly with {_missing(answer, asked)} "
         "(accept_eof=True takes such an end as whole, for servers known to do so)"
     )
+
+
+def _missing(answer: Answer, asked: int) -> str:
+    if not answer.has_chunks:
+        return "no event at all"
+    choices = {choice.index: choice for choice in answer.choices()}
+    if not choices:
+        return "no [DONE] and nothing of an answer"
+    absent = [index for index in range(asked) if index not in choices]
+    endless = [index for index, choice in choices.items() if choice.finish_reason is None]
+    if not absent and endless == list(choices):
+        return "no [DONE] and no finish reason"
+    missing = []
+    if endless:
+        missing.append(f"no finish reason for {_named(endless)}")
+    if absent:
+        missing.append(f"nothing of {_named(absent)}")
+    return f"no [DONE], {' and '.join(missing)} ({asked} asked for)"
+
+
+def _named(indices: list[int]) -> str:
+    shown = ", ".join(map(str, indices[:8])) + (", …" if len(indices) > 8 else "")
+    return f"choice {shown}" if len(indices) == 1 else f"choices {shown}"

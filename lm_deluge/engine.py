@@ -15,11 +15,13 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
+from attrs import evolve
+
 from lm_deluge.attempt import Attempt
 from lm_deluge.deadline import Clock
 from lm_deluge.dispatch import Dispatcher
-from lm_deluge.errors import HandlerError, StreamCancelled, StreamError
-from lm_deluge.interruption import Interruption
+from lm_deluge.errors import APITimeoutError, HandlerError, StreamCancelled, StreamError
+from lm_deluge.interruption import Interruption, out_of_time
 from lm_deluge.models import cost_of
 from lm_deluge.payloads import Retry
 from lm_deluge.plan import Plan, Target
@@ -82,7 +84,7 @@ class Engine:
         finished: asyncio.Future[None] = loop.create_future()
         task = loop.create_task(self._run(), name=f"lm_deluge stream {self.id}")
         self._task = task
-        self._interruption.guard(task)
+        self._interruption.guard(loop)
         task.add_done_callback(lambda task: self._finish(task, finished))
         return finished
 
@@ -105,14 +107,15 @@ class Engine:
         interruption, slots = self._interruption, self._plan.slots
         queued = perf_counter()
         try:
-            await slots.acquire()
-        except asyncio.CancelledError:
+            interruption.check()
+            await interruption.run(slots.acquire())
+        except StreamError as error:
             # Nobody has heard of the stream: only whoever waits for it is told.
-            outside = interruption.is_from_outside()
-            self.outcome = interruption.stopped or StreamCancelled("its task was cancelled")
-            if outside:
-                raise
+            self.outcome = error
             return
+        except asyncio.CancelledError:
+            self.outcome = interruption.stopped or StreamCancelled("its task was cancelled")
+            raise
         ending: APIResponse | StreamError
         try:
             self.queued = perf_counter() - queued
@@ -121,7 +124,7 @@ class Engine:
         except StreamError as error:
             ending = error
         except asyncio.CancelledError as error:
-            passing = error if interruption.is_from_outside() else None
+            passing = error
             ending = interruption.stopped or StreamCancelled("its task was cancelled")
         except Exception as error:  # noqa: BLE001 - whatever it is, the stream has to end
             ending = StreamError(f"internal error: {type(error).__name__}: {error}")
@@ -179,26 +182,37 @@ class Engine:
         )
 
     async def _retry(self, error: StreamError, delay: float, target: Target) -> None:
-        """Tell the observers, then wait."""
+        """Tell the observers, then wait. Raises ``APITimeoutError`` if ``Timeouts.total`` forbids it."""
         self._bind(error)
         self._raised.append(error)
-        self._failed.append(
-            FailedAttempt(
-                model=self._attempt.target.info.name,
-                error=type(error).__name__,
-                message=str(error),
-                delay=delay,
-            )
+        deadline = self._interruption.deadline
+        failed = FailedAttempt(
+            model=self._attempt.target.info.name,
+            error=type(error).__name__,
+            message=str(error),
+            delay=delay,
         )
+        if deadline.total_left <= delay:
+            self._failed.append(evolve(failed, delay=0.0))
+            raise self._no_time_left(error, delay)
+        self._failed.append(failed)
         self.dispatcher.emit(on_retry, Retry(error, self.attempt, delay, target.info.name))
         self._interruption.check()
-        # Only the limit over all attempts holds while nothing is asked.
-        self._interruption.deadline.wait("first_token", None)
-        try:
-            await asyncio.sleep(delay)
-        except asyncio.CancelledError:
-            self._interruption.raise_if_deadline()
-            raise
+        await self._interruption.sleep(delay)
+        if deadline.total_left <= 0:
+            raise self._no_time_left(error, delay)
+
+    def _no_time_left(self, error: StreamError, delay: float) -> APITimeoutError:
+        """Return the error for a retry that was due and has no time: what failed last is its cause."""
+        self._attempt.decided = self.elapsed()
+        failure = out_of_time(
+            "total",
+            self._interruption.deadline.total,
+            f": attempt {self.attempt} failed ({type(error).__name__}), and the next one was due "
+            f"{delay:.3g} s later",
+        )
+        failure.__cause__ = error
+        return failure
 
     def _on_fatal_handler(self) -> None:
         failure = self.dispatcher.fatal
@@ -255,6 +269,7 @@ class Engine:
         """Tell an error what it ended, and what had been received by then."""
         error.stream_id = self.id
         error.attempts = self.attempt
+        error.failed_attempts = list(self._failed)
         error.handler_failures = self.dispatcher.failures
         error.elapsed = self._attempt.decided
         if error.phase is None:

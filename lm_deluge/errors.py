@@ -3,7 +3,8 @@
     ValueError
     └── UnsupportedModelError            nobody said where this model is served
 
-    StreamError                          .stream_id .partial .handler_failures .attempts .phase
+    StreamError                          .stream_id .partial .handler_failures .attempts
+    │                                    .failed_attempts .phase .elapsed
     ├── APIError
     │   ├── APIConnectionError           the server could not be reached
     │   │   ├── APITimeoutError          .limit; .phase names which wait was too long
@@ -19,7 +20,7 @@
     │   │   └── InternalServerError      500 and above
     │   ├── ProviderError                an error frame inside a 200: .type .code .body
     │   ├── AnswerCutError               a clean end of the bytes before the end of the answer
-    │   ├── ProtocolError                not the protocol: .offset .evidence
+    │   ├── ProtocolError                not the protocol: .offset .evidence .content_type
     │   └── LimitExceededError           larger than a bound in ``Limits``: .name .limit .value
     ├── StreamCancelled                  ``stream.cancel()``, or the caller walked away: .reason
     ├── HandlerError                     a handler failed under ``strict=True``: .failure
@@ -37,7 +38,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lm_deluge.payloads import HandlerFailure
-    from lm_deluge.response import Partial
+    from lm_deluge.response import FailedAttempt, Partial
 
 __all__ = [
     "APIConnectionError",
@@ -99,6 +100,9 @@ class StreamError(Exception):
     ``partial``: a ``Partial`` with all that was received; ``None`` only before ``on_start``.
     ``handler_failures``: list of ``HandlerFailure``; complete once the stream has ended.
     ``attempts``: requests sent, the failing one included.
+    ``failed_attempts``: list of ``FailedAttempt``: why the attempts before it failed; for a limit
+    (``Timeouts.total``) that leaves no room for another attempt, all of them, and ``__cause__`` is the
+    error of the last.
     ``phase``: what the stream waited for: ``"connect"``, ``"first_token"``, ``"between_tokens"``,
     ``"tail"``, or ``"total"`` for the timeout of that name; ``None`` before ``on_start``.
     ``elapsed``: seconds from t0 to the arrival of the bytes or the fault that ended the stream,
@@ -113,6 +117,7 @@ class StreamError(Exception):
         self.partial: Partial | None = None
         self.handler_failures: list[HandlerFailure] = []
         self.attempts = 0
+        self.failed_attempts: list[FailedAttempt] = []
         self.elapsed: float | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -266,7 +271,8 @@ class ProtocolError(APIError):
 
     ``offset``: where the offending event's data begins, in bytes of the body after decompression, line
     ends counted as one byte each; ``None`` where the fault has no place in the body. ``evidence``: the
-    first bytes of it, at most 200.
+    first bytes of it, at most 200. ``content_type``: of a reply that is no stream from its head on
+    (``"text/html"``: a page for people), else ``None``; such a server is not asked again.
     """
 
     def __init__(
@@ -275,11 +281,13 @@ class ProtocolError(APIError):
         *,
         offset: int | None = None,
         evidence: bytes = b"",
+        content_type: str | None = None,
         phase: str | None = None,
     ) -> None:
         super().__init__(message, phase=phase)
         self.offset = offset
         self.evidence = evidence
+        self.content_type = content_type
 
 
 class LimitExceededError(APIError):

@@ -1,17 +1,24 @@
-"""Why a stream's task is interrupted: its deadline, a ``stop`` from inside, or somebody outside.
+"""What ends a stream's waits before their time: a limit that passed, a ``stop``, somebody outside.
 
-All three come as one ``asyncio.CancelledError``; here they are told apart.
+A wait is for a coroutine (``run``), for time (``sleep``), or for bytes; the last is the attempt's own,
+which says by ``reading`` how it is woken. A limit or a ``stop`` only wakes whoever waits, who then
+looks at what came in, and at ``Deadline.verdict`` and ``stopped`` when there is nothing. Only ``run``
+cancels, because what it waits for is not ours, and takes that back before it returns. So a
+``CancelledError`` that leaves a wait always comes from outside.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 from lm_deluge.deadline import Clock, Deadline
 from lm_deluge.errors import APITimeoutError, StreamError
 
-__all__ = ["Interruption"]
+__all__ = ["Interruption", "out_of_time"]
+
+T = TypeVar("T")
 
 _WAITED: Final = {
     "connect": "there was no connection",
@@ -24,93 +31,117 @@ _WAITED: Final = {
 
 class Interruption:
     """The interruptions of one task. ``stopped``: the error that ``stop`` was given first.
+    ``deadline``: the limits on waiting; there once ``guard`` was called.
 
     ``clock``: what the deadline's ``since`` is told by.
     """
 
-    __slots__ = (
-        "_cancelled_itself",
-        "_clock",
-        "_deadline",
-        "_deadline_taken_back",
-        "_task",
-        "stopped",
-    )
+    __slots__ = ("_clock", "_wake", "deadline", "stopped")
+
+    deadline: Deadline
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.stopped: StreamError | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._deadline: Deadline | None = None
-        self._cancelled_itself = False
-        self._deadline_taken_back = False
+        self._wake: Callable[[], object] | None = None
 
-    @property
-    def deadline(self) -> Deadline:
-        """The limits on waiting; there once ``guard`` was called."""
-        assert self._deadline is not None
-        return self._deadline
-
-    def guard(self, task: asyncio.Task[None]) -> None:
-        """Interrupt this task from now on."""
-        self._task = task
-        self._deadline = Deadline(task.get_loop(), task.cancel, self._clock)
+    def guard(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Keep the time from now on."""
+        self.deadline = Deadline(loop, self._end_wait, self._clock)
 
     def release(self) -> None:
-        """Interrupt it no more."""
-        if self._deadline is not None:
-            self._deadline.close()
-        self._task = None
+        """Interrupt no more."""
+        self.deadline.close()
+        self._wake = None
 
     def stop(self, error: StreamError) -> None:
-        """Interrupt the task, which is to end with ``error``; the first call counts."""
-        if self.stopped is not None:
-            return
-        self.stopped = error
-        # A handler that stops its own stream runs inside the task, which asks after the handlers.
-        if self._task is not None and self._task is not asyncio.current_task():
-            self._cancelled_itself = True
-            self._task.cancel()
+        """End the wait at hand and all that would follow with ``error``; the first call counts."""
+        if self.stopped is None:
+            self.stopped = error
+            # A handler that stops its own stream runs while nothing is waited for; the task asks after
+            # the handlers.
+            self._end_wait()
 
     def check(self) -> None:
         """Raise the error of ``stop`` if there was one."""
         if self.stopped is not None:
             raise self.stopped
 
-    def is_from_outside(self) -> bool:
-        """Take back what ``stop`` did; return whether somebody else cancelled the task, too."""
-        task = self._task
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return what ``work`` returns; it is cancelled when a limit passes or the stream is stopped.
+
+        Raises what it raises, the error of ``stop``, or ``APITimeoutError``.
+        """
+        task = asyncio.current_task()
         assert task is not None
-        if self._cancelled_itself:
-            self._cancelled_itself = False
-            task.uncancel()
-        return task.cancelling() > 0 or self.stopped is None
+        others = task.cancelling()
+        cancelled = False
 
-    def is_deadline(self) -> bool:
-        """Take back what the deadline did; return whether it alone interrupted."""
-        task = self._task
-        assert task is not None
-        if self.deadline.expired is None:
-            return False
-        if not self._deadline_taken_back:
-            self._deadline_taken_back = True
-            task.uncancel()
-        return task.cancelling() == 0 and self.stopped is None
+        def cancel() -> None:
+            nonlocal cancelled
+            if not cancelled:
+                cancelled = True
+                task.cancel()
 
-    def forgive_deadline(self) -> None:
-        """Forget a limit that passed: what it waited for had arrived."""
-        self.deadline.expired = None
-        self._deadline_taken_back = False
+        self._wake = cancel
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if cancelled and task.cancelling() == others + 1:
+                raise self._why() from None
+            raise
+        finally:
+            self._wake = None
+            if cancelled:
+                task.uncancel()
 
-    def raise_if_deadline(self) -> None:
-        """Raise ``APITimeoutError`` if the deadline alone interrupted."""
-        if self.is_deadline():
-            raise self.timeout() from None
+    async def sleep(self, seconds: float) -> None:
+        """Wait between two attempts. Raises the error of ``stop``; the limit over all ends it early."""
+        # Only that one holds while nothing is asked.
+        self.deadline.wait("first_token", None)
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
 
-    def timeout(self) -> APITimeoutError:
-        """Return the error for the limit that passed."""
+        def wake() -> None:
+            if not waiter.done():
+                waiter.set_result(None)
+
+        handle = loop.call_later(seconds, wake)
+        self._wake = wake
+        try:
+            await waiter
+        finally:
+            self._wake = None
+            handle.cancel()
+        self.check()
+
+    def reading(self, wake: Callable[[], object], heard: Callable[[], object]) -> None:
+        """From now on ``wake`` ends the wait at hand; ``heard``: see ``Deadline``."""
+        self._wake = wake
+        self.deadline.heard = heard
+
+    def done_reading(self) -> None:
+        """Nothing is waited for any more."""
+        self._wake = None
+        self.deadline.heard = _silent
+
+    def _end_wait(self) -> None:
+        if self._wake is not None:
+            self._wake()
+
+    def _why(self) -> StreamError:
+        if self.stopped is not None:
+            return self.stopped
         assert self.deadline.expired is not None
-        phase, limit = self.deadline.expired
-        return APITimeoutError(
-            f"{_WAITED[phase]} within {limit:g} s (Timeouts.{phase})", phase=phase, limit=limit
-        )
+        return out_of_time(*self.deadline.expired)
+
+
+def out_of_time(phase: str, limit: float, more: str = "") -> APITimeoutError:
+    """Return the error for a limit, in seconds, that passed. ``more``: what else is to be said."""
+    return APITimeoutError(
+        f"{_WAITED[phase]} within {limit:g} s (Timeouts.{phase}){more}", phase=phase, limit=limit
+    )
+
+
+def _silent() -> None:
+    """What is heard while nothing is read."""

@@ -100,10 +100,10 @@ _NO_CHOICE = Choice()
 
 @frozen(kw_only=True)
 class FailedAttempt:
-    """An attempt that failed before the one that answered, as plain strings and numbers.
+    """An attempt that failed and was not the last word, as plain strings and numbers.
 
     ``model``: the model asked. ``error``: class name. ``message``: its text. ``delay``: seconds
-    waited before the next attempt.
+    waited before the next attempt; 0 where none could follow in time.
     """
 
     model: str

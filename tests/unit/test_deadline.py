@@ -36,6 +36,10 @@ class Loop:
         self._timers.append(Timer(when, callback))
         return self._timers[-1]
 
+    def call_soon(self, callback: Callable[..., None], *args: object) -> Timer:
+        self._timers.append(Timer(self.now, lambda: callback(*args)))
+        return self._timers[-1]
+
     @property
     def pending(self) -> list[Timer]:
         return [timer for timer in self._timers if not timer.cancelled]
@@ -143,7 +147,6 @@ def test_the_total_limit_still_holds_after_another_went_off_too_late(
     case.deadline.start_total(10.0)
     case.deadline.wait("first_token", 1.0)
     case.loop.advance(1.1)
-    case.deadline.expired = None  # the bytes were there after all
     case.deadline.wait("between_tokens", limit)
     case.loop.advance(10)
     assert case.seen == (2, ("total", 10.0))
@@ -170,6 +173,85 @@ def test_a_timer_that_goes_off_a_little_early_sleeps_on(case: Case) -> None:
     timer.cancel()
     case.loop.now += 0.999
     timer.callback()
+    case.loop.advance(0)
     assert case.seen == (0, None)
     case.loop.advance(0.01)
     assert case.seen == (1, ("first_token", 1.0))
+
+
+def test_each_wait_begins_with_nothing_left_over(case: Case) -> None:
+    for phase in ("first_token", "tail", "first_token"):
+        case.deadline.wait(phase, 1.0)
+        assert case.deadline.expired is None
+        assert case.deadline.verdict() is None
+        case.loop.advance(1.1)
+        assert case.deadline.verdict() == (phase, 1.0)
+    assert case.interruptions == 3
+
+
+def test_a_limit_that_passes_while_bytes_are_there_is_put_off_until_they_are_looked_at(
+    case: Case,
+) -> None:
+    """As after a suspension: each turn of the loop brings a read, and then one that is output."""
+    reads = iter(range(10))
+    case.deadline.heard = lambda: next(reads, 10)
+    case.deadline.wait("first_token", 1.0)
+    case.loop.now += 500
+    for _ in range(9):
+        for timer in case.loop.pending:
+            timer.cancel()
+            timer.callback()
+    assert case.seen == (0, None)
+    case.deadline.since = case.loop.now  # progress
+    case.loop.advance(0.9)
+    assert case.seen == (0, None)
+    case.loop.advance(0.2)
+    assert case.seen == (1, ("first_token", 1.0))
+
+
+def test_a_server_that_never_pauses_does_not_put_a_limit_off_for_ever(case: Case) -> None:
+    class Never:
+        def __eq__(self, other: object) -> bool:
+            return False
+
+        __hash__ = None  # type: ignore[assignment]
+
+    case.deadline.heard = Never
+    case.deadline.wait("first_token", 1.0)
+    case.loop.advance(1.0)
+    assert case.seen == (1, ("first_token", 1.0))
+
+
+def test_progress_that_is_seen_after_a_limit_passed_takes_it_back(case: Case) -> None:
+    case.deadline.wait("between_tokens", 1.0)
+    case.loop.advance(1.1)
+    case.deadline.since = case.loop.now
+    assert case.deadline.verdict() is None
+    case.loop.advance(0.9)
+    assert case.deadline.expired is None
+    case.loop.advance(0.2)
+    assert case.deadline.verdict() == ("between_tokens", 1.0)
+
+
+def test_no_progress_takes_the_total_limit_back(case: Case) -> None:
+    case.deadline.start_total(1.0)
+    assert case.deadline.total_left == pytest.approx(1.0)
+    case.deadline.wait("between_tokens", 10.0)
+    case.loop.advance(1.1)
+    case.deadline.since = case.loop.now
+    assert case.deadline.verdict() == ("total", 1.0)
+    assert case.deadline.total_left < 0
+
+
+def test_a_wait_can_be_shortened_and_never_gets_longer_by_it(case: Case) -> None:
+    case.deadline.wait("first_token", 5.0)
+    case.loop.advance(1)
+    case.deadline.wait_no_longer(10.0)
+    case.loop.advance(3.9)
+    assert case.seen == (0, None)
+    case.loop.advance(0.2)
+    assert case.interruptions == 1
+    case.deadline.wait("first_token", None)
+    case.deadline.wait_no_longer(2.0)
+    case.loop.advance(2.1)
+    assert case.interruptions == 2

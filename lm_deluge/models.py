@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-import functools
-import importlib.resources
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +18,7 @@ import attrs
 from lm_deluge.config import EFFORTS, SamplingParams
 from lm_deluge.endpoint import normalize_base_url, redact_url, validate_headers, validate_query
 from lm_deluge.errors import UnsupportedModelError
+from lm_deluge.naming import is_anybodys, model_data, provider_of, without_dialect
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_API_KEY_ENV = "OPENAI_API_KEY"
@@ -100,15 +98,8 @@ class ModelInfo:
         return "reasoning_effort" in self.accepts and (not self.efforts or effort in self.efforts)
 
 
-@functools.cache
-def _data() -> dict[str, Any]:
-    text = importlib.resources.files("lm_deluge").joinpath("models.json").read_text("utf-8")
-    data: dict[str, Any] = json.loads(text)
-    return data
-
-
 def _by_rule(rule: str, **fields: Any) -> ModelInfo:
-    facts = dict(_data()["rules"][rule])
+    facts = dict(model_data()["rules"][rule])
     takes_at = {effort: frozenset(names) for effort, names in facts.pop("takes_at", {}).items()}
     return ModelInfo(
         accepts=frozenset(facts.pop("takes")),
@@ -124,7 +115,7 @@ def _openai_model(name: str) -> ModelInfo | None:
     base, fine_tuned = name, name.startswith("ft:")
     if fine_tuned:
         base = name.split(":")[1]
-    listed = _data()["models"]
+    listed = model_data()["models"]
     if base not in listed and (dated := _DATED.fullmatch(base)) and dated[1] in listed:
         base = dated[1]
     if facts := listed.get(base):
@@ -144,21 +135,17 @@ def _openai_model(name: str) -> ModelInfo | None:
         )
     if not _OPENAI_SHAPE.match(base):
         return None
-    families = _data()["families"]
+    families = model_data()["families"]
     rule = next((r for pattern, r in families if fnmatch.fnmatchcase(base, pattern)), "classic")
     return _by_rule(rule, name=name, model_id=name, origin="family")
 
 
 def known_models() -> tuple[str, ...]:
     """The names of the listed and the registered models."""
-    return (*_data()["models"], *(name for name in _registered if name not in _data()["models"]))
-
-
-def provider_of(name: str) -> str | None:
-    """The display name of the provider, other than OpenAI, whose names begin like this one."""
-    lowered = name.lower()
-    foreign = _data()["foreign"]
-    return next((provider for prefix, provider in foreign if lowered.startswith(prefix)), None)
+    return (
+        *model_data()["models"],
+        *(name for name in _registered if name not in model_data()["models"]),
+    )
 
 
 _registered: dict[str, ModelInfo] = {}
@@ -322,20 +309,14 @@ def _unknown(name: str) -> ModelInfo:
     return ModelInfo(name=name, model_id=name, origin="unknown", max_tokens_field="max_tokens")
 
 
-_HOW = (
-    "an OpenAI-compatible endpoint is given with base_url=… or "
-    "lm_deluge.register_model({name!r}, base_url=…)"
-)
-
-
 def resolve_model(name: str, *, base_url: str | None, env_base_url: str | None) -> ModelInfo:
     """What is known of a model, with `base_url` filled in.
 
     Args:
         name: the model's name.
         base_url: the argument of the client, which any name streams with.
-        env_base_url: `OPENAI_BASE_URL`, if it is set. It does not serve names that are known to be
-            other providers', because it is set for all of a program's models.
+        env_base_url: `OPENAI_BASE_URL`, if it is set. It serves names that nobody else owns (`naming`),
+            because it is set for all of a program's models.
 
     Returns:
         The base URL is the argument, the registration's, the environment's or OpenAI's, in this
@@ -352,25 +333,39 @@ def resolve_model(name: str, *, base_url: str | None, env_base_url: str | None) 
         environment = normalize_base_url(env_base_url.strip(), "OPENAI_BASE_URL")
     info = _registered.get(name) or _openai_model(name)
     if info is None:
-        provider = provider_of(name)
-        if argument is None and provider is not None:
-            raise UnsupportedModelError(
-                f"{name!r} is a model of {provider}; streaming supports OpenAI models. "
-                f"If it is served elsewhere: {_HOW.format(name=name)}",
-                model=name,
-                provider=provider,
-            )
-        if argument is None and environment is None:
-            near = difflib.get_close_matches(name.lower(), known_models(), n=3)
-            perhaps = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-            raise UnsupportedModelError(
-                f"no model {name!r} is known.{perhaps} Streaming supports OpenAI models; "
-                f"{_HOW.format(name=name)}",
-                model=name,
-                suggestions=tuple(near),
-            )
+        if argument is None and (environment is None or not is_anybodys(name)):
+            raise _unsupported(name, is_set=environment is not None)
         info = _unknown(name)
     return attrs.evolve(info, base_url=argument or info.base_url or environment or DEFAULT_BASE_URL)
+
+
+def _unsupported(name: str, *, is_set: bool) -> UnsupportedModelError:
+    """Says whose a name is and how it streams. `is_set`: whether there is an `OPENAI_BASE_URL`."""
+    provider = provider_of(name)
+    near: list[str] = []
+    if provider is not None:
+        what = f"{name!r} is a model of {provider}; streaming supports OpenAI models."
+    else:
+        plain = without_dialect(name)
+        near = difflib.get_close_matches(plain.lower(), known_models(), n=3)
+        perhaps = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        what = f"no model {name!r} is known.{perhaps} Streaming supports OpenAI models."
+    how = (
+        "An OpenAI-compatible server that has it is given with base_url=… or "
+        f"lm_deluge.register_model({name!r}, base_url=…)"
+    )
+    if is_set:
+        how += (
+            "; OPENAI_BASE_URL is set, but serves names of others only with '/' or ':' in them, a "
+            "parameter size such as 7b, 'distill', or of an open family such as llama or qwen"
+        )
+    elif is_anybodys(name):
+        how += "; for all models of a program, with the environment variable OPENAI_BASE_URL"
+    else:
+        how += "; the environment variable OPENAI_BASE_URL serves OpenAI's and open models, not this one"
+    return UnsupportedModelError(
+        f"{what} {how}", model=name, provider=provider, suggestions=tuple(near)
+    )
 
 
 class TokenCounts(Protocol):

@@ -31,8 +31,10 @@ class Answer:
     all with the arrival time given. ``close`` takes the end of the bytes. After each of them:
 
     ``done``: ``[DONE]`` was read; what follows is ignored. ``finished``: every choice has a finish
-    reason; usage or a further tool call may still follow. ``error``: the answer cannot become whole;
-    the pieces before it were returned. ``whole``: nothing is missing.
+    reason that can be trusted; usage or a further tool call may still follow. ``may_be_over``: every
+    choice has one, but not all can be trusted: then ``[DONE]``, the end of the bytes or a long silence
+    decides. ``error``: the answer cannot become whole; the pieces before it were returned. ``whole``:
+    nothing is missing.
     """
 
     __slots__ = (
@@ -55,6 +57,7 @@ class Answer:
         "error",
         "finished",
         "limits",
+        "may_be_over",
         "model_external",
         "response_id",
         "service_tier",
@@ -68,6 +71,7 @@ class Answer:
         self.limits = limits if limits is not None else _LIMITS
         self.done = False
         self.finished = False
+        self.may_be_over = False
         self.error: StreamError | None = None
         self.usage: Usage | None = None
         self.response_id: str | None = None
@@ -115,7 +119,7 @@ class Answer:
             return False
         if self.done or self.finished:
             return True
-        return self._closed and self._accept_eof and self._chunks > 0
+        return self._closed and (self.may_be_over or (self._accept_eof and self._chunks > 0))
 
     def _is_over(self) -> bool:
         return self.done or self.error is not None
@@ -318,8 +322,12 @@ class Answer:
         reported = error_in(chunk, event.event)
         if reported is not None:
             self.error = provider_error(reported)
-        self._plain = 0 in self._choices and not any(
-            parts.holds for parts in self._choices.values()
+        first = self._choices.get(0)
+        # What follows a finish reason says that it was none.
+        self._plain = (
+            first is not None
+            and first.finish_reason is None
+            and not any(parts.holds for parts in self._choices.values())
         )
 
     def _take_chunk(
@@ -356,7 +364,7 @@ class Answer:
                 self._append(piece, index, arrived, read, pieces)
             self._characters += parts.take_unseen()
             self._check_size()
-            if choice.get("finish_reason"):
+            if parts.finish_reason is not None:
                 self._note_finish()
 
     def _append(
@@ -381,8 +389,11 @@ class Answer:
         )
 
     def _note_finish(self) -> None:
-        reasons = [parts.finish_reason for parts in self._choices.values()]
-        self.finished = len(reasons) >= self._expected and None not in reasons
+        choices = self._choices.values()
+        named = [parts for parts in choices if parts.finish_reason is not None]
+        ended = len(choices) >= self._expected and len(named) == len(choices)
+        self.finished = ended and not any(parts.is_doubtful for parts in named)
+        self.may_be_over = ended and not self.finished
 
     def _flush_held(self, arrived: float, pieces: list[Token | Delta]) -> None:
         """Nothing follows: a half character that waited for its other half stays alone."""

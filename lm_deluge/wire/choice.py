@@ -50,6 +50,10 @@ class TextBuffer:
         """Append the texts."""
         self._utf8 += "".join(texts).encode("utf-8", "surrogatepass")
 
+    def __len__(self) -> int:
+        """Bytes in UTF-8."""
+        return len(self._utf8)
+
     def __str__(self) -> str:
         return self._utf8.decode("utf-8", "surrogatepass")
 
@@ -58,6 +62,8 @@ class ChoiceParts:
     """What was received of one choice.
 
     ``take`` reads one entry of a chunk's ``choices``, keeps what it holds and yields its pieces.
+    ``is_doubtful``: its finish reason is no end. Some servers send one with every chunk: a reason that
+    came before the end of the chunk with the first output, or that output followed.
     """
 
     __slots__ = (
@@ -66,6 +72,7 @@ class ChoiceParts:
         "_max_tool_calls",
         "_unseen",
         "finish_reason",
+        "is_doubtful",
         "logprobs",
         "reasoning",
         "refusal",
@@ -79,6 +86,7 @@ class ChoiceParts:
         self.refusal: TextBuffer | None = None
         self.tools: ToolCallParts | None = None
         self.finish_reason: str | None = None
+        self.is_doubtful = False
         self.logprobs: dict[str, Any] | None = None
         self._max_tool_calls = max_tool_calls
         self._unseen = 0
@@ -90,11 +98,29 @@ class ChoiceParts:
         """Whether half a character waits for its other half."""
         return bool(self._held)
 
+    @property
+    def has_output(self) -> bool:
+        """Whether anything came that a receiver hears of."""
+        return bool(self.text or self.reasoning or self.refusal or self.tools or self._held)
+
     def take(self, choice: Mapping[str, Any]) -> Iterator[Piece]:
         """Read one entry of ``choices``."""
         reason = choice.get("finish_reason")
         if reason:
+            self.is_doubtful = self.is_doubtful or not self.has_output
+        if self.finish_reason is None:
+            yield from self._take_content(choice)
+        else:
+            # A further tool call may come after the end (OpenRouter, z.ai), but no more of this one.
+            calls = 0 if self.tools is None else len(self.tools.slots)
+            for piece in self._take_content(choice):
+                if piece.kind != "tool_call" or (piece.text and piece.index < calls):
+                    self.is_doubtful = True
+                yield piece
+        if reason:
             self.finish_reason = str(reason)
+
+    def _take_content(self, choice: Mapping[str, Any]) -> Iterator[Piece]:
         logprobs = choice.get("logprobs")
         if isinstance(logprobs, dict):
             self._join_logprobs(logprobs)

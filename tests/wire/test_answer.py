@@ -292,7 +292,7 @@ def test_choices_are_told_apart_by_their_index_in_any_order() -> None:
 
 def test_an_answer_is_finished_when_as_many_choices_as_asked_for_have_a_reason() -> None:
     answer = Answer(choices=2)
-    answer.feed(sse(delta("b", index=1, finish="stop")), 0.0)
+    answer.feed(sse(delta("b", index=1)) + sse(delta(index=1, finish="stop")), 0.0)
     assert not answer.finished
     answer.feed(sse(delta("a")), 0.0)
     assert not answer.finished
@@ -359,6 +359,66 @@ def test_after_its_end_an_answer_takes_nothing_more() -> None:
     reading = Reading(events("a") + DONE, 1000)
     assert reading.answer.feed(events("b"), 0.0) == []
     assert reading.answer.close(0.0) == []
+
+
+# A finish reason that is no end
+
+STOP = "stop"
+
+
+@pytest.mark.parametrize(
+    ("chunks", "trusted"),
+    [
+        ([delta("a"), delta(finish=STOP)], True),
+        ([delta("a"), delta("b", finish=STOP)], True),
+        ([delta(reasoning="hm"), delta("a", finish=STOP)], True),
+        ([delta("a"), delta(finish=STOP), delta("", finish=STOP)], True),
+        ([delta("a", finish=STOP)], False),
+        ([delta(reasoning="hm", finish=STOP)], False),
+        ([delta(finish=STOP)], False),
+        ([delta("", role="assistant", finish=STOP), delta("a", finish=STOP)], False),
+        ([delta("a", finish=STOP), delta("b", finish=STOP)], False),
+        ([delta("a"), delta("b", finish=STOP), delta("c", finish=STOP)], False),
+        ([delta("a"), delta("b", finish=STOP), delta("c")], False),
+        ([delta("a"), delta("b", finish=STOP), delta("c"), delta(finish=STOP)], False),
+        ([delta("a"), delta(finish=STOP), delta(reasoning="hm")], False),
+        ([delta("a"), delta(finish=STOP), delta(refusal="no")], False),
+    ],
+)
+def test_a_reason_with_the_first_output_or_before_more_of_it_is_no_end(
+    chunks: list[Any], trusted: bool
+) -> None:
+    body = b"".join(map(sse, chunks))
+    for size in (1, len(body)):
+        answer = Answer()
+        for at in range(0, len(body), size):
+            answer.feed(body[at : at + size], 0.0)
+        assert (answer.finished, answer.may_be_over) == (trusted, not trusted)
+        assert answer.whole is trusted
+        answer.close(0.0)
+        assert answer.whole
+    assert read(body + DONE).answer.whole
+
+
+def test_a_further_tool_call_after_the_reason_leaves_it_an_end_and_more_of_a_call_does_not() -> (
+    None
+):
+    def call(index: int, arguments: str, **rest: Any) -> Any:
+        function = {"name": f"f{index}", "arguments": arguments}
+        return delta(tool_calls=[{"index": index, "id": f"c{index}", "function": function}], **rest)
+
+    body = sse(call(0, "{}")) + sse(delta(finish="tool_calls"))
+    assert read(body + sse(call(1, "{}"))).answer.finished
+    lying = sse(call(0, "{", finish="tool_calls")) + sse(call(0, "}", finish="tool_calls"))
+    assert read(lying).answer.may_be_over
+
+
+def test_one_choice_whose_reason_is_no_end_keeps_the_answer_open() -> None:
+    answer = Answer(choices=2)
+    answer.feed(sse(delta("a")) + sse(delta(finish=STOP)) + sse(delta("b", index=1)), 0.0)
+    assert (answer.finished, answer.may_be_over) == (False, False)
+    answer.feed(sse(delta("c", index=1, finish=STOP)) + sse(delta("d", index=1, finish=STOP)), 0.0)
+    assert (answer.finished, answer.may_be_over, answer.whole) == (False, True, False)
 
 
 # Errors inside a 200

@@ -93,7 +93,7 @@ async def test_python_block_of_tests_passes(
     program.write_text(block.text, "utf-8")
     async with Simulator(seed=1, tokens=12) as simulator:
         done = await run(
-            *python, "-m", "pytest", "-q",
+            *python, "-m", "pytest", "-q", "-p", "lm_deluge.testing",
             "-o", "asyncio_default_fixture_loop_scope=function",  # or pytest-asyncio asks for it
             "-p", "no:cacheprovider", str(program), env=simulated(simulator), cwd=tmp_path,
         )  # fmt: skip

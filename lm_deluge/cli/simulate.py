@@ -74,6 +74,13 @@ _DAY = 86_400.0
     show_default=True,
     help="A request gets the next recorded answer; that of an equal request; the next, for ever.",
 )
+@click.option(
+    "--cors",
+    is_flag=False,
+    flag_value="*",
+    metavar="[ORIGIN]",
+    help="Let web pages ask: those of one origin, like http://localhost:5173, or of any.",
+)
 @click.option("--quiet", is_flag=True, help="Do not tell of requests.")
 def simulate(
     port: int,
@@ -91,6 +98,7 @@ def simulate(
     replay: str | None,
     speed: str,
     replay_by: Literal["order", "hash", "loop"],
+    cors: str | None,
     quiet: bool,
 ) -> int:
     """Serve simulated answers to any OpenAI client on this machine. Ctrl-C stops it.
@@ -114,6 +122,7 @@ def simulate(
         replay=replay,
         speed=_speed(speed),
         replay_by=replay_by,
+        cors=cors if cors is not None else False,
         keep_requests=_KEPT,
     )
     try:

@@ -6,6 +6,7 @@ log's own lines (``lm_deluge.timeline.record``); between them:
 
     request   an attempt's request is about to be sent: ``x`` attempt, 1-based; ``url`` without
               credentials and query; ``hash`` of the body (``request_hash``); ``n`` choices asked for;
+              ``stream``, left out where the answer was asked for as a stream;
               ``body`` (text; left out with ``Recorder(body=False)``)
     head      the response's head arrived: ``x``, ``status``, ``headers`` (``HARMLESS_HEADERS`` alone)
     read      a network read of the body: ``x``, ``read`` ordinal within the attempt, 0-based, and its
@@ -75,6 +76,7 @@ class RequestLine(msgspec.Struct, omit_defaults=True, gc=False):
     url: str
     hash: str
     n: int
+    stream: bool = True
     body: str | None = None
 
 

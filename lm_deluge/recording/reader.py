@@ -29,9 +29,10 @@ class Exchange:
 
     ``stream``: the stream's id. ``attempt``: 1-based number within it. ``sent``: seconds from t0 to the
     request; ``head_at`` to the response's head. ``hash``, ``url``, ``body``: of the request; no body
-    where it was left out. ``status``: ``None`` where no head came. ``how``, ``closed_at``: how and when
-    it ended (see ``lm_deluge.recording.format``); ``None`` where the recording broke off. ``choices``:
-    the ``n`` asked for.
+    where it was left out. ``streams``: whether the answer was asked for as a stream. ``status``:
+    ``None`` where no head came. ``how``, ``closed_at``: how and when it ended (see
+    ``lm_deluge.recording.format``); ``None`` where the recording broke off. ``choices``: the ``n``
+    asked for.
     """
 
     stream: str
@@ -40,6 +41,7 @@ class Exchange:
     url: str
     hash: str
     choices: int = 1
+    streams: bool = True
     body: str | None = field(default=None, repr=False)
     status: int | None = None
     headers: dict[str, str] = field(factory=dict)
@@ -113,7 +115,7 @@ def _take(line: Any, known: dict[tuple[str, int], Exchange], recording: Recordin
     if isinstance(line, RequestLine):
         exchange = known[key] = Exchange(
             stream=line.s, attempt=line.x, sent=line.t, url=line.url, hash=line.hash,
-            choices=line.n, body=line.body,
+            choices=line.n, body=line.body, streams=_streams(line),
         )  # fmt: skip
         recording.exchanges.append(exchange)
         return
@@ -126,3 +128,12 @@ def _take(line: Any, known: dict[tuple[str, int], Exchange], recording: Recordin
         found.reads.append(Read(line.t, line.data))
     else:
         found.how, found.closed_at = line.how, line.t
+
+
+def _streams(line: RequestLine) -> bool:
+    """Whether a stream was asked for: as the body says, where it was kept."""
+    try:
+        body = None if line.body is None else msgspec.json.decode(line.body)
+    except (msgspec.DecodeError, RecursionError):
+        return line.stream
+    return body.get("stream") is True if isinstance(body, dict) else line.stream

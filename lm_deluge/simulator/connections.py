@@ -11,11 +11,21 @@ from typing import Any
 import attrs
 from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http import RawRequestMessage
+from aiohttp.http import HttpProcessingError, RawRequestMessage
 
 from lm_deluge.simulator.received import ReceivedRequest
 
 _log = logging.getLogger("lm_deluge.simulator")
+
+
+def _is_ours(entry: logging.LogRecord) -> bool:
+    """Whether a line of aiohttp's is about this side. A client that speaks no HTTP is told so in a 400;
+    that is no error of a server."""
+    error = entry.exc_info[1] if isinstance(entry.exc_info, tuple) else None
+    return not isinstance(error, HttpProcessingError)
+
+
+_log.addFilter(_is_ours)
 
 #: Bytes of a request's body, at most.
 _MAX_BODY = 64 << 20

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -20,6 +21,8 @@ from lm_deluge.simulator.steps import Act, Overhead, Paced, Reply, Step, Verbati
 _BURST = 32
 # Bytes the kernel has not taken yet, above which the reply waits for the client to read.
 _HIGH_WATER = 64 * 1024
+# Seconds between two looks at an event of another thread.
+_LOOK = 0.005
 # Turns of the event loop a client in the same loop needs from the socket to its own code.
 _TURNS = 6
 
@@ -179,9 +182,10 @@ class Player:
             await self._writer.drain()
 
     def write_piece(self, data: bytes) -> None:
-        self._transport.write(self._frame(data))
+        # Counted first: a client on another thread may be faster than we are after the write.
         self._record.sent += 1
         self._record.sent_at.append(time.perf_counter())
+        self._transport.write(self._frame(data))
 
     def _write(self, data: bytes) -> None:
         self._flush()
@@ -198,6 +202,10 @@ class Player:
             await _Pump(self, step).run()
         elif isinstance(step, asyncio.Event):
             await step.wait()
+        elif isinstance(step, threading.Event):
+            # A thread that waited for it could not be told that the client has gone.
+            while not step.is_set():  # noqa: ASYNC110
+                await asyncio.sleep(_LOOK)
         elif isinstance(step, (int, float)):
             await asyncio.sleep(step)
         else:

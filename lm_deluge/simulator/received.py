@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
+
+from lm_deluge.simulator.flag import Flag
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -38,8 +39,8 @@ class ReceivedRequest:
     """Pieces written so far."""
     sent_at: list[float] = attrs.field(factory=list, repr=False)
     """When each piece was written."""
-    finished: asyncio.Event = attrs.field(factory=asyncio.Event, repr=False)
-    """Set when the reply is over, whoever ended it."""
+    finished: Flag = attrs.field(factory=Flag, repr=False)
+    """Set when the reply is over, whoever ended it; ``await request.finished.wait()`` in any loop."""
     gone_at: float | None = None
     """When the server noticed that the client had closed its connection before the end."""
 

@@ -64,23 +64,24 @@ class Replay:
         self._factor = 0.0 if speed == "max" else 1 / float(speed)
         self._order = order
         self._hash = request_hash
-        self._left = deque(recording.exchanges)
-        self._by_hash: dict[str, deque[Exchange]] = {}
-        if order == "hash":
-            for exchange in recording.exchanges:
-                self._by_hash.setdefault(exchange.hash, deque()).append(exchange)
+        # A client that asked for a whole answer cannot read a stream, nor the other way round.
+        self._queues: dict[tuple[str, bool], deque[Exchange]] = {}
+        for exchange in recording.exchanges:
+            key = (exchange.hash if order == "hash" else "", exchange.streams)
+            self._queues.setdefault(key, deque()).append(exchange)
 
     def __call__(self, record: ReceivedRequest) -> Reply:
         exchange = self._next(record)
         if exchange is None:
             what = "for such a request" if self._order == "hash" else "left to replay"
-            return Refused(404, f"No recorded answer is {what}", code="not_recorded").reply()
+            how = "a stream" if _streams(record) else "a whole answer"
+            message = f"No recorded answer is {what}; {how} was asked for"
+            return Refused(404, message, code="not_recorded").reply()
         return self._reply(exchange, record)
 
     def _next(self, record: ReceivedRequest) -> Exchange | None:
-        queue = self._left
-        if self._order == "hash":
-            queue = self._by_hash.get(self._hash(record.body), deque())
+        asked = self._hash(record.body) if self._order == "hash" else ""
+        queue = self._queues.get((asked, _streams(record)))
         if not queue:
             return None
         # Of equal requests the last answer is given again: a client may well ask more often.
@@ -123,3 +124,8 @@ class Replay:
         due = record.at + (t - exchange.sent - transit) * self._factor
         if (wait := due - time.perf_counter() - _EARLY) > 0:
             yield wait
+
+
+def _streams(record: ReceivedRequest) -> bool:
+    """Whether a request asks for a stream."""
+    return isinstance(record.json, dict) and record.json.get("stream") is True

@@ -7,14 +7,16 @@ import json
 import os
 import socket
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Coroutine, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import ClientError, web
 
 from lm_deluge.simulator.answer import Pacing
+from lm_deluge.simulator.background import Background
 from lm_deluge.simulator.connections import Connections, Sent
+from lm_deluge.simulator.delivery import CONTINUE, Cors, fitted, refused_head
 from lm_deluge.simulator.faults import FaultPlan, Faults
 from lm_deluge.simulator.pace import Gap
 from lm_deluge.simulator.play import Player
@@ -22,11 +24,15 @@ from lm_deluge.simulator.received import ReceivedRequest
 from lm_deluge.simulator.replay import Order, Replay, Speed
 from lm_deluge.simulator.script import Text, ToolCalls, Writer
 from lm_deluge.simulator.service import Replies, Service
-from lm_deluge.simulator.steps import Step
+from lm_deluge.simulator.steps import Reply, Step
 from lm_deluge.simulator.words import rng_for
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from lm_deluge.recording import Recording
+
+T = TypeVar("T")
 
 # Seconds; the promise is one second.
 _STOP_LIMIT = 0.8
@@ -39,6 +45,15 @@ class Simulator:
     ...     client = LLMClient("gpt-4o", base_url=sim.base_url, api_key="test")
     ...     await client.stream("Hi")
     ...     assert sim.requests[0].json["model"] == "gpt-4o"
+
+    Without ``async`` it runs on a thread of its own, so that a client that blocks is served, too:
+
+    >>> with Simulator(text="Hello, world!") as sim:  # doctest: +SKIP
+    ...     openai.OpenAI(base_url=sim.base_url, api_key="test").models.list()
+
+    Functions given as ``text``, ``faults`` or ``reply`` are then called on that thread. All its
+    methods can be called from any thread and awaited in any event loop; ``run`` awaits one for a
+    caller that has none.
 
     It answers ``POST /v1/chat/completions`` (streamed or not), ``GET /v1/models`` and
     ``/v1/models/{id}``, and Azure's ``POST /openai/deployments/{name}/chat/completions``; other
@@ -73,7 +88,7 @@ class Simulator:
         faults: what goes wrong: see `Fault`. One fault (or its name) for every request; a sequence
             for one request each in order of arrival, ``None`` being healthy, and all after its end
             healthy; a mapping from fault to probability of which at most one is drawn per request;
-            or a function of the request's index.
+            or a function of the request's index. ``None``: nothing.
         reply: a function of the request that returns what to do: a `Reply`, steps, a text to
             say, or ``None`` for the usual answer. The checks are left out.
         raw: the steps of every reply to a chat request. Must be repeatable: a list, no iterator.
@@ -84,6 +99,8 @@ class Simulator:
             one of an equal request, the last one again and again; or in a ``"loop"``. Where there is
             none, a 404 with the code ``not_recorded``.
         spacing: least seconds between two ``bytes`` steps of ``raw`` and ``reply``.
+        cors: which web pages may ask: ``True`` for every one, or origins like
+            ``"http://localhost:5173"``. Their preflights are answered.
         keep_requests: how many requests ``requests`` keeps, the latest ones; ``None`` keeps all.
         backlog: connections the kernel queues before they are accepted.
 
@@ -110,13 +127,14 @@ class Simulator:
         tool_calls: ToolCalls | None = None,
         api_key: str | None = None,
         models: Collection[str] | None = None,
-        faults: Faults = (),
+        faults: Faults | None = (),
         reply: Replies | None = None,
         raw: Iterable[Step] | None = None,
         replay: str | os.PathLike[str] | Recording | None = None,
         speed: Speed = 1,
         replay_by: Order = "order",
         spacing: float = 0.001,
+        cors: bool | str | Collection[str] = False,
         keep_requests: int | None = None,
         backlog: int = 4096,
     ) -> None:
@@ -126,6 +144,8 @@ class Simulator:
             raise ValueError(f"tokens must be >= 0, not {tokens!r}")
         if keep_requests is not None and keep_requests < 0:
             raise ValueError(f"keep_requests must be >= 0, not {keep_requests!r}")
+        if faults is None:
+            faults = ()
         if reply is not None and raw is not None:
             raise ValueError("reply and raw are two ways to say the same: give one")
         if replay is not None and (reply is not None or raw is not None or faults != ()):
@@ -142,6 +162,7 @@ class Simulator:
         self._asked_port = port
         self._seed = seed
         self._keep = keep_requests
+        self._cors = Cors.of(cors)
         self._backlog = backlog
         self._faults = FaultPlan.of(faults, seed)
         self._service = Service(
@@ -168,10 +189,28 @@ class Simulator:
         self._reopen: asyncio.Task[None] | None = None
         self._arrived = asyncio.Condition()
         self._port: int | None = None
+        self._background: Background | None = None
 
-    async def __aenter__(self) -> Simulator:
-        await self.start()
+    def __enter__(self) -> Self:
+        if self._connections is not None:
+            raise RuntimeError("the simulator has been started already")
+        background = Background(self._open, self._close)
+        background.open()
+        self._background = background
         return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        background, self._background = self._background, None
+        if background is not None:
+            background.close()
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
 
     async def __aexit__(
         self,
@@ -217,6 +256,9 @@ class Simulator:
         Raises:
             TimeoutError: some still were after ``timeout`` seconds; the message says how many.
         """
+        await self._here(self._none_open(timeout))
+
+    async def _none_open(self, timeout: float) -> None:  # noqa: ASYNC109
         if self._connections is None:
             return
         try:
@@ -233,6 +275,9 @@ class Simulator:
         Raises:
             TimeoutError: fewer had arrived after ``timeout`` seconds; the message says how many.
         """
+        return await self._here(self._request(number, timeout))
+
+    async def _request(self, number: int, timeout: float) -> ReceivedRequest:  # noqa: ASYNC109
         try:
             async with asyncio.timeout(timeout), self._arrived:
                 await self._arrived.wait_for(lambda: self.request_count >= number)
@@ -244,31 +289,57 @@ class Simulator:
 
     # -- life
 
-    async def start(self) -> None:
-        """Listen. Raises `OSError` when the port is taken, `RuntimeError` when started already."""
+    async def start(self) -> Self:
+        """Listen, and return this simulator.
+
+        Raises `OSError` when the port is taken, `RuntimeError` when started already.
+        """
+        await self._open()
+        return self
+
+    async def _open(self) -> None:
         if self._connections is not None:
             raise RuntimeError("the simulator has been started already")
         self._bind(self._asked_port)
         self._connections = Connections(self._handle)
         refusing = self._faults.refuses_for
         if refusing is None:
-            await self.listen()
+            await self._listen()
         elif refusing > 0:
             self._reopen = asyncio.create_task(self._listen_after(refusing))
 
     async def stop(self) -> None:
         """Close everything within a second, whatever the replies are doing. Harmless twice."""
+        await self._here(self._close())
+
+    async def _close(self) -> None:
         if self._reopen is not None:
             self._reopen.cancel()
             await asyncio.wait([self._reopen])
             self._reopen = None
-        await self.refuse()
+        await self._refuse()
         if self._connections is not None:
             await self._connections.close(_STOP_LIMIT)
         if self._socket is not None:
             self._socket.close()
             self._socket = None
         self._connections = None
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Await one of its methods without an event loop: ``sim.run(sim.wait_closed_connections())``.
+
+        Only within ``with Simulator()``; `RuntimeError` otherwise, and on its own thread.
+        """
+        if self._background is None or self._background.is_here():
+            coroutine.close()
+            raise RuntimeError("run() is for callers without an event loop, in `with Simulator()`")
+        return self._background.run_blocking(coroutine)
+
+    async def _here(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Await a coroutine in the event loop that it belongs to."""
+        if self._background is None or self._background.is_here():
+            return await coroutine
+        return await self._background.run(coroutine)
 
     async def run_forever(self) -> None:
         """Start if need be, serve until cancelled, then stop."""
@@ -281,6 +352,9 @@ class Simulator:
 
     async def listen(self) -> None:
         """Accept connections again after `refuse`."""
+        await self._here(self._listen())
+
+    async def _listen(self) -> None:
         if self._connections is None or self._socket is None:
             raise RuntimeError("the simulator has not been started")
         if self._listener is None:
@@ -291,6 +365,9 @@ class Simulator:
 
     async def refuse(self) -> None:
         """Refuse new connections from now on; those that are open stay open."""
+        await self._here(self._refuse())
+
+    async def _refuse(self) -> None:
         if self._listener is None:
             return
         self._listener.close()
@@ -300,7 +377,7 @@ class Simulator:
 
     async def _listen_after(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-        await self.listen()
+        await self._listen()
 
     def _bind(self, port: int) -> None:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
@@ -325,8 +402,11 @@ class Simulator:
         at = time.perf_counter()
         connection.task = asyncio.current_task()
         connection.owner = request.task
+        refused = refused_head(request)
         try:
-            body = await request.read()
+            if refused is None and "Expect" in request.headers and request.version >= (1, 1):
+                connection.transport.write(CONTINUE)
+            body = b"" if refused is not None else await request.read()
         except (ConnectionError, ClientError):
             # The client left before its request was whole.
             return Sent(keep=False)
@@ -346,8 +426,9 @@ class Simulator:
         player = Player(connection.transport, request.writer, record)
         keep = False
         try:
-            reply = self._service.reply(record)
-            keep = await player.play(reply, self._request_id(record), keep=request.keep_alive)
+            reply = fitted(refused or self._reply(record), request, self._cors)
+            keep = request.keep_alive and refused is None
+            keep = await player.play(reply, self._request_id(record), keep=keep)
         except ConnectionError:
             record.gone_at = record.gone_at or time.perf_counter()
         finally:
@@ -355,6 +436,11 @@ class Simulator:
             connection.record = None
             connection.task = None
         return Sent(keep=keep)
+
+    def _reply(self, record: ReceivedRequest) -> Reply:
+        if self._cors is not None and record.method == "OPTIONS":
+            return self._cors.preflight(record.headers)
+        return self._service.reply(record)
 
     def _request_id(self, record: ReceivedRequest) -> str:
         return f"req_{rng_for(self._seed, 'request', record.index).getrandbits(128):032x}"

@@ -63,7 +63,7 @@ class Service:
             return self._chat_reply(record, deployment)
         try:
             if record.path == _MODELS or record.path.startswith(_MODELS + "/"):
-                if record.method != "GET":
+                if record.method not in ("GET", "HEAD"):
                     return _wrong_method(record)
                 check_key(record.headers, self.api_key)
                 return self._models_reply(record.path)

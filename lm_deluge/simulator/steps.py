@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
@@ -52,8 +53,9 @@ class Paced:
     waits: Sequence[float]
 
 
-#: ``bytes`` are one network write each; a ``float`` is a wait in seconds; an ``Event`` is waited for.
-Step = bytes | float | int | asyncio.Event | Act | Paced
+#: ``bytes`` are one network write each; a ``float`` is a wait in seconds; an ``Event`` is waited for:
+#: of ``asyncio`` in the simulator's own event loop, of ``threading`` where it is set from another thread.
+Step = bytes | float | int | asyncio.Event | threading.Event | Act | Paced
 
 
 @attrs.frozen(kw_only=True)

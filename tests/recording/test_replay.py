@@ -24,7 +24,7 @@ from lm_deluge.errors import (
     NotFoundError,
     StreamError,
 )
-from lm_deluge.recording import read_recording
+from lm_deluge.recording import read_recording, request_hash
 from lm_deluge.simulator import Gap, Simulator
 from programs import Run, clean_environment, simulated
 from scripted import END, HANG, HEADERS, RESET, ScriptedServer, ending, events, http, reply
@@ -134,6 +134,55 @@ async def test_which_answer_a_request_gets(tmp_path: Path, by: Any) -> None:
         assert heard == [*texts, *texts[:2]]
     else:
         assert heard == [texts[1], texts[2], texts[0], texts[2], "not_recorded"]
+
+
+def _exchange(number: int, streams: bool, text: str) -> str:
+    """The lines of one recorded exchange, as another client's would be recorded."""
+    asked = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}], "stream": streams}
+    if streams:
+        chunk = {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": "stop"}]}
+        said, kind = f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n", "text/event-stream"
+    else:
+        choice = {"index": 0, "message": {"content": text}, "finish_reason": "stop"}
+        said, kind = json.dumps({"choices": [choice]}), "application/json"
+    line = {"v": 1, "s": f"s{number}", "t": 0.0, "x": 1}
+    lines: list[dict[str, Any]] = [
+        {**line, "e": "request", "url": "http://a.test/v1", "n": 1,
+         "hash": request_hash(asked), "body": json.dumps(asked)},
+        {**line, "e": "head", "status": 200, "headers": {"content-type": kind}},
+        {**line, "e": "read", "read": 0, "text": said},
+        {**line, "e": "close", "how": "whole"},
+    ]  # fmt: skip
+    return "".join(json.dumps(entry) + "\n" for entry in lines)
+
+
+@pytest.mark.parametrize("by", ["order", "hash", "loop"])
+async def test_a_recorded_answer_goes_only_to_who_asks_for_its_form(
+    tmp_path: Path, by: Any
+) -> None:
+    path = tmp_path / "mixed.rec"
+    path.write_text(_exchange(1, False, "whole") + _exchange(2, True, "streamed"), "utf-8")
+    heard = []
+    async with Simulator(replay=path, speed="max", replay_by=by) as simulator:
+        for streams in (True, False):
+            heard.append(await _ask_plainly(simulator, stream=streams))
+    assert "streamed" in heard[0]
+    assert json.loads(heard[1])["choices"][0]["message"]["content"] == "whole"
+    path.write_text(_exchange(1, True, "streamed"), "utf-8")
+    async with Simulator(replay=path, speed="max", replay_by=by) as simulator:
+        refused = json.loads(await _ask_plainly(simulator, stream=False))
+        assert refused["error"]["code"] == "not_recorded"
+        assert refused["error"]["message"].endswith("; a whole answer was asked for")
+        assert "streamed" in await _ask_plainly(simulator, stream=True)
+
+
+async def _ask_plainly(simulator: Simulator, **more: Any) -> str:
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}], **more}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{simulator.base_url}/chat/completions", json=body) as answer,
+    ):
+        return await answer.text()
 
 
 @pytest.mark.parametrize(

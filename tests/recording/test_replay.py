@@ -162,12 +162,11 @@ async def test_a_recorded_answer_goes_only_to_who_asks_for_its_form(
 ) -> None:
     path = tmp_path / "mixed.rec"
     path.write_text(_exchange(1, False, "whole") + _exchange(2, True, "streamed"), "utf-8")
-    heard = []
     async with Simulator(replay=path, speed="max", replay_by=by) as simulator:
-        for streams in (True, False):
-            heard.append(await _ask_plainly(simulator, stream=streams))
-    assert "streamed" in heard[0]
-    assert json.loads(heard[1])["choices"][0]["message"]["content"] == "whole"
+        streamed = await _ask_plainly(simulator, stream=True)
+        whole = json.loads(await _ask_plainly(simulator, stream=False))
+    assert "streamed" in streamed
+    assert whole["choices"][0]["message"]["content"] == "whole"
     path.write_text(_exchange(1, True, "streamed"), "utf-8")
     async with Simulator(replay=path, speed="max", replay_by=by) as simulator:
         refused = json.loads(await _ask_plainly(simulator, stream=False))

@@ -1,6 +1,9 @@
 """The streaming layer for LLM answers: tokens as they arrive, observers, and timelines."""
 
+from pathlib import Path as _Path
+
 from lm_deluge._version import __version__
+from lm_deluge._version import warn_of_namesake as _warn_of_namesake
 from lm_deluge.client import LLMClient
 from lm_deluge.config import Limits, RetryPolicy, SamplingParams, Timeouts
 from lm_deluge.conversation import Conversation, Message, ToolCall
@@ -35,3 +38,5 @@ __all__ = [
     "attach",
     "register_model",
 ]
+
+_warn_of_namesake(str(_Path(__file__).parent.parent))

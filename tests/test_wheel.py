@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import zipfile
 from email.parser import Parser
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lm_deluge import __version__
+from lm_deluge._version import DISTRIBUTION
 from lm_deluge.simulator import Simulator
 from programs import ROOT, Run, bare_environment
 
@@ -39,19 +41,30 @@ def test_every_file_of_both_packages_is_in_it(wheel: Path) -> None:
 
 def test_it_installs_two_packages_and_no_plugins_or_tests(wheel: Path) -> None:
     top = {name.partition("/")[0] for name in files_of(wheel)}
-    assert top == {*PACKAGES, f"lm_deluge-{__version__}.dist-info"}
+    assert top == {*PACKAGES, f"lm_deluge_streaming-{__version__}.dist-info"}
 
 
 def test_metadata_names_license_readme_and_extras(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        text = archive.read(f"lm_deluge-{__version__}.dist-info/METADATA").decode()
-        entry_points = archive.read(f"lm_deluge-{__version__}.dist-info/entry_points.txt").decode()
+        text = archive.read(f"lm_deluge_streaming-{__version__}.dist-info/METADATA").decode()
+        entry_points = archive.read(
+            f"lm_deluge_streaming-{__version__}.dist-info/entry_points.txt"
+        ).decode()
     metadata = Parser().parsestr(text)
+    assert metadata["Name"] == DISTRIBUTION
     assert metadata["License-Expression"] == "MIT"
     assert metadata["Requires-Python"] == ">=3.11"
     assert {"cli", "report", "test", "dev"} <= set(metadata.get_all("Provides-Extra", []))
     assert "independent implementation" in str(metadata.get_payload())
     assert "lm-deluge = lm_deluge.cli:main" in entry_points
+
+
+async def test_an_index_would_take_both_archives(wheel: Path, run: Run) -> None:
+    pytest.importorskip("twine", reason="needs the extra dev")
+    archives = sorted(map(str, wheel.parent.glob("lm_deluge_streaming-*")))
+    assert len(archives) == 2
+    done = await run(sys.executable, "-m", "twine", "check", "--strict", *archives)
+    assert (done.code, done.out.count("PASSED")) == (0, 2), done.out
 
 
 async def test_without_extras_a_program_runs(run: Run, bare_python: Path, tmp_path: Path) -> None:

@@ -23,6 +23,9 @@ T = TypeVar("T")
 #: Seconds that an item waits for others, at most. What a killed process loses.
 _INTERVAL: Final = 0.25
 
+#: Windows would write each line end as two bytes.
+_FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+
 
 class Appender(Generic[T]):
     """Appends batches of items to one file.
@@ -32,7 +35,8 @@ class Appender(Generic[T]):
     be called from any thread; after a fork the child begins with nothing to write.
 
     Arguments:
-        path: the file; made if it is not there, in a directory that is.
+        path: the file; made if it is not there, in a directory that is. A relative one is fixed here:
+            ``os.chdir`` does not split what is written.
         encode: makes the bytes of a batch, in the thread.
         name: of the thread.
         mode: of a file that is made.
@@ -55,7 +59,7 @@ class Appender(Generic[T]):
     ) -> None:
         self.failures = 0
         self.last_failure: Exception | None = None
-        self._path = path
+        self._path = path.absolute()
         self._encode = encode
         self._name = name
         self._mode = mode
@@ -167,7 +171,7 @@ class Appender(Generic[T]):
             if not self._follow or self._is_there(self._descriptor):
                 return self._descriptor
             self._release()
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, self._mode)
+        self._descriptor = os.open(self._path, _FLAGS, self._mode)
         return self._descriptor
 
     def _is_there(self, descriptor: int) -> bool:

@@ -20,6 +20,7 @@ from lm_deluge.cli.options import make_log, make_recorder
 from lm_deluge.cli.progress import Counts, RunProgress
 from lm_deluge.cli.prompts import FORMATS, JOB, PromptFile, PromptLine, format_of
 from lm_deluge.cli.results import Key, Results, complete_in_log, complete_in_results, key_of
+from lm_deluge.cli.signals import heard
 from lm_deluge.cli.terminal import FAILED, INTERRUPTED, OK
 from lm_deluge.cli.throttle import Throttle
 from lm_deluge.config import EFFORTS
@@ -259,26 +260,21 @@ class _Run:
 
     @contextlib.contextmanager
     def _interruptible(self, progress: RunProgress) -> Any:
-        """Ctrl-C: no further streams; again: none at all."""
-        loop = asyncio.get_running_loop()
+        """Ctrl-C: no further streams; again: none at all; once more: what Python makes of it."""
 
         def interrupt() -> None:
             assert self._task is not None
             if self._stopped.is_set():
-                loop.remove_signal_handler(signal.SIGINT)
+                listening.close()
                 self._task.cancel()
             else:
                 self._stopped.set()
                 running = len(self._asked)
                 progress.say(f"waiting for {running} running answers; Ctrl-C again ends them")
 
-        with contextlib.suppress(NotImplementedError):  # Windows: the first Ctrl-C ends them
-            loop.add_signal_handler(signal.SIGINT, interrupt)
-        try:
+        with contextlib.ExitStack() as listening:
+            listening.enter_context(heard(signal.SIGINT, interrupt))
             yield
-        finally:
-            with contextlib.suppress(NotImplementedError):
-                loop.remove_signal_handler(signal.SIGINT)
 
 
 def _opening(client: LLMClient, line: PromptLine) -> Callable[[], Stream]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import click
 
+from lm_deluge.cli.signals import heard
 from lm_deluge.cli.terminal import OK
 from lm_deluge.simulator import Fault, ReceivedRequest, Simulator
 
@@ -170,7 +171,11 @@ def _plan(
 async def _serve(simulator: Simulator, *, key: str, quiet: bool) -> None:
     serving = asyncio.current_task()
     assert serving is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
+    with heard(signal.SIGTERM, serving.cancel):
+        await _tell_all(simulator, key=key, quiet=quiet)
+
+
+async def _tell_all(simulator: Simulator, *, key: str, quiet: bool) -> None:
     async with simulator:
         click.echo(f"A simulated model answers at {simulator.base_url} (Ctrl-C stops it)\n")
         click.echo(f"export OPENAI_BASE_URL={simulator.base_url}")

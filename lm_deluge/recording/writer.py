@@ -17,6 +17,7 @@ from lm_deluge.errors import (
     APIConnectionError,
     APITimeoutError,
     ConnectionLostError,
+    StreamCancelled,
     StreamError,
 )
 from lm_deluge.payloads import Retry
@@ -79,19 +80,20 @@ class Recorder:
     answers themselves are in the file, and with ``body=True`` so are the prompts: it is created readable
     by its owner only.
 
-    ``path``: the file; its directory must exist. ``body``: whether to keep the request's body, besides
-    its hash.
+    ``path``: the file; its directory must exist; a relative one is fixed here. ``body``: whether to
+    keep the request's body, besides its hash.
 
     Raises ``FileNotFoundError`` if the directory does not exist, ``IsADirectoryError`` for a directory.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, body: bool = True) -> None:
-        self.path = Path(path)
-        if self.path.is_dir():
-            message = f"a recording must be a file; {str(self.path)!r} is a directory"
+        given = Path(path)
+        self.path = given.absolute()
+        if given.is_dir():
+            message = f"a recording must be a file; {str(given)!r} is a directory"
             raise IsADirectoryError(message)
-        if not self.path.parent.is_dir():
-            message = f"there is no directory {str(self.path.parent)!r} for the recording"
+        if not given.parent.is_dir():
+            message = f"there is no directory {str(given.parent)!r} for the recording"
             raise FileNotFoundError(message)
         self._body = body
         self._appender: Appender[Item] = Appender(
@@ -250,7 +252,7 @@ def _how(error: BaseException | None) -> How:
         return "lost"
     if isinstance(error, AnswerCutError):
         return "ended"
-    if error is None or isinstance(error, StreamError):
+    if error is None or (isinstance(error, StreamError) and not isinstance(error, StreamCancelled)):
         return "whole"
     return "left"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import struct
 import threading
@@ -26,7 +27,7 @@ _LOOK = 0.005
 # Turns of the event loop a client in the same loop needs from the socket to its own code.
 _TURNS = 6
 
-_NO_LINGER = struct.pack("ii", 1, 0)
+_NO_LINGER = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 
 
 def head(reply: Reply, request_id: str, *, keep: bool) -> bytes:

@@ -50,8 +50,9 @@ class FileLogger(StreamHandler):
     away (logrotate) is noticed and opened anew. When the disk is full or the directory gone, the
     streams go on and list the failure in ``handler_failures``.
 
-    ``path``: the log; its directory must exist. ``text``: ``False`` writes lengths in the place of all
-    content: no piece of prompt or answer gets into the file. ``tags``: added to those of each stream.
+    ``path``: the log; its directory must exist; a relative one is fixed here. ``text``: ``False`` writes
+    lengths in the place of all content: no piece of prompt or answer gets into the file. ``tags``:
+    added to those of each stream.
 
     Raises ``FileNotFoundError`` if the directory does not exist, ``IsADirectoryError`` for a directory.
     """
@@ -63,12 +64,13 @@ class FileLogger(StreamHandler):
         text: bool = True,
         tags: Mapping[str, Any] | None = None,
     ) -> None:
-        self.path = Path(path)
-        if self.path.is_dir():
-            message = f"the timeline log must be a file; {str(self.path)!r} is a directory"
+        given = Path(path)
+        self.path = given.absolute()
+        if given.is_dir():
+            message = f"the timeline log must be a file; {str(given)!r} is a directory"
             raise IsADirectoryError(message)
-        if not self.path.parent.is_dir():
-            message = f"there is no directory {str(self.path.parent)!r} for the timeline log"
+        if not given.parent.is_dir():
+            message = f"there is no directory {str(given.parent)!r} for the timeline log"
             raise FileNotFoundError(message)
         self._text = text
         self._tags = dict(tags or {})

@@ -34,7 +34,7 @@ ROOMS = {
     "consumers": "many client api_requests",
     "public": "lm_deluge",  # __init__.py
     "testing": "testing",
-    "cli": "cli",
+    "cli": "cli __main__",
 }
 ORDER = list(ROOMS)
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
 import sys
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TextIO
 
 import click
 
 from lm_deluge import __version__
-from lm_deluge.cli.terminal import FAILED, INTERRUPTED, OK, PIPE_CLOSED, USAGE
+from lm_deluge.cli.terminal import FAILED, INTERRUPTED, OK, PIPE_CLOSED, USAGE, notice, shown
 from lm_deluge.errors import (
     AuthenticationError,
     StreamCancelled,
@@ -59,23 +60,27 @@ class _OneLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         first, *rest = [line.strip() for line in super().format(record).split("\n") if line.strip()]
-        return f"{first}: {rest[-1]}" if rest else first
+        return shown(f"{first}: {rest[-1]}" if rest else first, sys.stderr)
 
 
 def run() -> int:
     """Run the command line of this process; return the exit code."""
     code = _guarded(_run)
-    if sys.stdout is None:
-        return code
+    # Here, where a closed pipe can be told from a crash; Python's own flush at exit cannot.
     try:
-        # Here, where a closed pipe can be told from a crash; Python's own flush at exit cannot.
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
-        _drop_output()
-        return code or PIPE_CLOSED
+        _drop(sys.stdout)
+        code = code or PIPE_CLOSED
     except OSError as error:
-        _drop_output()
-        return code or _say(f"the output cannot be written ({error})", FAILED)
+        _drop(sys.stdout)
+        code = code or _say(f"the output cannot be written ({error})", FAILED)
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except OSError:
+        _drop(sys.stderr)
     return code
 
 
@@ -92,6 +97,11 @@ def _guarded(function: Callable[[], int | None]) -> int:  # noqa: C901 - a table
     """Call it; turn every way to fail into an exit code and a line that tells why."""
     try:
         return function() or OK
+    except SystemExit as leave:
+        # rich's console leaves with 1 when the pipe it writes to is closed.
+        if isinstance(leave.__context__, BrokenPipeError):
+            return PIPE_CLOSED
+        raise
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
@@ -124,8 +134,9 @@ def _guarded(function: Callable[[], int | None]) -> int:  # noqa: C901 - a table
 
 
 def _say(message: str, code: int) -> int:
-    """Tell one line on stderr."""
-    click.echo(f"lm-deluge: {' '.join(message.split())}", err=True)
+    """Tell one line on stderr, if anybody listens there."""
+    with contextlib.suppress(OSError):
+        notice(f"lm-deluge: {' '.join(message.split())}")
     return code
 
 
@@ -140,6 +151,6 @@ def _unsupported(error: UnsupportedModelError) -> str:
     return f"no model {error.model!r} is known; {instead} server that has it is given with --base-url URL"
 
 
-def _drop_output() -> None:
+def _drop(file: TextIO) -> None:
     """Let what is still buffered go nowhere, instead of failing once more at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())

@@ -12,16 +12,27 @@ from pathlib import Path
 import click
 
 from lm_deluge import Conversation, LLMClient, Message
+from lm_deluge.cli.command import Command
+from lm_deluge.cli.files import distinct
 from lm_deluge.cli.options import make_client, model_options
+from lm_deluge.cli.standard_input import Patience
 from lm_deluge.cli.summary import one_line
-from lm_deluge.cli.terminal import FAILED, INTERRUPTED, OK, LineEnd
+from lm_deluge.cli.terminal import (
+    FAILED,
+    INTERRUPTED,
+    OK,
+    LineEnd,
+    notice,
+    shown,
+    wants_no_escapes,
+)
 from lm_deluge.errors import StreamCancelled, StreamError
 from lm_deluge_plugins import ChunkCollector
 
 __all__ = ["chat"]
 
 
-@click.command()
+@click.command(cls=Command)
 @model_options
 def chat(
     model: str,
@@ -31,6 +42,7 @@ def chat(
     max_tokens: int | None,
     effort: str | None,
     log: Path | None,
+    record: Path | None,
     quiet: bool,
 ) -> int:
     """Talk to a model. Ctrl-C stops an answer; Ctrl-D or "quit" leaves.
@@ -38,6 +50,7 @@ def chat(
     Without a terminal each line of standard input is one message, and the exit code is 1 if any
     answer failed.
     """
+    distinct({"--log": log, "--record": record}, stdin=True)
     client = make_client(
         model,
         base_url=base_url,
@@ -45,6 +58,7 @@ def chat(
         max_tokens=max_tokens,
         effort=effort,
         log=log,
+        record=record,
         quiet=quiet,
     )
     conversation = Conversation()
@@ -60,7 +74,8 @@ class _Chat:
         self._client = client
         self._conversation = conversation
         self._quiet = quiet
-        self._interactive = sys.stdin.isatty()
+        self._interactive = sys.stdin is not None and sys.stdin.isatty()
+        self._patience = Patience("waiting for a message, a line of standard input, or for its end")
 
     def run(self) -> int:
         """Ask and answer until somebody leaves; return the exit code."""
@@ -89,7 +104,9 @@ class _Chat:
     def _greet(self) -> None:
         with contextlib.suppress(ImportError):
             # Gives input() line editing and history.
-            importlib.import_module("readline")
+            readline = importlib.import_module("readline")
+            if wants_no_escapes():  # by which it would mark what is pasted
+                readline.parse_and_bind("set enable-bracketed-paste off")
         if not self._quiet:
             click.echo(
                 f'Talking to {self._client.model}. Ctrl-C stops an answer; Ctrl-D or "quit" leaves.'
@@ -97,8 +114,11 @@ class _Chat:
 
     def _ask(self) -> str | None:
         """Return what the user says, ``None`` to leave."""
+        if sys.stdin is None:
+            return None
         try:
-            text = input("\nYou: " if self._interactive else "").strip()
+            with contextlib.nullcontext() if self._interactive else self._patience:
+                text = input("\nYou: " if self._interactive else "").strip()
         except EOFError:
             if self._interactive:
                 click.echo()
@@ -122,17 +142,28 @@ class _Chat:
         except StreamError as error:
             line.close()
             message = " ".join(str(error).split())
-            click.secho(f"lm-deluge: {type(error).__name__}: {message}", err=True, fg="red")
+            notice(f"lm-deluge: {type(error).__name__}: {message}", fg="red")
             self._keep(said.text)
             return False
-        self._conversation.add(response.content)
         line.close()
+        for call in response.tool_calls:
+            click.echo(shown(f"[tool call] {call.name}({call.arguments})", sys.stdout))
+        if response.completion.strip() and not response.tool_calls:
+            self._conversation.add(response.content)
+        elif not self._keep(response.completion or response.refusal or ""):
+            why = response.finish_reason or "not given"
+            notice(f"lm-deluge: the answer has no text (finish reason: {why})")
         if not self._quiet and self._interactive and sys.stderr.isatty():
-            click.secho(one_line(response), err=True, dim=True)
+            notice(one_line(response), dim=True)
         return True
 
-    def _keep(self, text: str) -> None:
-        if text:
+    def _keep(self, text: str) -> bool:
+        """Add an answer to the conversation; take the question back where there is no text of one.
+
+        A server refuses a conversation that has an empty message in it, and with it all that follows.
+        """
+        if text.strip():
             self._conversation.add(Message.ai(text))
-        else:
-            self._conversation.messages.pop()
+            return True
+        self._conversation.messages.pop()
+        return False

@@ -6,12 +6,13 @@ import asyncio
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from lm_deluge import APIResponse, LLMClient, RetryPolicy
+from lm_deluge.cli.command import Command
+from lm_deluge.cli.files import distinct
 from lm_deluge.cli.options import log_option, make_log
 from lm_deluge.cli.summary import print_summary
-from lm_deluge.cli.terminal import LineEnd
+from lm_deluge.cli.terminal import LineEnd, make_console
 from lm_deluge.simulator import Gap, Simulator
 
 __all__ = ["demo"]
@@ -19,7 +20,7 @@ __all__ = ["demo"]
 _PROMPT = "Write a short story about a robot learning to paint."
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("prompt", default=_PROMPT)
 @click.option(
     "--seed", type=int, default=7, show_default=True, help="Another number, another story."
@@ -30,12 +31,13 @@ def demo(prompt: str, seed: int, log: Path | None) -> None:
 
     It comes over real HTTP from a server on this machine; no key and no network are needed.
     """
+    distinct({"--log": log})
     line = LineEnd()
     try:
         response = asyncio.run(_demo(prompt, seed, [line, *make_log(log)]))
     finally:
         line.close()
-    console = Console(highlight=False)
+    console = make_console()
     console.print()
     print_summary(response, console)
     console.print(

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from lm_deluge import LLMClient
+from lm_deluge.cli.command import Finite
+from lm_deluge.cli.files import OutputFile
 from lm_deluge.cli.terminal import Printer, RetryNotice
 from lm_deluge.config import EFFORTS
 from lm_deluge.recording import Recorder
@@ -30,29 +32,20 @@ def log_option(command: F) -> F:
     """Add ``--log FILE``, for ``make_log``."""
     option = click.option(
         "--log",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=OutputFile("timelines"),
         metavar="FILE",
         help="Append the timeline to this file (see lm-deluge report).",
     )
     return option(command)
 
 
-def _keep_recorder(context: click.Context, option: click.Parameter, path: Path | None) -> None:
-    context.meta[_RECORDER] = make_recorder(path)
-
-
-_RECORDER = "lm_deluge.recorder"
-
-
 def record_option(command: F) -> F:
-    """Add ``--record FILE``; the recorder is in the context, for ``make_client``."""
+    """Add ``--record FILE``, for ``make_recorder``."""
     option = click.option(
         "--record",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=OutputFile("recordings"),
         metavar="FILE",
         help="Append the raw bytes to this file (see lm-deluge simulate --replay).",
-        expose_value=False,
-        callback=_keep_recorder,
     )
     return option(command)
 
@@ -79,7 +72,7 @@ def model_options(command: F) -> F:
         click.option("--system", metavar="TEXT", help="The system message."),
         click.option(
             "--temperature",
-            type=click.FloatRange(0, 2),
+            type=Finite(0, 2),
             metavar="NUMBER",
             help="0 (the likeliest answer) to 2.",
         ),
@@ -131,6 +124,7 @@ def make_client(
     max_tokens: int | None,
     effort: str | None,
     log: Path | None,
+    record: Path | None,
     quiet: bool,
     json_mode: bool = False,
 ) -> LLMClient:
@@ -142,7 +136,7 @@ def make_client(
         max_new_tokens=max_tokens,
         reasoning_effort=effort,  # type: ignore[arg-type]  # one of EFFORTS: click has checked
         json_mode=json_mode,
-        printer=Printer(),
-        record=click.get_current_context().meta.get(_RECORDER),
+        printer=Printer(thinking=not quiet),
+        record=make_recorder(record),
         handlers=[*make_log(log), *([] if quiet else [RetryNotice()])],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from time import monotonic
 from types import TracebackType
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 from attrs import define
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from lm_deluge.cli.terminal import is_dumb, make_console, shown, wants_no_escapes
 
 if TYPE_CHECKING:
     from typing import Self
@@ -52,22 +55,32 @@ class Counts:
 
 
 class RunProgress:
-    """Shows ``counts`` on stderr: ``with RunProgress(counts) as progress: ... progress.update()``."""
+    """Shows ``counts`` on stderr: ``with RunProgress(counts) as progress: ... progress.update()``.
+
+    A bar on a terminal; one line written over and over where ``NO_COLOR`` wants no escape sequences;
+    lines now and then where nothing can be written over, and into pipes and files.
+    """
 
     def __init__(self, counts: Counts, *, quiet: bool) -> None:
         self._counts = counts
         self._begun = self._told = monotonic()
         self._quiet = quiet
         self._bar: Progress | None = None
-        if not quiet and sys.stderr.isatty():
-            self._bar = Progress(
-                BarColumn(bar_width=None),
-                MofNCompleteColumn(),
-                TextColumn("{task.description}"),
-                TimeRemainingColumn(compact=True),
-                console=Console(stderr=True),
-            )
-            self._task = self._bar.add_task("", total=counts.total)
+        self._line: _Line | None = None
+        if quiet or sys.stderr is None or not sys.stderr.isatty() or is_dumb():
+            return
+        if wants_no_escapes():
+            self._line = _Line()
+            return
+        self._bar = Progress(
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(compact=True),
+            console=make_console(stderr=True),
+            redirect_stdout=False,  # what is written there is to be read by programs
+        )
+        self._task = self._bar.add_task("", total=counts.total)
 
     def __enter__(self) -> Self:
         if self._bar is not None:
@@ -83,6 +96,9 @@ class RunProgress:
         if self._bar is not None:
             self.update()
             self._bar.stop()
+        elif self._line is not None:
+            self._line.show(self._words(monotonic()))
+            self._line.end()
 
     def update(self) -> None:
         """Show what has changed."""
@@ -90,16 +106,31 @@ class RunProgress:
         if self._bar is not None:
             words = counts.words(now - self._begun)
             self._bar.update(self._task, completed=counts.ended, description=words)
+        elif self._line is not None:
+            self._line.show(self._words(now))
         elif not self._quiet and now - self._told >= _INTERVAL:
             self._told = now
-            self.say(self._line(now))
+            self.say(self._words(now))
 
     def say(self, text: str) -> None:
         """Tell a line, above the bar if there is one."""
         if self._bar is not None:
-            self._bar.console.print(f"lm-deluge: {text}", highlight=False, markup=False)
-        else:
-            click.echo(f"lm-deluge: {text}", err=True)
+            self._above(self._bar, f"lm-deluge: {text}")
+            return
+        if self._line is not None:
+            self._line.clear()
+        click.echo(f"lm-deluge: {shown(text, sys.stderr)}", err=True)
+
+    def write(self, text: str) -> None:
+        """Write whole lines to standard output; on a terminal they stand above the bar."""
+        on_terminal = sys.stdout.isatty()
+        if self._bar is not None and on_terminal:
+            self._above(self._bar, text.removesuffix("\n"))
+            return
+        if self._line is not None and on_terminal:
+            self._line.clear()
+        sys.stdout.write(shown(text, sys.stdout))
+        sys.stdout.flush()
 
     def last(self) -> None:
         """Tell what became of it all."""
@@ -111,8 +142,41 @@ class RunProgress:
                 f"({counts.words(seconds)})"
             )
 
-    def _line(self, now: float) -> str:
+    @staticmethod
+    def _above(bar: Progress, text: str) -> None:
+        bar.console.print(Text(shown(text, sys.stderr)), soft_wrap=True)
+
+    def _words(self, now: float) -> str:
         counts, seconds = self._counts, now - self._begun
         left = (counts.total - counts.ended) * seconds / counts.ended if counts.ended else None
         eta = f" · {left:.0f} s left" if left is not None else ""
         return f"{counts.ended}/{counts.total} · {counts.words(seconds)}{eta}"
+
+
+class _Line:
+    """One line of a terminal that is written over, by carriage returns alone."""
+
+    def __init__(self) -> None:
+        self._text = ""
+
+    def show(self, text: str) -> None:
+        """Put another text in the place of the one that stands there."""
+        text = text[: shutil.get_terminal_size().columns - 1]
+        if text != self._text:
+            sys.stderr.write("\r" + text + " " * (len(self._text) - len(text)))
+            sys.stderr.flush()
+            self._text = text
+
+    def clear(self) -> None:
+        """Leave nothing there."""
+        if self._text:
+            sys.stderr.write("\r" + " " * len(self._text) + "\r")
+            sys.stderr.flush()
+            self._text = ""
+
+    def end(self) -> None:
+        """Leave what stands there, and go on below it."""
+        if self._text:
+            sys.stderr.write("\n")
+            sys.stderr.flush()
+            self._text = ""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lm_deluge.cli.command import Command
 from lm_deluge.timeline.reading import read_timelines
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ __all__ = ["report"]
 _BROKEN = 1
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("logs", metavar="LOG...", nargs=-1, required=True)
 @click.option("--by", metavar="TAG", help="Group by this tag; without it, by model.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")

@@ -1,90 +1,108 @@
-"""The results of a run: one JSON object a line, and what an earlier run has in its files."""
+"""The results of a run: one JSON object a line, in a file or on standard output."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import msgspec
+import click
 
 from lm_deluge import APIResponse
-from lm_deluge.cli.prompts import JOB, PromptLine
+from lm_deluge.cli.earlier import Params
+from lm_deluge.cli.prompts import PromptLine
+from lm_deluge.cli.terminal import shown
 from lm_deluge.errors import StreamError
-from lm_deluge.timeline import read_timelines
 
-__all__ = ["Key", "Results", "complete_in_log", "complete_in_results", "key_of"]
+__all__ = ["Results", "row_of"]
 
-Key = tuple[str, str, str]
-"""Id of the prompt, digest of its messages, model."""
+_HALF_A_CHARACTER: Final = re.compile("[\ud800-\udfff]")
 
 
-def key_of(line: PromptLine, model: str) -> Key:
-    """Return what tells one wanted answer from the others."""
-    return line.id, line.digest, model
-
-
-def complete_in_log(path: Path) -> set[Key]:
-    """Return the answers of earlier runs that a timeline log tells to be whole."""
-    if not path.exists():
-        return set()
-    found = set()
-    for timeline in read_timelines(path, text=False):
-        job = timeline.tags.get(JOB)
-        if timeline.completed and isinstance(job, dict) and timeline.model is not None:
-            found.add((str(job.get("id")), str(job.get("prompt")), timeline.model))
-    return found
-
-
-def complete_in_results(path: Path) -> set[Key]:
-    """Return the answers that a file of results holds. A half line of a killed run is none."""
-    if not path.exists():
-        return set()
-    found = set()
-    with path.open("rb") as file:
-        for line in file:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(row, dict) and row.get("ok") is True:
-                found.add((str(row.get("id")), str(row.get("prompt")), str(row.get("model"))))
-    return found
+def row_of(
+    line: PromptLine,
+    model: str,
+    params: Params,
+    base_url: str,
+    outcome: APIResponse | StreamError,
+) -> dict[str, Any]:
+    """Return one answer, or how it failed, as JSON can hold it."""
+    row: dict[str, Any] = {"id": line.id, "prompt": line.text, "prompt_hash": line.digest}
+    row |= {"sample": line.sample, "model": model, "params": params, "base_url": base_url}
+    if isinstance(outcome, APIResponse):
+        told = outcome.to_dict()
+        row |= {"ok": True, "completion": outcome.completion, "tags": line.tags}
+        row |= {"finish_reason": outcome.finish_reason, "usage": told["usage"]}
+        row |= {"cost": outcome.cost, "ttft": outcome.ttft, "elapsed": outcome.elapsed}
+        row |= {"model_used": outcome.model_used, "attempts": outcome.attempts}
+        choices = outcome.choices
+        if len(choices) > 1 or outcome.tool_calls or outcome.reasoning or outcome.refusal:
+            row["choices"] = told["choices"]
+    else:
+        partial = outcome.partial
+        row |= {"ok": False, "error": type(outcome).__name__, "message": str(outcome)}
+        row |= {"partial": partial.text if partial is not None else "", "tags": line.tags}
+    return row
 
 
 class Results:
-    """Appends to the file of results."""
+    """Appends to a file of results, or writes to standard output (``path`` ``None``).
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("a+b")
-        if self._file.tell():
-            self._file.seek(-1, 2)
-            if self._file.read(1) != b"\n":  # a half line, of a run that was killed
-                self._file.write(b"\n")
+    ``write``: puts a text on standard output, where something else is drawn on the same terminal.
 
-    async def add(self, line: PromptLine, model: str, outcome: APIResponse | StreamError) -> None:
-        """Append one answer; it is in the file, safe from a kill, when this returns."""
-        row: dict[str, Any] = {"id": line.id, "prompt": line.digest, "model": model}
-        if isinstance(outcome, APIResponse):
-            told = outcome.to_dict()
-            row |= {"ok": True, "completion": outcome.completion, "tags": line.tags}
-            row |= {"finish_reason": outcome.finish_reason, "usage": told["usage"]}
-            row |= {"cost": outcome.cost, "ttft": outcome.ttft, "elapsed": outcome.elapsed}
-            row |= {"model_used": outcome.model_used, "attempts": outcome.attempts}
-            choices = outcome.choices
-            if len(choices) > 1 or outcome.tool_calls or outcome.reasoning or outcome.refusal:
-                row["choices"] = told["choices"]
-        else:
-            partial = outcome.partial
-            row |= {"ok": False, "error": type(outcome).__name__, "message": str(outcome)}
-            row |= {"partial": partial.text if partial is not None else "", "tags": line.tags}
-        await asyncio.to_thread(self._write, msgspec.json.encode(row) + b"\n")
+    Raises ``OSError`` if the file cannot be opened, ``click.UsageError`` without a standard output.
+    """
 
-    def _write(self, data: bytes) -> None:
-        self._file.write(data)
-        self._file.flush()
+    def __init__(self, path: Path | None, *, write: Callable[[str], None] | None = None) -> None:
+        self.path = path
+        self._print = write if write is not None else _print
+        if path is None:
+            if sys.stdout is None:
+                message = "standard output is closed: say where the answers go with --out FILE"
+                raise click.UsageError(message)
+            return
+        half = False
+        if path.is_file() and path.stat().st_size:
+            with path.open("rb") as file:
+                file.seek(-1, os.SEEK_END)
+                half = file.read(1) != b"\n"
+        self._file = path.open("ab", buffering=0)
+        if half:  # a line of a run that was killed, or of an editor that ends without one
+            self._file.write(b"\n")
+
+    async def add(self, row: dict[str, Any]) -> None:
+        """Write one row; it is safe from a kill of this process when this returns.
+
+        Raises ``OSError``: ``BrokenPipeError`` when nobody reads standard output any more.
+        """
+        text = json.dumps(row, ensure_ascii=self.path is None and _is_narrow(), default=str) + "\n"
+        # Of what came from outside some may be no text; the row is written all the same.
+        await asyncio.to_thread(self._write, _HALF_A_CHARACTER.sub("\ufffd", text))
+
+    def _write(self, text: str) -> None:
+        if self.path is None:
+            self._print(text)
+            return
+        data = memoryview(text.encode())
+        while data:
+            data = data[self._file.write(data) :]
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        if self.path is not None:
+            self._file.close()
+
+
+def _is_narrow() -> bool:
+    """Say whether standard output has not all characters."""
+    return "utf" not in (getattr(sys.stdout, "encoding", None) or "").lower()
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(shown(text, sys.stdout))
+    sys.stdout.flush()

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import signal
-import sys
-import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import click
 from attrs import define, field
 
 from lm_deluge import APIResponse, LLMClient, Stream
-from lm_deluge.cli.options import make_log, make_recorder
+from lm_deluge.cli.command import Command, Finite
+from lm_deluge.cli.earlier import Earlier, from_log, from_results, job_of, params_of
+from lm_deluge.cli.files import OutputFile, distinct
+from lm_deluge.cli.options import log_option, make_log, make_recorder, record_option
 from lm_deluge.cli.progress import Counts, RunProgress
-from lm_deluge.cli.prompts import FORMATS, JOB, PromptFile, PromptLine, format_of
-from lm_deluge.cli.results import Key, Results, complete_in_log, complete_in_results, key_of
+from lm_deluge.cli.prompts import FORMATS, JOB, PromptFile, PromptLine, format_of, opened
+from lm_deluge.cli.results import Results, row_of
 from lm_deluge.cli.signals import heard
-from lm_deluge.cli.terminal import FAILED, INTERRUPTED, OK
-from lm_deluge.cli.throttle import Throttle
+from lm_deluge.cli.terminal import FAILED, INTERRUPTED, OK, notice
+from lm_deluge.cli.throttle import Taken, Throttle
+from lm_deluge.cli.tokens import prompt_tokens
 from lm_deluge.config import EFFORTS
 from lm_deluge.errors import AuthenticationError, StreamError
 from lm_deluge.many import as_they_finish
@@ -33,12 +34,23 @@ __all__ = ["run"]
 _LISTED: Final = 20
 
 
+#: Differences of parameters that are named.
+_NAMED: Final = 3
+
+
 @click.command(
-    epilog='PROMPTS: JSON Lines of {"prompt"} or {"messages"}, with "id" and "tags" if you like; '
+    cls=Command,
+    epilog='PROMPTS: JSON Lines of {"prompt"} or {"messages"}, with "id", "tags", "tools", '
+    '"tool_choice", "response_format" and "extra_body" if you like; '
     "CSV with a column prompt (id if you like, the others are tags); or text, a prompt a line. "
-    "Exit codes: 0 every answer is whole, 1 some failed, 2 wrong usage or input, 130 interrupted."
+    "Exit codes: 0 every answer is whole, 1 some failed, 2 wrong usage or input, 130 interrupted, "
+    "141 the output's pipe was closed.",
 )
-@click.argument("prompts", metavar="PROMPTS")
+@click.argument(
+    "prompts",
+    metavar="PROMPTS",
+    type=click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True),
+)
 @click.option(
     "-m",
     "--model",
@@ -46,6 +58,8 @@ _LISTED: Final = 20
     multiple=True,
     default=("gpt-4o-mini",),
     show_default="gpt-4o-mini",
+    envvar="LM_DELUGE_MODEL",
+    show_envvar=True,
     metavar="NAME",
     help="Ask this model; given several times: each of them.",
 )
@@ -57,32 +71,30 @@ _LISTED: Final = 20
     metavar="N",
     help="Streams at a time, of all models together.",
 )
-@click.option("--rpm", type=click.FloatRange(min=0, min_open=True), help="Requests a minute.")
-@click.option("--tpm", type=click.FloatRange(min=0, min_open=True), help="Tokens a minute.")
-@click.option(
-    "--log",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Append the timelines to this file (see lm-deluge report).",
-)
+@click.option("--rpm", type=Finite(min=0, min_open=True), help="Requests a minute.")
+@click.option("--tpm", type=Finite(min=0, min_open=True), help="Tokens a minute.")
+@log_option
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile("answers", dash=True),
     metavar="FILE",
-    help="Append the answers to this file, as JSON Lines.",
+    help="Append the answers to this file, as JSON Lines; without it they go to standard output.",
 )
 @click.option(
-    "--record",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Append the raw bytes to this file (see lm-deluge simulate --replay).",
+    "--again",
+    is_flag=True,
+    help="Ask although the file holds answers under other parameters; nothing is removed.",
 )
+@record_option
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Of PROMPTS; by extension.")
 @click.option("--system", metavar="TEXT", help="The system message, for every prompt.")
-@click.option("--temperature", type=click.FloatRange(0, 2), metavar="NUMBER")
+@click.option("--temperature", type=Finite(0, 2), metavar="NUMBER")
 @click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Of an answer.")
 @click.option("--effort", type=click.Choice(EFFORTS), help="How hard a reasoning model thinks.")
-@click.option("--base-url", metavar="URL", help="An OpenAI-compatible server.")
+@click.option("--json", "json_mode", is_flag=True, help="Ask for JSON objects.")
+@click.option(
+    "--base-url", metavar="URL", help="An OpenAI-compatible server.  [env var: OPENAI_BASE_URL]"
+)
 @click.option("--quiet", is_flag=True, help="No progress, no summary; failures are listed.")
 def run(
     prompts: str,
@@ -92,12 +104,14 @@ def run(
     tpm: float | None,
     log: Path | None,
     out: Path | None,
+    again: bool,
     record: Path | None,
     form: str | None,
     system: str | None,
     temperature: float | None,
     max_tokens: int | None,
     effort: str | None,
+    json_mode: bool,
     base_url: str | None,
     quiet: bool,
 ) -> int:
@@ -107,8 +121,7 @@ def run(
     --log) is not asked again. Ctrl-C starts no further stream and waits for those that run; a second
     one ends them at once.
     """
-    if log is not None and out is not None and log.resolve() == out.resolve():
-        raise click.UsageError("--log and --out are the same file")
+    _check_together(models, prompts, log=log, out=out, record=record, again=again)
     throttle = Throttle(rpm, tpm, max_tokens=max_tokens)
     handlers = [throttle, *make_log(log)]
     recorder = make_recorder(record)
@@ -119,73 +132,144 @@ def run(
             temperature=temperature,
             max_new_tokens=max_tokens,
             reasoning_effort=effort,  # type: ignore[arg-type]  # one of EFFORTS: click has checked
+            json_mode=json_mode,
             printer=None,
             handlers=handlers,
             record=recorder,
         )
-        for name in dict.fromkeys(models)
+        for name in models
     }
     for client in clients.values():
         client.open_stream("?").cancel()  # a missing key or an unknown model is told before all
-    with _opened(prompts) as file:
+    with opened(prompts) as file:
         lines = PromptFile(file, prompts, format_of(prompts, form), system)
-        known = complete_in_results(out) if out else complete_in_log(log) if log else set()
-        counts = Counts(0)
-        for line in lines:  # a line that makes no sense is told before anything is sent
-            for name in clients:
-                if key_of(line, name) in known:
-                    counts.skipped += 1
-                else:
-                    counts.total += 1
-        try:
-            results = Results(out) if out is not None else None
-        except OSError as error:
-            raise click.BadParameter(str(error), param_hint="'--out'") from None
-        job = _Run(clients, lines, known, counts, throttle, results, concurrency, quiet=quiet)
-        try:
-            return asyncio.run(job.run(can_resume=out is not None or log is not None))
-        finally:
-            if results is not None:
-                results.close()
+        job = _Run(
+            clients=clients,
+            lines=lines,
+            earlier=from_results(out) if out else from_log(log) if log else Earlier(),
+            kept=out or log,
+            params={
+                "system": system,
+                "temperature": temperature,
+                "max_new_tokens": max_tokens,
+                "reasoning_effort": effort,
+                "json_mode": json_mode,
+            },
+            throttle=throttle,
+            out=out,
+            concurrency=concurrency,
+            quiet=quiet,
+        )
+        job.look_through(again=again)
+        return asyncio.run(job.run())
 
 
-def _opened(name: str) -> IO[bytes]:
-    """Open the prompts so that they can be read twice; standard input is copied to the disk."""
-    try:
-        if name != "-":
-            return Path(name).open("rb")
-        copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-        shutil.copyfileobj(sys.stdin.buffer, copy)
-        return copy
-    except OSError as error:
-        raise click.UsageError(f"cannot read the prompts: {error}") from None
+def _check_together(
+    models: tuple[str, ...],
+    prompts: str,
+    *,
+    log: Path | None,
+    out: Path | None,
+    record: Path | None,
+    again: bool,
+) -> None:
+    """Raise ``UsageError`` for options that would be without effect, or harm a file."""
+    twice = next((name for name in models if models.count(name) > 1), None)
+    if twice is not None:
+        raise click.UsageError(f"--model {twice} is given twice; for two answers give two prompts")
+    if again and out is None and log is None:
+        raise click.UsageError("--again is about the answers in --out or --log: give one of them")
+    distinct(
+        {"--log": log, "--out": out, "--record": record},
+        reads={} if prompts == "-" else {"the file of prompts": prompts},
+        stdin=prompts == "-",
+        stdout=out is None,
+    )
 
 
-@define(eq=False)
+@define(eq=False, kw_only=True)
 class _Run:
-    """One run of the command, from the first stream to the summary."""
+    """One run of the command, from the check of the prompts to the summary.
+
+    ``params``: what the command says of the answers, ``None`` where it says nothing. ``kept``: the
+    file by which the same command goes on.
+    """
 
     clients: dict[str, LLMClient]
     lines: PromptFile
-    known: set[Key]
-    counts: Counts
+    earlier: Earlier
+    kept: Path | None
+    params: dict[str, Any]
     throttle: Throttle
-    results: Results | None
+    out: Path | None
     concurrency: int
-    quiet: bool = field(kw_only=True)
-    _asked: dict[int, tuple[PromptLine, str]] = field(factory=dict)
-    _failures: list[str] = field(factory=list)
-    _stopped: asyncio.Event = field(factory=asyncio.Event)
-    _refused: str | None = None
-    _task: asyncio.Task[Any] | None = None
+    quiet: bool
+    _counts: Counts = field(factory=lambda: Counts(0), init=False)
+    _asked: dict[int, tuple[PromptLine, str, str]] = field(factory=dict, init=False)
+    _failures: list[str] = field(factory=list, init=False)
+    _stopped: asyncio.Event = field(factory=asyncio.Event, init=False)
+    _why: str | None = field(default=None, init=False)
+    _task: asyncio.Task[Any] | None = field(default=None, init=False)
 
-    async def run(self, *, can_resume: bool) -> int:
+    def look_through(self, *, again: bool) -> None:
+        """Count what is to be asked; what makes no sense is told before anything is sent.
+
+        Raises ``UsageError`` for a line that cannot be asked, for none at all, and, unless
+        ``again``, where there are answers to the same prompts under other parameters.
+        """
+        differences: dict[str, None] = {}
+        others = 0
+        for line in self.lines:
+            self._check(line)
+            params = params_of(self.params, line)
+            for model in self.clients:
+                if self.earlier.has(line, model, params):
+                    self._counts.skipped += 1
+                    continue
+                self._counts.total += 1
+                found = self.earlier.differences(line, model, params)
+                others += bool(found)
+                differences |= dict.fromkeys(found)
+        if not self._counts.total and not self._counts.skipped:
+            raise click.UsageError("there are no prompts in the file")
+        if others and not again:
+            named = "; ".join(list(differences)[:_NAMED])
+            raise click.UsageError(
+                f"{self.kept} has answers to {others} of these under other parameters ({named}): "
+                "with --again they are asked, too, and appended"
+            )
+        if self.earlier.unread:
+            notice(
+                f"lm-deluge: {self.kept} has {self.earlier.unread} lines that are no whole rows "
+                f"of answers, the first is line {self.earlier.first}; they stay as they are"
+            )
+        if self.earlier.older and any(params_of(self.params, line) for line in self.lines):
+            notice(
+                f"lm-deluge: {self.kept} has answers that do not say their parameters; "
+                "they are taken to be those of this command"
+            )
+
+    def _check(self, line: PromptLine) -> None:
+        """Let the client look at what only some lines have."""
+        if not line.asked:
+            return
+        for client in self.clients.values():
+            try:
+                client.open_stream(line.messages, **line.asked).cancel()
+            except (ValueError, TypeError) as error:
+                raise self.lines.wrong(self.lines.number, str(error)) from None
+
+    async def run(self) -> int:
         """Ask, show, write; return the exit code."""
         self._task = asyncio.current_task()
-        progress = RunProgress(self.counts, quiet=self.quiet)
-        with self._interruptible(progress), progress:
+        progress = RunProgress(self._counts, quiet=self.quiet)
+        try:
+            results = Results(self.out, write=progress.write)
+        except OSError as error:
+            raise click.BadParameter(str(error), param_hint="'--out'") from None
+        with contextlib.closing(results), self._interruptible(progress), progress:
             try:
-                await self._ask(progress)
+                await self._ask(progress, results)
             except asyncio.CancelledError:
                 if not self._stopped.is_set():
                     raise
@@ -194,55 +278,81 @@ class _Run:
         progress.last()
         for failure in self._failures:
             progress.say(failure)
-        if self.counts.failed > len(self._failures):
-            progress.say(f"and {self.counts.failed - len(self._failures)} more")
-        if self._refused is not None:
-            progress.say(f"stopped, since nothing else would be answered: {self._refused}")
-        ended = self.counts.ended == self.counts.total
+        if self._counts.failed > len(self._failures):
+            progress.say(f"and {self._counts.failed - len(self._failures)} more")
+        if self._why is not None:
+            progress.say(f"stopped: {self._why}")
+        ended = self._counts.ended == self._counts.total
         if self._stopped.is_set() and not ended:
             advice = "the same command again goes on from here"
-            if not can_resume:
-                advice = "nothing was kept; with --out FILE, the same command again could go on"
-            progress.say(f"{self.counts.total - self.counts.ended} answers are missing: {advice}")
-            return FAILED if self._refused is not None else INTERRUPTED
-        return FAILED if self.counts.failed else OK
+            if self.kept is None:
+                advice = "with --out FILE, the same command again could go on"
+            progress.say(f"{self._counts.total - self._counts.ended} answers are missing: {advice}")
+            return FAILED if self._why is not None else INTERRUPTED
+        return FAILED if self._counts.failed or self._why is not None else OK
 
-    async def _ask(self, progress: RunProgress) -> None:
+    async def _ask(self, progress: RunProgress, results: Results) -> None:
         outcomes = as_they_finish(self._openings(), concurrency=self.concurrency)
         async with contextlib.aclosing(outcomes):
             async for index, outcome in outcomes:
-                line, model = self._asked.pop(index)
+                line, model, base_url = self._asked.pop(index)
                 self._count(line, model, outcome)
-                if self.results is not None:
-                    await self.results.add(line, model, outcome)
+                params = params_of(self.params, line)
+                await self._write(row_of(line, model, params, base_url, outcome), results, progress)
                 progress.update()
+
+    async def _write(self, row: dict[str, Any], results: Results, progress: RunProgress) -> None:
+        """Write an answer; one that its file does not take is not lost, but it is the last."""
+        try:
+            await results.add(row)
+        except OSError as error:
+            if self.out is None:
+                raise
+            if not self._stopped.is_set():
+                self._why = f"--out cannot be written, the answers go to standard output: {error}"
+                self._stopped.set()
+            await Results(None, write=progress.write).add(row)
 
     async def _openings(self) -> AsyncIterator[Callable[[], Stream]]:
         index = 0
         for line in self.lines:
+            params = params_of(self.params, line)
             for model, client in self.clients.items():
-                if key_of(line, model) in self.known:
+                if self.earlier.has(line, model, params):
                     continue
-                await self._until_allowed(line)
-                if self._stopped.is_set():
+                taken = await self._until_allowed(line)
+                if self._stopped.is_set() or taken is None:
                     return
-                self._asked[index] = (line, model)
+                tags = {**line.tags, JOB: job_of(line, params)}
+                self._asked[index] = (line, model, "")
+                yield self._opening(index, client, line, tags, taken)
                 index += 1
-                yield _opening(client, line)
 
-    async def _until_allowed(self, line: PromptLine) -> None:
-        """Wait for the limits; not after Ctrl-C."""
-        characters = sum(len(str(message.get("content") or "")) for message in line.messages)
-        waiting = asyncio.ensure_future(self.throttle.wait(characters))
+    def _opening(
+        self, index: int, client: LLMClient, line: PromptLine, tags: dict[str, Any], taken: Taken
+    ) -> Callable[[], Stream]:
+        def opening() -> Stream:
+            stream = client.open_stream(line.messages, tags=tags, **line.asked)
+            self.throttle.took(stream, taken)
+            self._asked[index] = (line, client.model, stream.base_url)
+            return stream
+
+        return opening
+
+    async def _until_allowed(self, line: PromptLine) -> Taken | None:
+        """Wait for the limits and return what they are charged with; ``None`` after Ctrl-C."""
+        tokens = prompt_tokens(line.messages) if self.throttle.counts_tokens else 0.0
+        waiting = asyncio.ensure_future(self.throttle.wait(tokens))
         stopped = asyncio.ensure_future(self._stopped.wait())
         try:
             await asyncio.wait((waiting, stopped), return_when=asyncio.FIRST_COMPLETED)
+            return waiting.result() if waiting.done() else None
         finally:
             waiting.cancel()
             stopped.cancel()
 
     def _count(self, line: PromptLine, model: str, outcome: APIResponse | StreamError) -> None:
-        counts = self.counts
+        counts = self._counts
         if isinstance(outcome, APIResponse):
             counts.done += 1
             if outcome.usage is not None and outcome.usage.output_tokens is not None:
@@ -255,7 +365,7 @@ class _Run:
             text = " ".join(str(outcome).split())
             self._failures.append(f"{line.id} {model}: {type(outcome).__name__}: {text}")
         if isinstance(outcome, AuthenticationError):
-            self._refused = str(outcome)
+            self._why = f"nothing else would be answered: {outcome}"
             self._stopped.set()
 
     @contextlib.contextmanager
@@ -275,9 +385,3 @@ class _Run:
         with contextlib.ExitStack() as listening:
             listening.enter_context(heard(signal.SIGINT, interrupt))
             yield
-
-
-def _opening(client: LLMClient, line: PromptLine) -> Callable[[], Stream]:
-    tags = {**line.tags, JOB: {"id": line.id, "prompt": line.digest}}
-    messages: Sequence[dict[str, Any]] = line.messages
-    return lambda: client.open_stream(messages, tags=tags)

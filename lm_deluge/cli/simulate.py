@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import click
 
+from lm_deluge.cli.command import Command, was_given
 from lm_deluge.cli.signals import heard
-from lm_deluge.cli.terminal import OK
+from lm_deluge.cli.terminal import OK, notice
 from lm_deluge.simulator import Fault, ReceivedRequest, Simulator
 
 __all__ = ["simulate"]
@@ -22,8 +23,9 @@ _DAY = 86_400.0
 
 
 @click.command(
+    cls=Command,
     epilog="Faults: " + ", ".join(Fault.names()) + ". What each does, and its arguments: "
-    "pydoc lm_deluge.simulator.faults"
+    "pydoc lm_deluge.simulator.faults",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
@@ -106,8 +108,7 @@ def simulate(
 
     With --replay: recorded ones, with the same bytes, cuts and pace.
     """
-    if replay is not None and faults:
-        raise click.UsageError("--replay serves what was recorded: give no --fault")
+    _check_together(replay)
     simulator = Simulator(
         port,
         host,
@@ -131,6 +132,33 @@ def simulate(
     except (KeyboardInterrupt, asyncio.CancelledError):
         click.echo("stopped", err=True)
     return OK
+
+
+#: Options that say what a simulated answer is like; a recorded one is as it was.
+_OF_ANSWERS: Final = {
+    "ttft": "--ttft",
+    "gap": "--gap",
+    "seed": "--seed",
+    "text": "--text",
+    "tokens": "--tokens",
+    "reasoning": "--reasoning",
+    "api_key": "--api-key",
+    "any_model": "--model-less",
+    "faults": "--fault",
+    "fault_rate": "--fault-rate",
+}
+
+_OF_REPLAYS: Final = {"speed": "--speed", "replay_by": "--by"}
+
+
+def _check_together(replay: str | None) -> None:
+    """Raise ``UsageError`` for an option that would change nothing."""
+    for name, option in (_OF_REPLAYS if replay is None else _OF_ANSWERS).items():
+        if was_given(name):
+            why = "is about --replay: give a recording" if replay is None else "changes no replay"
+            raise click.UsageError(f"{option} {why}")
+    if was_given("text") and was_given("tokens"):
+        raise click.UsageError("--text says all that is said: give no --tokens")
 
 
 def _speed(text: str) -> float | Literal["max"]:
@@ -204,8 +232,7 @@ async def _tell(request: ReceivedRequest) -> None:
     model = body.get("model", "-") if isinstance(body, dict) else "-"
     ending = "  the client left" if request.disconnected else ""
     fault = f"  {request.fault}" if request.fault else ""
-    click.echo(
+    notice(
         f"{request.method} {request.path}  {model!s:.60}  {request.status or '-'}  "
-        f"{request.sent} pieces{fault}{ending}",
-        err=True,
+        f"{request.sent} pieces{fault}{ending}"
     )

@@ -9,17 +9,22 @@ from pathlib import Path
 import click
 
 from lm_deluge import Conversation
+from lm_deluge.cli import standard_input
+from lm_deluge.cli.command import Command
+from lm_deluge.cli.files import distinct
 from lm_deluge.cli.options import make_client, model_options
+from lm_deluge.cli.standard_input import is_piped
 from lm_deluge.cli.summary import one_line
-from lm_deluge.cli.terminal import LineEnd
+from lm_deluge.cli.terminal import LineEnd, notice, shown
 
 __all__ = ["stream"]
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("prompt", required=False)
 @model_options
 @click.option("--json", "json_mode", is_flag=True, help="Ask for a JSON object.")
+@click.option("--no-stdin", is_flag=True, help="Ask PROMPT alone: standard input is not read.")
 def stream(
     prompt: str | None,
     model: str,
@@ -29,17 +34,18 @@ def stream(
     max_tokens: int | None,
     effort: str | None,
     log: Path | None,
+    record: Path | None,
     json_mode: bool,
+    no_stdin: bool,
     quiet: bool,
 ) -> None:
     """Print the answer to PROMPT as it arrives.
 
-    Without PROMPT, or with "-" in its place, the prompt is read from standard input.
+    What is piped or redirected in is asked after PROMPT and a blank line; without PROMPT, or with
+    "-" in its place, it is the prompt.
     """
-    conversation = Conversation()
-    if system is not None:
-        conversation.system(system)
-    conversation.user(_prompt(prompt))
+    reads = _reads_stdin(prompt, no_stdin=no_stdin)
+    distinct({"--log": log, "--record": record}, stdin=reads)
     client = make_client(
         model,
         base_url=base_url,
@@ -47,29 +53,46 @@ def stream(
         max_tokens=max_tokens,
         effort=effort,
         log=log,
+        record=record,
         quiet=quiet,
         json_mode=json_mode,
     )
+    client.open_stream("?").cancel()  # what cannot work is told before anything is waited for
+    conversation = Conversation()
+    if system is not None:
+        conversation.system(system)
+    conversation.user(_prompt(prompt) if reads else _checked(prompt or ""))
     line = LineEnd()
     try:
         response = asyncio.run(client.stream(conversation, handlers=[line]))
     finally:
         line.close()
     for call in response.tool_calls:
-        click.echo(f"[tool call] {call.name}({call.arguments})")
-    if not quiet and sys.stderr.isatty():
-        click.secho(one_line(response), err=True, dim=True)
+        click.echo(shown(f"[tool call] {call.name}({call.arguments})", sys.stdout))
+    if not quiet and sys.stderr is not None and sys.stderr.isatty():
+        notice(one_line(response), dim=True)
+
+
+def _reads_stdin(prompt: str | None, *, no_stdin: bool) -> bool:
+    """Say whether standard input is part of what is asked; raises ``UsageError`` if nothing is."""
+    if no_stdin and (prompt is None or prompt == "-"):
+        raise click.UsageError("--no-stdin leaves nothing to ask: give PROMPT")
+    if prompt is None and not is_piped():
+        raise click.UsageError('say what to ask: lm-deluge stream "Hello"')
+    return not no_stdin and (prompt == "-" or is_piped())
 
 
 def _prompt(given: str | None) -> str:
-    """Return the prompt, from standard input where that is asked for."""
-    if given is None and sys.stdin.isatty():
-        raise click.UsageError('say what to ask: lm-deluge stream "Hello"')
+    """Return the prompt and what comes through standard input, as one text."""
+    if sys.stdin is None:
+        raise click.UsageError("the prompt is to be read, and standard input is closed")
     if given is None or given == "-":
-        if sys.stdin.isatty():
-            click.echo("lm-deluge: reading the prompt; Ctrl-D ends it", err=True)
-        data = sys.stdin.buffer.read()
-        given = data.decode("utf-8-sig", "replace").rstrip("\r\n")
-    if not given.strip():
+        return _checked(standard_input.text("the prompt").rstrip("\r\n"))
+    document = standard_input.text("what belongs to the prompt (--no-stdin: nothing does)")
+    return _checked("\n\n".join(text for text in (given, document.rstrip()) if text.strip()))
+
+
+def _checked(prompt: str) -> str:
+    if not prompt.strip():
         raise click.UsageError("the prompt is empty")
-    return given
+    return prompt

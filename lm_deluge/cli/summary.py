@@ -14,8 +14,12 @@ def one_line(response: APIResponse) -> str:
     """Return the timing of one answer in a line."""
     timeline = response.timeline
     parts = []
-    if response.ttft is not None:
-        parts.append(f"first token after {response.ttft:.2f} s")
+    visible = timeline.ttfa if timeline is not None else None
+    if response.ttft is not None and response.ttft != visible:
+        what = "first reasoning" if response.reasoning is not None else "first output"
+        parts.append(f"{what} after {response.ttft:.2f} s")
+    if visible is not None:
+        parts.append(f"first token after {visible:.2f} s")
     if response.usage is not None and response.usage.output_tokens is not None:
         parts.append(f"{response.usage.output_tokens} tokens")
     if timeline is not None and timeline.rate is not None:
@@ -40,6 +44,8 @@ def print_summary(response: APIResponse, console: Console) -> None:
     table.add_column(style="dim")
     table.add_column(justify="right")
     table.add_row("time to first token", _seconds(response.ttft))
+    if timeline.ttfa != response.ttft:
+        table.add_row("time to first visible token", _seconds(timeline.ttfa))
     table.add_row("gap between pieces, median", _seconds(_at(gaps, 0.5)))
     table.add_row("                    95 %", _seconds(_at(gaps, 0.95)))
     table.add_row("                    longest", _seconds(gaps[-1] if gaps else None))

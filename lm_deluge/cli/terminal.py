@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
-from typing import Final
+from typing import Any, Final, TextIO
 
 import click
+from rich.console import Console
 
-from lm_deluge import Delta, Retry, Stream, StreamHandler, Token
+from lm_deluge import APIResponse, Delta, Retry, Stream, StreamHandler, Token
+from lm_deluge.errors import StreamError
 from lm_deluge_plugins import StdoutPrinter
+from lm_deluge_plugins.stdout_printer import harmless
 
 __all__ = [
     "FAILED",
@@ -20,6 +24,11 @@ __all__ = [
     "LineEnd",
     "Printer",
     "RetryNotice",
+    "is_dumb",
+    "make_console",
+    "notice",
+    "shown",
+    "wants_no_escapes",
 ]
 
 OK: Final = 0
@@ -28,16 +37,96 @@ USAGE: Final = 2
 INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell shows it
 PIPE_CLOSED: Final = 141  # 128 + SIGPIPE
 
+_ERASE_LINE: Final = "\r\x1b[K"
+
+
+def is_dumb() -> bool:
+    """Say whether the terminal only writes on, as ``TERM=dumb`` says."""
+    return os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+
+
+def wants_no_escapes() -> bool:
+    """Say whether the user (https://no-color.org) or the terminal wants plain text alone."""
+    return bool(os.environ.get("NO_COLOR")) or is_dumb()
+
+
+def make_console(*, stderr: bool = False, **settings: Any) -> Console:
+    """Return rich's console; it writes no escape sequences where ``NO_COLOR`` or ``TERM`` ask for that."""
+    system = None if wants_no_escapes() else "auto"
+    return Console(stderr=stderr, highlight=False, color_system=system, **settings)  # type: ignore[arg-type]
+
+
+def shown(text: str, file: TextIO | None) -> str:
+    """Return ``text`` so that on a terminal none of its characters is obeyed."""
+    return harmless(text) if file is not None and file.isatty() else text
+
+
+def notice(text: str, *, nl: bool = True, **style: Any) -> None:
+    """Write to stderr, in click's ``style`` where that is seen as one."""
+    if sys.stderr is None:
+        return
+    plain = wants_no_escapes() or not sys.stderr.isatty()
+    click.secho(shown(text, sys.stderr), err=True, nl=nl, **({} if plain else style))
+
 
 class Printer(StdoutPrinter):
-    """Ends the stream when the output cannot be written, as on a full disk: it would be lost."""
+    """Ends the stream when the output cannot be written, as on a full disk: it would be lost.
+
+    ``thinking``: while a model only reasons, a terminal says so, up to the first visible piece.
+    """
+
+    def __init__(self, *, thinking: bool = False) -> None:
+        super().__init__()
+        self._thinking = thinking
+        self._said = ""
+        self._spoken = False
+
+    def on_start(self, stream: Stream) -> None:
+        """Begin with nothing said."""
+        self._spoken = False
 
     def on_token(self, stream: Stream, token: Token) -> None:
         """Write one token."""
+        self._answer()
         try:
             super().on_token(stream, token)
         except OSError as error:
             stream.cancel(f"the output cannot be written ({error})")
+
+    def on_delta(self, stream: Stream, delta: Delta) -> None:
+        """Write refusal text; of reasoning, that there is some."""
+        if delta.kind == "reasoning":
+            if self._thinking and not self._spoken and not self._said and sys.stderr.isatty():
+                self._think()
+            return
+        self._answer()
+        super().on_delta(stream, delta)
+
+    def on_complete(self, stream: Stream, response: APIResponse) -> None:
+        """Take the word back if no text followed."""
+        self._answer()
+
+    def on_error(self, stream: Stream, error: StreamError) -> None:
+        """Take the word back: what is said next is not a thought."""
+        self._answer()
+
+    def _think(self) -> None:
+        wide = "utf" in (getattr(sys.stderr, "encoding", None) or "").lower()
+        self._said = "thinking…" if wide else "thinking..."
+        with contextlib.suppress(OSError):
+            notice(self._said, nl=is_dumb(), dim=True)
+            sys.stderr.flush()
+
+    def _answer(self) -> None:
+        self._spoken = True
+        if not self._said:
+            return
+        said, self._said = self._said, ""
+        if is_dumb():  # it stands on a line of its own
+            return
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"\r{' ' * len(said)}\r" if wants_no_escapes() else _ERASE_LINE)
+            sys.stderr.flush()
 
 
 class LineEnd(StreamHandler):
@@ -70,11 +159,11 @@ class RetryNotice(StreamHandler):
 
     def on_retry(self, stream: Stream, retry: Retry) -> None:
         """Say what failed and what comes next."""
-        if not sys.stderr.isatty():
+        if sys.stderr is None or not sys.stderr.isatty():
             return
         model = "" if retry.next_model == stream.model else f" with {retry.next_model}"
         message = (
             f"attempt {retry.attempt} failed ({' '.join(str(retry.error).split())}); "
             f"trying again{model} in {retry.delay:.1f} s"
         )
-        click.secho(f"lm-deluge: {message}", err=True, dim=True)
+        notice(f"lm-deluge: {message}", dim=True)

@@ -6,16 +6,16 @@ import asyncio
 from time import monotonic
 from typing import Final
 
-from lm_deluge import APIResponse, Retry, Stream, StreamHandler
+from attrs import frozen
+
+from lm_deluge import APIResponse, Partial, Retry, Stream, StreamHandler
+from lm_deluge.cli.tokens import CHARACTERS
 from lm_deluge.errors import StreamError
 
-__all__ = ["Bucket", "Throttle"]
+__all__ = ["Bucket", "Taken", "Throttle"]
 
 #: Tokens that an answer is taken to have until the first one has told.
 _FIRST_GUESS: Final = 300.0
-
-#: Characters a token, for English text. Only an estimate: it is corrected by the server's count.
-_CHARACTERS: Final = 4
 
 
 class Bucket:
@@ -62,26 +62,34 @@ class Throttle(StreamHandler):
         self._tokens = Bucket(tokens) if tokens is not None else None
         self._most = max_tokens
         self._answer = _FIRST_GUESS
-        self._estimates: dict[str, float] = {}
+        self._taken: dict[str, Taken] = {}
 
-    async def wait(self, characters: int) -> None:
-        """Wait until a request with a prompt of so many characters may go."""
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether the tokens of a prompt matter."""
+        return self._tokens is not None
+
+    async def wait(self, prompt: float) -> Taken:
+        """Wait until a request with a prompt of so many tokens may go; return what it takes."""
+        taken = Taken(prompt, prompt + self._expected())
         if self._requests is not None:
             await self._requests.take(1)
         if self._tokens is not None:
-            await self._tokens.take(self._estimate(characters))
+            await self._tokens.take(taken.total)
+        return taken
 
-    def on_start(self, stream: Stream) -> None:
-        """Remember what was taken for it."""
+    def took(self, stream: Stream, taken: Taken) -> None:
+        """Say which stream was waited for."""
         if self._tokens is not None:
-            self._estimates[stream.id] = self._estimate(stream.prompt_chars)
+            self._taken[stream.id] = taken
 
     def on_retry(self, stream: Stream, retry: Retry) -> None:
         """A further request, and its prompt once more."""
         if self._requests is not None:
             self._requests.spend(1)
-        if self._tokens is not None:
-            self._tokens.spend(stream.prompt_chars / _CHARACTERS)
+        taken = self._taken.get(stream.id)
+        if self._tokens is not None and taken is not None:
+            self._tokens.spend(taken.prompt)
 
     def on_complete(self, stream: Stream, response: APIResponse) -> None:
         """Correct the estimate by the server's count."""
@@ -89,23 +97,31 @@ class Throttle(StreamHandler):
 
     def on_error(self, stream: Stream, error: StreamError) -> None:
         """Give back what was not received."""
-        if error.partial is not None:
-            self._correct(stream, error.partial)
+        self._correct(stream, error.partial)
 
-    def _estimate(self, characters: int) -> float:
-        answer = self._answer if self._most is None else min(self._answer, self._most)
-        return characters / _CHARACTERS + answer
+    def _expected(self) -> float:
+        return self._answer if self._most is None else min(self._answer, self._most)
 
-    def _correct(self, stream: Stream, received: object) -> None:
-        estimate = self._estimates.pop(stream.id, None)
-        if self._tokens is None or estimate is None:
+    def _correct(self, stream: Stream, received: APIResponse | Partial | None) -> None:
+        taken = self._taken.pop(stream.id, None)
+        if self._tokens is None or taken is None:
             return
-        usage = getattr(received, "usage", None)
-        answer = usage.output_tokens if usage is not None else None
-        total = usage.total_tokens if usage is not None else None
+        usage = received.usage if received is not None else None
+        answer: float | None = usage.output_tokens if usage is not None else None
+        total: float | None = usage.total_tokens if usage is not None else None
+        prompt: float | None = usage.input_tokens if usage is not None else None
         if answer is None:
-            answer = len(getattr(received, "completion", "")) / _CHARACTERS
+            said = received.completion if received is not None else ""
+            answer = len(said) / CHARACTERS
         if total is None:
-            total = stream.prompt_chars / _CHARACTERS + answer
-        self._tokens.spend(total - estimate)
+            total = (taken.prompt if prompt is None else prompt) + answer
+        self._tokens.spend(total - taken.total)
         self._answer += (answer - self._answer) / 8  # follows what answers are like by now
+
+
+@frozen
+class Taken:
+    """Tokens that were taken for a stream before it began: of its prompt, and in all."""
+
+    prompt: float
+    total: float

@@ -14,14 +14,23 @@ import pytest
 
 
 class Running:
-    """A program with pipes, or (``terminal=True``) with a terminal of its own for all three."""
+    """A program with pipes, or (``terminal=True``) with a terminal of its own for all three.
+
+    Its standard input is empty; ``stdin=True`` makes it a pipe that stays open.
+    """
 
     def __init__(
-        self, command: tuple[str, ...], env: Mapping[str, str], *, terminal: bool = False
+        self,
+        command: tuple[str, ...],
+        env: Mapping[str, str],
+        *,
+        terminal: bool = False,
+        stdin: bool = False,
     ) -> None:
         self._command = command
         self._env = dict(env)
         self._terminal = terminal
+        self._stdin = asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL
         self._seen = asyncio.Condition()
         self.out = ""
         self.err = ""
@@ -40,7 +49,7 @@ class Running:
         else:
             pipe = asyncio.subprocess.PIPE
             self.process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=pipe, stdout=pipe, stderr=pipe, env=self._env
+                *self._command, stdin=self._stdin, stdout=pipe, stderr=pipe, env=self._env
             )
             assert self.process.stdout is not None
             assert self.process.stderr is not None
@@ -124,11 +133,13 @@ Start = Callable[..., Awaitable[Running]]
 
 @pytest.fixture
 async def start(command_name: tuple[str, ...]) -> AsyncIterator[Start]:
-    """``await start("stream", "hi", env=…, terminal=False)``: ``lm-deluge`` with these arguments."""
+    """``await start("stream", "hi", env=…, terminal=False, stdin=False)``: ``lm-deluge`` with these."""
     async with AsyncExitStack() as stack:
 
-        async def begin(*args: str, env: Mapping[str, str], terminal: bool = False) -> Running:
-            running = Running((*command_name, *args), env, terminal=terminal)
+        async def begin(
+            *args: str, env: Mapping[str, str], terminal: bool = False, stdin: bool = False
+        ) -> Running:
+            running = Running((*command_name, *args), env, terminal=terminal, stdin=stdin)
             return await stack.enter_async_context(running)
 
         yield begin

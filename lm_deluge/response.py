@@ -10,6 +10,7 @@ from attrs import NOTHING, define, field, fields, frozen
 
 from lm_deluge.conversation import Message, ToolCall
 from lm_deluge.payloads import HandlerFailure
+from lm_deluge.pydantic_schema import pydantic_schema
 
 if TYPE_CHECKING:
     from typing import Self
@@ -45,6 +46,8 @@ class Usage:
     cache_read_tokens: int | None = None
     reasoning_tokens: int | None = None
     raw: dict[str, Any] = field(factory=dict, repr=False)
+
+    __get_pydantic_core_schema__ = classmethod(pydantic_schema)
 
     @classmethod
     def from_openai(cls, usage: Mapping[str, Any]) -> Self:
@@ -84,6 +87,8 @@ class Choice:
     refusal: str | None = None
     tool_calls: list[ToolCall] = field(factory=list)
     logprobs: dict[str, Any] | None = None
+
+    __get_pydantic_core_schema__ = classmethod(pydantic_schema)
 
     @property
     def content(self) -> Message:
@@ -131,6 +136,8 @@ class _Received:
     service_tier: str | None = None
     ttft: float | None = None
     source: TimelineSource | None = field(default=None, eq=False, repr=False, init=False)
+
+    __get_pydantic_core_schema__ = classmethod(pydantic_schema)
 
     @property
     def _first(self) -> Choice:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 from attrs import evolve, field, frozen
@@ -18,17 +18,14 @@ from lm_deluge.endpoint import is_local, is_loopback, redact_url, validate_api_k
 from lm_deluge.errors import AuthenticationError
 from lm_deluge.models import DEFAULT_API_KEY_ENV, ModelInfo, registration_of, resolve_model
 from lm_deluge.proxies import PROXY_VARIABLES, Proxy, proxy_for
+from lm_deluge.redaction import Redactor, redactor_of
+from lm_deluge.secret_values import secrets_in_headers, secrets_in_query, secrets_in_url
 from lm_deluge.socks import require
 from lm_deluge.transport import Request
 
-__all__ = ["Access", "Route"]
+__all__ = ["Access", "Route", "redactor_for"]
 
 logger = logging.getLogger("lm_deluge")
-
-#: Headers whose values are secret wherever they come from.
-_SECRET_HEADERS: Final = frozenset(
-    {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"}
-)
 
 #: What the environment says of requests to OpenAI; the key's variable is the model's.
 _VARIABLES: Final = (
@@ -40,16 +37,16 @@ _VARIABLES: Final = (
 
 _NETWORK_VARIABLES: Final = (*PROXY_VARIABLES, *CERTIFICATE_VARIABLES)
 
-#: Shorter values are no keys, and redacting them would garble messages.
-_SHORTEST_SECRET: Final = 6
-
 
 @frozen(kw_only=True)
 class Route:
-    """Where one model is asked, and what goes with every request to it."""
+    """Where one model is asked, and what goes with every request to it.
+
+    ``secrets``: all that is secret of that.
+    """
 
     info: ModelInfo
-    url: str
+    url: str = field(repr=False)
     shown_url: str
     headers: Mapping[str, str] = field(repr=False)
     query: Mapping[str, str] = field(repr=False)
@@ -57,8 +54,11 @@ class Route:
     proxy: Proxy | None = None
     tls: ssl.SSLContext | None = field(default=None, repr=False)
 
-    def request(self, body: Mapping[str, Any]) -> Request:
-        """Return one request; ``ValueError`` or ``TypeError`` for a body that JSON cannot hold."""
+    def request(self, body: Mapping[str, Any], redactor: Redactor) -> Request:
+        """Return one request; ``ValueError`` or ``TypeError`` for a body that JSON cannot hold.
+
+        ``redactor``: of all secrets of the stream, those of its other models included.
+        """
         try:
             data = msgspec.json.encode(body)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -70,7 +70,7 @@ class Route:
             headers=self.headers,
             body=data,
             query=self.query,
-            secrets=self.secrets,
+            redactor=redactor,
             proxy=self.proxy,
             tls=self.tls,
         )
@@ -165,14 +165,19 @@ class Access:
             )
             raise ValueError(message)
         proxy, tls = self._way_to(base_url)
-        passwords = (unquote(parts.password or ""), *(proxy.secrets if proxy is not None else ()))
         return Route(
             info=info,
             url=f"{base_url}/chat/completions",
             shown_url=redact_url(base_url),
             headers=validate_headers(headers),
             query={**info.query, **self.query},
-            secrets=_secrets(headers, key, passwords),
+            secrets=(
+                *([] if key is None else [key]),
+                *secrets_in_headers(headers, (self.auth_header or "", info.auth_header)),
+                *secrets_in_query({**info.query, **self.query}),
+                *secrets_in_url(base_url),
+                *secrets_in_url("" if proxy is None else proxy.url),
+            ),
             proxy=proxy,
             tls=tls,
         )
@@ -230,17 +235,9 @@ def _custom_headers() -> dict[str, str]:
     return headers
 
 
-def _secrets(
-    headers: Mapping[str, str], key: str | None, passwords: tuple[str, ...]
-) -> tuple[str, ...]:
-    values = {key or "", *passwords}
-    for name, value in headers.items():
-        if name.lower() in _SECRET_HEADERS:
-            values.update((value, value.rpartition(" ")[2]))
-    # The longest first, so that none is cut by a shorter one in it.
-    return tuple(
-        sorted((value for value in values if len(value) >= _SHORTEST_SECRET), key=len, reverse=True)
-    )
+def redactor_for(routes: Iterable[Route]) -> Redactor:
+    """Return what knows the secrets of all of a stream's routes: an error of one may quote another's."""
+    return redactor_of(tuple(dict.fromkeys(secret for route in routes for secret in route.secrets)))
 
 
 _warned_of: set[str] = set()

@@ -247,7 +247,7 @@ class Attempt:
             if interruption.stopped is not None:
                 raise interruption.stopped
             if answer.error is not None:
-                raise redact_error(answer.error, exchange.request)
+                raise redact_error(answer.error, exchange.request.redactor)
             if answer.done:
                 return
             if not data:
@@ -289,7 +289,7 @@ class Attempt:
         self._emit(pieces)
         self._interruption.check()
         if self.answer.error is not None:
-            raise redact_error(self.answer.error, exchange.request)
+            raise redact_error(self.answer.error, exchange.request.redactor)
 
     async def _raise_status(self, exchange: Exchange, begun: list[Read]) -> None:
         """Raise the exception for a status that is no answer, with the body as far as it comes."""
@@ -297,7 +297,7 @@ class Attempt:
         request = exchange.request
         raise redact_error(
             error_from_reply(exchange.status, exchange.headers, body, shown_url=request.shown_url),
-            request,
+            request.redactor,
         )
 
     async def _raise_content_type(self, exchange: Exchange, begun: list[Read]) -> None:
@@ -310,7 +310,7 @@ class Attempt:
             evidence=evidence,
             content_type=exchange.content_type,
         )
-        raise redact_error(error, request)
+        raise redact_error(error, request.redactor)
 
     async def _error_body(self, exchange: Exchange, begun: list[Read], limit: int) -> bytes:
         """Return the body as far as it comes: what the head said stands, whatever ends it."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
-from lm_deluge.access import Access
+from lm_deluge.access import Access, redactor_for
 from lm_deluge.arguments import (
     checked_bound,
     checked_dict,
@@ -260,8 +260,9 @@ class LLMClient:
         recorder = self._recorder.for_stream() if self._recorder is not None else None
         targets = []
         choices = params.n
-        for name in (self.model, *self.fallback_models):
-            route = self._access.route(name)
+        routes = [self._access.route(name) for name in (self.model, *self.fallback_models)]
+        redactor = redactor_for(routes)
+        for route in routes:
             info = route.info
             body = build_body(
                 info,
@@ -278,7 +279,7 @@ class LLMClient:
             targets.append(
                 Target(
                     info=info,
-                    request=route.request(body),
+                    request=route.request(body, redactor),
                     timeouts=times.resolved(info.reasoning),
                     recorder=recorder,
                 )
@@ -289,6 +290,7 @@ class LLMClient:
             slots=self._slots,
             policy=self.retries,
             limits=self.limits,
+            redactor=redactor,
             tags={**self.tags, **checked_dict("tags", tags)},
             choices=max(choices, 1),
             prompt_chars=characters_of(messages),

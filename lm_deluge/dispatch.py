@@ -20,6 +20,7 @@ from attrs import evolve
 
 from lm_deluge.handlers import ROUTER_IDS, Attachment, process_roster
 from lm_deluge.payloads import Delta, HandlerFailure, Token
+from lm_deluge.redaction import Redactor
 from lm_deluge.signals import StreamSignal, on_delta, on_token
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Dispatcher:
         "_for_pieces",
         "_for_pieces_at",
         "_interrupt",
+        "_redactor",
         "_stream",
         "_strict",
         "busy",
@@ -57,7 +59,14 @@ class Dispatcher:
         "stopped",
     )
 
-    def __init__(self, stream: Stream, *, strict: bool, interrupt: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        *,
+        strict: bool,
+        interrupt: Callable[[], None],
+        redactor: Redactor,
+    ) -> None:
         self.failures: list[HandlerFailure] = []
         self.busy = 0.0
         self.fatal: HandlerFailure | None = None
@@ -66,6 +75,7 @@ class Dispatcher:
         self._stream = stream
         self._strict = strict
         self._interrupt = interrupt
+        self._redactor = redactor
         self._cursors: dict[Attachment, _Cursor] = {}
         self._for_pieces: tuple[Sequence[Call], Sequence[Call]] = ((), ())
         self._for_pieces_at = -1
@@ -226,7 +236,7 @@ class Dispatcher:
         label = owner.label if isinstance(owner, Attachment) else owner
         if self._note(label, name, type(error).__name__, str(error)):
             # As text: a log record that kept the exception would keep the stream.
-            text = "".join(traceback.format_exception(error))
+            text = self._redactor.text("".join(traceback.format_exception(error)))
             logger.error("handler %s failed in %s of stream %s\n%s", label, name,
                          self._stream.id, text)  # fmt: skip
 
@@ -236,7 +246,7 @@ class Dispatcher:
             if (known.handler, known.method, known.type) == (label, method, kind):
                 self.failures[position] = evolve(known, count=known.count + 1)
                 return False
-        failure = HandlerFailure(label, method, kind, message)
+        failure = HandlerFailure(label, method, kind, self._redactor.text(message))
         self.failures.append(failure)
         if self._strict and self.fatal is None:
             self.fatal = failure

@@ -25,6 +25,7 @@ from lm_deluge.interruption import Interruption, out_of_time
 from lm_deluge.models import cost_of
 from lm_deluge.payloads import Retry
 from lm_deluge.plan import Plan, Target
+from lm_deluge.redaction import redact_error
 from lm_deluge.response import APIResponse, FailedAttempt, Partial, TimelineSource
 from lm_deluge.retrying import falls_back, retry_delay
 from lm_deluge.signals import on_complete, on_error, on_retry, on_start
@@ -62,7 +63,10 @@ class Engine:
 
     def __init__(self, stream: Stream, plan: Plan) -> None:
         self.dispatcher: Final = Dispatcher(
-            stream, strict=plan.strict, interrupt=self._on_fatal_handler
+            stream,
+            strict=plan.strict,
+            interrupt=self._on_fatal_handler,
+            redactor=plan.redactor,
         )
         self.id: Final = uuid4().hex
         self.started_at: datetime | None = None
@@ -249,6 +253,7 @@ class Engine:
             phase=ending.phase if isinstance(ending, StreamError) else None,
             elapsed=self._attempt.decided,
             attempts=self.attempt,
+            redactor=self._plan.redactor,
         )
 
     def _response(self) -> APIResponse:
@@ -266,7 +271,8 @@ class Engine:
         )
 
     def _bind(self, error: StreamError) -> None:
-        """Tell an error what it ended, and what had been received by then."""
+        """Tell an error what it ended, and what had been received by then; nothing it shows is secret."""
+        redact_error(error, self._plan.redactor)
         error.stream_id = self.id
         error.attempts = self.attempt
         error.failed_attempts = list(self._failed)

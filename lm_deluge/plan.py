@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from lm_deluge.config import Limits, ResolvedTimeouts, RetryPolicy
 from lm_deluge.models import ModelInfo
+from lm_deluge.redaction import Redactor
 from lm_deluge.transport import Request, Transport
 
 if TYPE_CHECKING:
@@ -30,15 +31,16 @@ class Target:
 
 @frozen(kw_only=True)
 class Plan:
-    """``targets``: the model asked for, then its fallbacks. ``choices``: the ``n`` asked for.
-    ``prompt_chars``: characters of text in the prompt. ``handler_wait``: seconds the ending waits for
-    ``async`` handlers."""
+    """``targets``: the model asked for, then its fallbacks. ``redactor``: of all their secrets.
+    ``choices``: the ``n`` asked for. ``prompt_chars``: characters of text in the prompt.
+    ``handler_wait``: seconds the ending waits for ``async`` handlers."""
 
     targets: tuple[Target, ...]
     transport: Transport
     slots: Slots
     policy: RetryPolicy
     limits: Limits
+    redactor: Redactor = field(factory=Redactor, repr=False)
     tags: Mapping[str, Any] = field(factory=dict)
     choices: int = 1
     prompt_chars: int = 0

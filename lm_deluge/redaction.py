@@ -1,50 +1,323 @@
-"""No secret in what an error shows, even if the server echoes it."""
+"""No secret in what the library writes down or shows, however it is cut or encoded.
+
+One ``Redactor`` is made of all the secrets of a stream. Errors, logs, logger messages, recordings and
+reprs go through it; what a model said reaches receivers as it came.
+"""
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
 
-from lm_deluge.errors import ProtocolError, StreamError
-from lm_deluge.transport import Request
+import msgspec
 
-__all__ = ["redact_error", "without_secrets"]
+from lm_deluge.disguises import disguises_of, plain, unmask
+from lm_deluge.errors import StreamError
 
-E = TypeVar("E", bound=StreamError)
+__all__ = ["REDACTED", "SHORTEST", "Pieces", "Redactor", "redact_error", "redactor_of", "shown"]
 
-#: What errors take over from a server's words.
-_QUOTED: Final = ("body", "type", "code", "param", "request_id")
+E = TypeVar("E", bound=BaseException)
+
+REDACTED: Final = "[redacted]"
+"""What stands in the place of a secret."""
+
+SHORTEST: Final = 8
+"""Characters that a secret has, at least: to look for a shorter one would garble other words. So many of a
+secret's beginning are taken for it, too: a text may have been cut there."""
+
+#: So many characters from within a secret are taken for it. Two thirds of it, if that is less.
+_RUN: Final = 11
+
+#: Characters that are looked up at once; with every STRIDE-th place no run of SHORTEST is missed.
+_GRAM: Final = 4
+_STRIDE: Final = SHORTEST - _GRAM + 1
+
+#: Places of one gram in one secret that are tried: enough for any but a secret that repeats itself.
+_PLACES: Final = 8
+
+#: Characters before a piece that may be the beginning of what it ends: more than any run needs.
+_REACH: Final = 64
 
 
-def redact_error(error: E, request: Request) -> E:
-    """Replace the request's secrets in everything that the error quotes; return the error.
+class _Form(NamedTuple):
+    """One thing to look for: ``least`` characters of it are enough, ``begun`` of its beginning."""
 
-    After decoding, because JSON can spell a character in more than one way.
+    text: str
+    least: int
+    begun: int
+
+
+class Redactor:
+    """Replaces secrets, all or a long part of each, in every encoding of ``lm_deluge.disguises``.
+
+    Cheap where nothing is found: a text is looked at in steps of several characters. Whatever it
+    returns can be written as UTF-8. It shows no secret itself, and a pickle of it has none.
     """
-    text = request.redact(error.message)
-    if text != error.message:
-        error.message = text
-        error.args = (text,)
-    for name in _QUOTED:
-        if hasattr(error, name):
-            try:
-                shown = without_secrets(getattr(error, name), request)
-            except RecursionError:
-                shown = "[nested too deeply to be shown]"
-            setattr(error, name, shown)
-    if isinstance(error, ProtocolError):
-        error.evidence = request.redact(error.evidence.decode("utf-8", "replace")).encode()
+
+    __slots__ = ("_beginnings", "_begun", "_grams", "_letters")
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        forms: dict[str, _Form] = {}
+        for secret in secrets:
+            if len(secret) < SHORTEST:
+                continue
+            for text, is_itself in disguises_of(secret):
+                if len(text) >= SHORTEST:
+                    least = max(SHORTEST, min(len(text) * 2 // 3, _RUN))
+                    forms.setdefault(text, _Form(text, least, SHORTEST if is_itself else least))
+        self._grams: dict[str, list[tuple[_Form, int]]] = {}
+        for form in forms.values():
+            counted: dict[str, int] = {}
+            for place in range(len(form.text) - _GRAM + 1):
+                gram = form.text[place : place + _GRAM]
+                counted[gram] = counted.get(gram, 0) + 1
+                if counted[gram] <= _PLACES:
+                    self._grams.setdefault(gram, []).append((form, place))
+        #: The grams' letters, to look a text up without making a text of each of its parts.
+        self._letters = frozenset(map(tuple, self._grams))
+        plain_forms = [form.text for form in forms.values() if form.begun == SHORTEST]
+        self._beginnings = tuple({text[:n] for text in plain_forms for n in range(1, SHORTEST)})
+        # Of a short secret less than SHORTEST characters may be too much: half of it.
+        self._begun = tuple(
+            {text[:n] for text in plain_forms for n in range((len(text) + 1) // 2, SHORTEST)}
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self._grams)
+
+    def __repr__(self) -> str:
+        return "Redactor(…)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Redactor, ()
+
+    def __copy__(self) -> Redactor:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Redactor:
+        return self
+
+    def text(self, text: str) -> str:
+        """Return a text that may be shown: without secrets and without lone surrogates."""
+        if found := self.find(text):
+            text = replaced(text, found)
+        return shown(text)
+
+    def data(self, value: Any) -> Any:
+        """Return texts, bytes, and lists, tuples and dicts of them, with every text made showable."""
+        try:
+            return self._data(value)
+        except RecursionError:
+            return "[nested too deeply to be shown]"
+
+    def json(self, line: bytes) -> bytes:
+        """Return a JSON text without secrets; it stays JSON, and the same where there are none."""
+        if not self.find(line.decode("utf-8", "replace")):
+            return line
+        return msgspec.json.encode(self.data(msgspec.json.decode(line)))
+
+    def find(self, text: str, *, unfinished: bool = False) -> list[tuple[int, int]]:
+        """Return where secrets are, in order, none touching another.
+
+        ``unfinished``: more may follow, so that half of a short secret at the end is one.
+        """
+        grams = self._grams
+        if not grams:
+            return []
+        lowered = plain(text)
+        found: list[tuple[int, int]] = []
+        letters = (lowered[at::_STRIDE] for at in range(_GRAM))
+        if not self._letters.isdisjoint(zip(*letters, strict=False)):
+            last = len(lowered) - _GRAM + 1
+            seeds = [at for at in range(0, last, _STRIDE) if lowered[at : at + _GRAM] in grams]
+            found += self._runs(lowered, seeds)
+        if unfinished and lowered.endswith(self._begun):
+            begun = max(len(part) for part in self._begun if lowered.endswith(part))
+            found.append((len(lowered) - begun, len(lowered)))
+        if not found:
+            return []
+        unmasked = unmask(text)
+        return merged(unmasked.source(begin, end) for begin, end in found)
+
+    def pending(self, text: str) -> int:
+        """Return how many characters at the end may be the beginning of a secret, too few for ``find``."""
+        text = text[-_REACH:]
+        end = plain(text)
+        if not end.endswith(self._beginnings):
+            return 0
+        begun = max(len(part) for part in self._beginnings if end.endswith(part))
+        begin, _ = unmask(text).source(len(end) - begun, len(end))
+        return len(text) - begin
+
+    def pieces(self) -> Pieces:
+        """Return what redacts a text that comes in pieces."""
+        return Pieces(self)
+
+    def _runs(self, text: str, seeds: Iterable[int]) -> Iterator[tuple[int, int]]:
+        done = 0
+        for at in seeds:
+            if at + _GRAM <= done:
+                continue
+            for form, place in self._grams[text[at : at + _GRAM]]:
+                begin, end = _extent(text, at, form.text, place)
+                length = end - begin
+                if length >= form.least or (length >= form.begun and at - begin == place):
+                    done = max(done, end)
+                    yield begin, end
+
+    def _data(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, bytes):
+            found = self.find(value.decode("latin-1"))
+            return replaced(value.decode("latin-1"), found).encode("latin-1") if found else value
+        if isinstance(value, Mapping):
+            return {self._data(key): self._data(item) for key, item in value.items()}
+        if type(value) is list or type(value) is tuple:
+            return type(value)([self._data(item) for item in value])
+        return value
+
+
+class Pieces:
+    """Redacts a text that comes in pieces, also where a secret begins in one and ends in another.
+
+    Nothing is held back. What is passed on before the rest of a secret came is less than half of it
+    and less than ``SHORTEST`` characters; the rest is replaced.
+    """
+
+    __slots__ = ("_before", "_redactor")
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._before = ""
+
+    def feed(self, pieces: Sequence[str]) -> list[str] | None:
+        """Return the next pieces without secrets, as many, none empty that was not; ``None``: as they are."""
+        before = self._before
+        joined = before + "".join(pieces)
+        self._before = joined[-_REACH:]
+        found = self._redactor.find(joined, unfinished=True)
+        if not found or found[-1][1] <= len(before):
+            return None
+        cleaned = []
+        at = len(before)
+        for piece in pieces:
+            end = at + len(piece)
+            # A piece of which nothing is left came, and is counted.
+            cleaned.append(without(piece, found, at) or ("*" if piece else ""))
+            at = end
+        return cleaned
+
+
+@functools.lru_cache(maxsize=64)
+def redactor_of(secrets: tuple[str, ...]) -> Redactor:
+    """Return the redactor of some secrets; made once for those that are the same."""
+    return Redactor(secrets)
+
+
+def without(piece: str, found: Iterable[tuple[int, int]], begin: int) -> str:
+    """Return a piece that begins at ``begin`` of a text in which secrets were ``found``.
+
+    A secret is replaced where it begins, and missing from further pieces that it goes on in.
+    """
+    end = begin + len(piece)
+    kept, at = "", begin
+    for first, last in found:
+        if last <= begin or first >= end:
+            continue
+        kept += piece[at - begin : max(first, at) - begin]
+        if first >= begin:
+            kept += REDACTED
+        at = min(last, end)
+    return kept + piece[at - begin :]
+
+
+def replaced(text: str, found: Iterable[tuple[int, int]]) -> str:
+    """Return a text with the places found in it replaced."""
+    kept: list[str] = []
+    at = 0
+    for begin, end in found:
+        kept += (text[at:begin], REDACTED)
+        at = end
+    return "".join((*kept, text[at:]))
+
+
+def merged(found: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return places in order, those in one that touch each other."""
+    places: list[tuple[int, int]] = []
+    for begin, end in sorted(found):
+        if places and begin <= places[-1][1]:
+            places[-1] = (places[-1][0], max(places[-1][1], end))
+        else:
+            places.append((begin, end))
+    return places
+
+
+def shown(text: str) -> str:
+    """Return a text that UTF-8 can hold: a pair of surrogates is its character, a lone one U+FFFD."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def redact_error(error: E, redactor: Redactor) -> E:
+    """Take secrets out of all that an error and its causes show; return the error.
+
+    Our own errors are rewritten, all their texts and data. A foreign one cannot be: where it shows a
+    secret, it and what it was caused by are no longer chained.
+    """
+    seen: set[int] = set()
+    queue: list[BaseException] = [error]
+    while queue:
+        link = queue.pop()
+        seen.add(id(link))
+        _redact_link(link, redactor)
+        for name in ("__cause__", "__context__"):
+            following = getattr(link, name)
+            if following is None or id(following) in seen:
+                continue
+            if isinstance(following, StreamError) or not _shows_secret(following, redactor):
+                queue.append(following)
+            else:
+                suppressed = link.__suppress_context__
+                setattr(link, name, None)
+                link.__suppress_context__ = suppressed
     return error
 
 
-def without_secrets(value: object, request: Request) -> object:
-    """Return JSON data with the request's secrets replaced in every text."""
-    if isinstance(value, str):
-        return request.redact(value)
-    if isinstance(value, list):
-        return [without_secrets(item, request) for item in value]
-    if isinstance(value, dict):
-        return {
-            without_secrets(key, request): without_secrets(item, request)
-            for key, item in value.items()
-        }
-    return value
+#: What a model said, and what was redacted when it was made.
+_AS_IT_CAME: Final = frozenset({"partial", "handler_failures", "failure", "stream_id"})
+
+
+def _redact_link(error: BaseException, redactor: Redactor) -> None:
+    if isinstance(error, StreamError):
+        error.args = redactor.data(error.args)
+        for name, value in vars(error).items():
+            if name not in _AS_IT_CAME:
+                setattr(error, name, redactor.data(value))
+
+
+def _shows_secret(error: BaseException, redactor: Redactor) -> bool:
+    try:
+        texts = f"{error!r} {error} {error.args!r} {vars(error)!r}"
+    except Exception:  # noqa: BLE001 - whatever cannot be shown is not to be chained
+        return True
+    return bool(redactor.find(texts)) or shown(texts) != texts
+
+
+def _extent(text: str, at: int, form: str, place: int) -> tuple[int, int]:
+    """Return the longest part of a text around ``at`` that is in a form around ``place``."""
+    begin, before = at, place
+    while begin > 0 and before > 0 and text[begin - 1] == form[before - 1]:
+        begin -= 1
+        before -= 1
+    end, after = at + _GRAM, place + _GRAM
+    while end < len(text) and after < len(form) and text[end] == form[after]:
+        end += 1
+        after += 1
+    return begin, end

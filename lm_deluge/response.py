@@ -11,6 +11,7 @@ from attrs import NOTHING, define, field, fields, frozen
 from lm_deluge.conversation import Message, ToolCall
 from lm_deluge.payloads import HandlerFailure
 from lm_deluge.pydantic_schema import pydantic_schema
+from lm_deluge.redaction import Redactor
 
 if TYPE_CHECKING:
     from typing import Self
@@ -117,7 +118,7 @@ class FailedAttempt:
     delay: float
 
 
-@define(kw_only=True)
+@define(kw_only=True, repr=False)
 class _Received:
     """What a whole answer and a partial one have in common.
 
@@ -138,6 +139,15 @@ class _Received:
     source: TimelineSource | None = field(default=None, eq=False, repr=False, init=False)
 
     __get_pydantic_core_schema__ = classmethod(pydantic_schema)
+
+    def __repr__(self) -> str:
+        said = ", ".join(
+            f"{attribute.name}={getattr(self, attribute.name)!r}"
+            for attribute in fields(type(self))
+            if attribute.repr
+        )
+        text = f"{type(self).__name__}({said})"
+        return text if self.source is None else self.source.redactor.text(text)
 
     @property
     def _first(self) -> Choice:
@@ -240,6 +250,7 @@ class TimelineSource:
     phase: str | None
     elapsed: float
     attempts: int
+    redactor: Redactor = field(factory=Redactor)
 
     def build(self, received: _Received) -> Timeline:
         from lm_deluge.timeline import Timeline
@@ -247,7 +258,7 @@ class TimelineSource:
         return Timeline.from_stream(self, cast("APIResponse | Partial", received))
 
 
-@define(kw_only=True)
+@define(kw_only=True, repr=False)
 class Partial(_Received):
     """All that was received of an answer that did not become whole.
 
@@ -260,7 +271,7 @@ class Partial(_Received):
         return self.completion
 
 
-@define(kw_only=True)
+@define(kw_only=True, repr=False)
 class APIResponse(_Received):
     """A whole answer.
 

@@ -14,6 +14,7 @@ from lm_deluge.errors import StreamCancelled, StreamError
 from lm_deluge.handlers import Attachment, Sender, attach
 from lm_deluge.payloads import Token
 from lm_deluge.plan import Plan
+from lm_deluge.redaction import Redactor
 from lm_deluge.response import APIResponse, Partial
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class Stream(Sender):
     ``StreamError``; ``stream.cancel()`` makes it ``StreamCancelled``.
 
     ``model``: the model asked for. ``base_url``: where it is served, without credentials. ``tags``:
-    the caller's. ``prompt_chars``: characters of text in the prompt.
+    the caller's. ``prompt_chars``: characters of text in the prompt. ``redactor``: takes the stream's
+    secrets out of what a handler writes down (``stream.redactor.text(text)``).
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -48,6 +50,7 @@ class Stream(Sender):
         self.base_url = target.request.shown_url
         self.tags: Mapping[str, Any] = plan.tags
         self.prompt_chars = plan.prompt_chars
+        self.redactor: Redactor = plan.redactor
         self._engine = Engine(self, plan)
         self._finished: asyncio.Future[None] | None = None
         self._iterated = False

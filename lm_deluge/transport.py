@@ -18,6 +18,7 @@ from lm_deluge.aiohttp_errors import cause_of, translate_open
 from lm_deluge.errors import StreamError
 from lm_deluge.exchange import Exchange, Response
 from lm_deluge.proxies import Proxy
+from lm_deluge.redaction import Redactor
 from lm_deluge.socks import new_connector
 
 __all__ = ["Request", "Transport"]
@@ -32,25 +33,23 @@ _LARGE_BODY: Final = 1 << 20
 
 @frozen(kw_only=True)
 class Request:
-    """One POST, ready to be sent. ``secrets`` are what must not appear in any message.
+    """One POST, ready to be sent. ``redactor`` knows what must not appear in any message.
 
     ``proxy``: who passes it on. ``tls``: instead of the transport's own context.
     """
 
-    url: str
+    url: str = field(repr=False)
     shown_url: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     query: Mapping[str, str] = field(factory=dict, repr=False)
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    redactor: Redactor = field(factory=Redactor, repr=False)
     proxy: Proxy | None = None
     tls: ssl.SSLContext | None = field(default=None, repr=False)
 
     def redact(self, text: str) -> str:
-        """Return ``text`` with every secret replaced."""
-        for secret in self.secrets:
-            text = text.replace(secret, "[redacted]")
-        return text
+        """Return ``text`` as it may be shown."""
+        return self.redactor.text(text)
 
 
 @define(eq=False)

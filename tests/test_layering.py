@@ -25,12 +25,12 @@ PLUGINS = Path(str(lm_deluge_plugins.__file__)).parent
 
 #: From low to high: a module may import from its own room and from those before it.
 ROOMS = {
-    "values": "_version errors pydantic_schema payloads config conversation response arrivals endpoint "
-    "naming models",
+    "values": "_version errors disguises redaction secret_values pydantic_schema payloads config "
+    "conversation response arrivals endpoint naming models",
     "wire": "wire",
     "engine": "signals handlers arguments deadline interruption retrying http_errors "
     "aiohttp_errors exchange proxies socks certificates transport "
-    "redaction access plan dispatch attempt engine stream",
+    "access plan dispatch attempt engine stream",
     "recording": "recording",
     "consumers": "many client api_requests",
     "public": "lm_deluge",  # __init__.py

@@ -32,6 +32,7 @@ from lm_deluge.recording.format import (
     request_hash,
 )
 from lm_deluge.recording.veil import Veil
+from lm_deluge.redaction import Redactor
 from lm_deluge.response import APIResponse
 from lm_deluge.timeline.record import (
     Line,
@@ -75,10 +76,10 @@ class Recorder:
     may record into one file. A killed process loses at most the last half second. When the file cannot
     be written the streams go on and list the failure in ``handler_failures``.
 
-    Keys are replaced by ``[redacted]`` wherever they are, also where the server echoes them and a network
-    read cuts them. Of the response's headers a list of harmless ones is kept, of the request's none. The
-    answers themselves are in the file, and with ``body=True`` so are the prompts: it is created readable
-    by its owner only.
+    Keys are replaced by ``[redacted]`` wherever they are, also where the server echoes them, in whatever
+    encoding, and network reads or the pieces of the answer cut them. Of the response's headers a list of
+    harmless ones is kept, of the request's none. The answers themselves are in the file, and with
+    ``body=True`` so are the prompts: it is created readable by its owner only.
 
     ``path``: the file; its directory must exist; a relative one is fixed here. ``body``: whether to
     keep the request's body, besides its hash.
@@ -129,10 +130,10 @@ class Recorder:
 class Attempt:
     """One request and its answer; ``moments`` of its reads, in the thread that writes."""
 
-    def __init__(self, stream: str, number: int, secrets: Iterable[str]) -> None:
+    def __init__(self, stream: str, number: int, redactor: Redactor, choices: int) -> None:
         self.stream = stream
         self.number = number
-        self.veil = Veil(secrets)
+        self.veil = Veil(redactor, choices)
         self.moments: list[float] = []
 
 
@@ -145,11 +146,13 @@ class StreamRecorder:
         self._body = body
         self._failures = appender.failures
         self._stream = ""
+        self._redactor = Redactor()
         self._attempt: Attempt | None = None
 
     def on_start(self, stream: Stream) -> None:
         """The stream begins."""
         self._stream = stream.id
+        self._redactor = stream.redactor
         at = stream.started_at
         line = start_line(
             stream.id,
@@ -161,12 +164,12 @@ class StreamRecorder:
             prompt_chars=stream.prompt_chars,
         )
         # Encoded here: tags that JSON cannot hold are this stream's failure, not the whole batch's.
-        self._add((None, encode(line)))
+        self._add((None, self._redactor.json(encode(line))))
 
     def sent(self, request: Request, t: float, choices: int) -> None:
         """A request is about to be sent, ``t`` seconds after t0; it asks for so many ``choices``."""
         number = self._attempt.number + 1 if self._attempt is not None else 1
-        self._attempt = Attempt(self._stream, number, request.secrets)
+        self._attempt = Attempt(self._stream, number, request.redactor, choices)
         url = f"{request.shown_url}/chat/completions"
         line = RequestLine(VERSION, "request", self._stream, round(t, 6), number, url, "", choices)
         # The body may be megabytes: the thread takes care of it.
@@ -177,7 +180,7 @@ class StreamRecorder:
     ) -> None:
         """The head of the response arrived."""
         kept = {
-            name.lower(): request.redact(value.encode("utf-8", "replace").decode())
+            name.lower(): request.redact(value)
             for name, value in headers
             if is_harmless(name.lower())
         }
@@ -241,7 +244,7 @@ class StreamRecorder:
         return self._attempt.number
 
     def _ended(self, line: Line) -> Awaitable[None]:
-        self._add((None, line))
+        self._add((None, self._redactor.json(encode(line))))
         return self._appender.kept(self._failures)
 
 
@@ -260,12 +263,14 @@ def _how(error: BaseException | None) -> How:
 def _encoded(items: list[Item]) -> bytes:
     """Return a batch; in the thread. Reads lose their secrets here."""
     lines: list[bytes] = []
+    waiting: dict[Attempt, list[tuple[int, bytes]]] = {}
     for attempt, item in items:
         if attempt is not None and isinstance(item, Arrived):
+            waiting.setdefault(attempt, []).append((len(attempt.moments), item.data))
             attempt.moments.append(item.t)
-            lines += _reads(attempt, attempt.veil.feed(len(attempt.moments) - 1, item.data))
             continue
         if attempt is not None:
+            lines += _reads(attempt, attempt.veil.feed(*waiting.pop(attempt, ())))
             lines += _reads(attempt, attempt.veil.close())
         if isinstance(item, bytes):
             lines.append(item)
@@ -275,6 +280,8 @@ def _encoded(items: list[Item]) -> bytes:
             lines.append(_request(*item))
         else:
             lines.append(msgspec.json.encode(item))
+    for attempt, reads in waiting.items():
+        lines += _reads(attempt, attempt.veil.feed(*reads))
     return b"\n" + b"\n".join(lines) + b"\n" if lines else b""
 
 

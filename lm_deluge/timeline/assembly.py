@@ -167,7 +167,7 @@ class OpenStream:
             self._lengths.append(length)
             self.keep_text = False
             return
-        self._lengths.append(len(text))
+        self._lengths.append(length or len(text))  # beside a text: what it was before redaction
         if not self.keep_text:
             return
         pieces = self._pieces.get(choice)

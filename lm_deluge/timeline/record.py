@@ -36,6 +36,7 @@ __all__ = [
     "encode_lines",
     "error_line",
     "piece_line",
+    "read_start_line",
     "retry_line",
     "start_line",
     "token_line",
@@ -71,7 +72,10 @@ class StartLine(Line, omit_defaults=True, gc=True):
 
 
 class PieceLine(Line, omit_defaults=True, gc=False):
-    """A piece of answer, reasoning or refusal arrived: see ``piece_line``."""
+    """A piece of answer, reasoning or refusal arrived: see ``piece_line``.
+
+    ``len`` beside ``text``: the length of the piece as it came, where a secret in it was replaced.
+    """
 
     i: int
     text: str | None = None
@@ -147,6 +151,11 @@ def start_line(
         {str(key): value for key, value in tags.items()} if tags else None,
         prompt_chars,
     )
+
+
+def read_start_line(data: bytes) -> StartLine:
+    """Read what ``encode`` made of a ``start_line``: its tags are plain JSON data then."""
+    return _read_start_line(data)
 
 
 def token_line(
@@ -279,6 +288,7 @@ def error_line(
 
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
 _encode = _ENCODER.encode
+_read_start_line = msgspec.json.Decoder(StartLine).decode
 
 
 def encode(line: Line) -> bytes:

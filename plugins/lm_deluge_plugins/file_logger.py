@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import weakref
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -17,11 +18,13 @@ from lm_deluge.appending import Appender
 from lm_deluge.errors import StreamError
 from lm_deluge.timeline.record import (
     Line,
+    PieceLine,
     complete_line,
     encode,
     encode_lines,
     error_line,
     piece_line,
+    read_start_line,
     retry_line,
     start_line,
     token_line,
@@ -31,12 +34,17 @@ from lm_deluge.timeline.record import (
 if TYPE_CHECKING:
     from typing import Self
 
+    from lm_deluge.redaction import Pieces, Redactor
+
 __all__ = ["FileLogger"]
 
 logger = logging.getLogger("lm_deluge")
 
 #: Seconds that the end of the program waits for a disk that hangs, at most.
 _EXIT: Final = 10.0
+
+#: The fields that every line has: nothing in them is anybody's text.
+_COMMON: Final = len(Line.__struct_fields__)
 
 #: Lines after which the writer does not wait for the interval.
 _BATCH: Final = 20_000
@@ -48,7 +56,8 @@ class FileLogger(StreamHandler):
     The lines are written by a thread: the event loop never waits for the disk. Several processes may
     append to one file. A killed process loses at most the last half second. A file that was moved
     away (logrotate) is noticed and opened anew. When the disk is full or the directory gone, the
-    streams go on and list the failure in ``handler_failures``.
+    streams go on and list the failure in ``handler_failures``. A stream's keys are replaced by
+    ``[redacted]`` wherever the server or the model said them, also piece by piece.
 
     ``path``: the log; its directory must exist; a relative one is fixed here. ``text``: ``False`` writes
     lengths in the place of all content: no piece of prompt or answer gets into the file. ``tags``:
@@ -74,8 +83,13 @@ class FileLogger(StreamHandler):
             raise FileNotFoundError(message)
         self._text = text
         self._tags = dict(tags or {})
+        self._veils: dict[str, _Veil] = {}
         self._writer: Appender[Line] = Appender(
-            self.path, _encoded, name=f"FileLogger {self.path.name}", batch=_BATCH, follow=True
+            self.path,
+            partial(_encoded, self._veils),
+            name=f"FileLogger {self.path.name}",
+            batch=_BATCH,
+            follow=True,
         )
         self._add = self._writer.add
         self._logs: dict[str, _Log] = {}
@@ -95,8 +109,11 @@ class FileLogger(StreamHandler):
             prompt_chars=stream.prompt_chars,
         )
         self._log(stream)
-        encode(line)
-        self._add(line)
+        data = encode(line)
+        redactor = _redactor_of(stream)
+        clean = data if redactor is None else redactor.json(data)
+        # A tag may be any object: what it writes of itself is known only once it is written.
+        self._add(line if clean is data else read_start_line(clean))
 
     def on_token(self, stream: Stream, token: Token) -> None:
         """Log one piece of visible text."""
@@ -223,6 +240,8 @@ class FileLogger(StreamHandler):
         log = self._logs.get(stream.id)
         if log is None:
             log = self._logs[stream.id] = _Log(self._writer.failures)
+            if redactor := _redactor_of(stream):
+                self._veils[stream.id] = _Veil(redactor)
         return log
 
     def _ended(self, stream: Stream) -> Awaitable[None]:
@@ -244,15 +263,65 @@ class _Log:
     pieces: int = 0
 
 
+def _redactor_of(stream: Stream) -> Redactor | None:
+    """Return the stream's, if it has secrets; a stand-in for a stream need not have one."""
+    return getattr(stream, "redactor", None) or None
+
+
 def _ended_at(stream: Stream, error: StreamError) -> float:
     return error.elapsed if error.elapsed is not None else stream.elapsed
 
 
-def _encoded(lines: list[Line]) -> bytes:
+class _Veil:
+    """What keeps the secrets of one stream out of its lines; used by the thread that writes."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._texts: dict[tuple[str, int], Pieces] = {}
+
+    def cover(self, lines: Sequence[Line]) -> None:
+        """Take the secrets out of the stream's next lines."""
+        texts: dict[tuple[str, int], list[PieceLine]] = {}
+        for line in lines:
+            if type(line) is not PieceLine:
+                self._cover_whole(line)
+            elif line.text is not None:
+                texts.setdefault((line.e, line.choice), []).append(line)
+        for kind, pieces in texts.items():
+            if kind not in self._texts:
+                self._texts[kind] = self._redactor.pieces()
+            given = [line.text or "" for line in pieces]
+            for line, text, kept in zip(
+                pieces, given, self._texts[kind].feed(given) or (), strict=False
+            ):
+                if kept != text:
+                    line.text, line.len = kept, len(text)
+
+    def _cover_whole(self, line: Line) -> None:
+        for name in line.__struct_fields__[_COMMON:]:
+            value = getattr(line, name)
+            if isinstance(value, (str, dict)):
+                setattr(line, name, self._redactor.data(value))
+
+
+def _cover(veils: dict[str, _Veil], lines: list[Line]) -> None:
+    by_stream: dict[str, list[Line]] = {}
+    for line in lines:
+        if line.s in veils:
+            by_stream.setdefault(line.s, []).append(line)
+    for stream, own in by_stream.items():
+        veils[stream].cover(own)
+        if own[-1].e in ("complete", "error"):
+            del veils[stream]
+
+
+def _encoded(veils: dict[str, _Veil], lines: list[Line]) -> bytes:
     """Return lines as JSON; leave out what cannot be written, so that it harms no other stream.
 
     They begin with a newline, so that half a line of a killed process harms none after it.
     """
+    if veils:
+        _cover(veils, lines)
     try:
         return b"\n" + encode_lines(lines)
     except Exception:  # noqa: BLE001 - tags that changed after on_start may raise anything

@@ -16,6 +16,7 @@ from lm_deluge import LLMClient, Timeouts
 from lm_deluge.errors import StreamError
 from lm_deluge.recording import Recorder, read_recording, request_hash
 from lm_deluge.recording.veil import Veil
+from lm_deluge.redaction import Redactor
 from lm_deluge.simulator import Simulator
 from lm_deluge.timeline import read_timelines
 from programs import Run, clean_environment, simulated
@@ -106,9 +107,9 @@ async def test_a_key_that_the_server_echoes_is_not_in_the_file(tmp_path: Path, c
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
 def test_the_veil_passes_everything_else_whatever_the_cuts(size: int) -> None:
     text = b"secret-1 secret- secret-12 secrsecret-12et se"
-    veil = Veil(["secret-1", "secret-12"])
+    veil = Veil(Redactor(["secret-1", "secret-12"]))
     reads = [text[at : at + size] for at in range(0, len(text), size)]
-    passed = [one for number, read in enumerate(reads) for one in veil.feed(number, read)]
+    passed = [one for number, read in enumerate(reads) for one in veil.feed((number, read))]
     passed += veil.close()
     assert [number for number, _ in passed] == list(range(len(reads)))
     joined = b"".join(data for _, data in passed)

@@ -32,7 +32,7 @@ class BareServer:
         self.paced = paced
         self.connections = 0
         self.requests = 0
-        self.open: set[_Connection] = set()
+        self.open: set[Connection] = set()
 
     @property
     def open_connections(self) -> int:
@@ -41,7 +41,7 @@ class BareServer:
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: _Connection(self), "127.0.0.1", 0, backlog=4096
+            lambda: Connection(self), "127.0.0.1", 0, backlog=4096
         )
         port = self._server.sockets[0].getsockname()[1]
         self.base_url = f"http://127.0.0.1:{port}/v1"
@@ -61,7 +61,7 @@ class BareServer:
                 await asyncio.sleep(0)
 
 
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     def __init__(self, server: BareServer) -> None:
         self._server = server
         self._data = b""

@@ -35,6 +35,10 @@ _DRAIN: Final = 0.1
 #: Seconds for the body of a reply that is no answer.
 _ERROR_BODY: Final = 10.0
 
+#: Seconds of silence that make an answer whole which may be over, by a finish reason that cannot be
+#: trusted.
+_SILENCE: Final = 10.0
+
 _EVENTS: Final = "text/event-stream"
 
 _JSON_TYPES: Final = frozenset({"application/json", "text/json", "application/problem+json"})
@@ -236,7 +240,8 @@ class Attempt:
                     answer.feed(data, self._heard(exchange, data))
                     raise
                 if data is None:
-                    if answer.whole:
+                    if answer.whole or (answer.may_be_over and not deadline.is_total):
+                        self._give_up()
                         return
                     raise self._timeout()
                 arrived = self._heard(exchange, data)
@@ -259,13 +264,14 @@ class Attempt:
                 if pieces or waiting != "tail":
                     waiting = "tail"
                     deadline.wait(waiting, timeouts.tail)
-            elif pieces:
-                if waiting == "between_tokens":
+            elif pieces or answer.may_be_over:
+                phase = "silence" if answer.may_be_over else "between_tokens"
+                if waiting != phase:
+                    waiting = phase
+                    deadline.wait("between_tokens", _patience(answer, timeouts.between_tokens))
+                elif pieces:
                     # Handlers' time is not the server's.
                     deadline.since = arrived + dispatcher.busy
-                else:
-                    waiting = "between_tokens"
-                    deadline.wait(waiting, timeouts.between_tokens)
 
     async def _read_json(self, exchange: Exchange, begun: list[Read]) -> None:
         """Take a whole answer from a server that did not stream."""
@@ -335,6 +341,13 @@ class Attempt:
         expired = self._interruption.deadline.expired
         assert expired is not None
         return out_of_time(*expired)
+
+
+def _patience(answer: Answer, between_tokens: float | None) -> float | None:
+    """Return how long a silence may be, in seconds, before it is an end, good or bad."""
+    if not answer.may_be_over:
+        return between_tokens
+    return _SILENCE if between_tokens is None else min(between_tokens, _SILENCE)
 
 
 def _joined(reads: list[Read]) -> bytes:

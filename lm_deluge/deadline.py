@@ -105,6 +105,11 @@ class Deadline:
         """Seconds that are left of the limit over all attempts; infinite without one."""
         return self._total_end - self._now()
 
+    @property
+    def is_total(self) -> bool:
+        """Whether the limit that passed is the one over all attempts."""
+        return self.expired is not None and self.expired[0] == "total"
+
     def wait(self, phase: str, limit: float | None) -> None:
         """Wait for ``phase`` from now on, at most ``limit`` seconds; ``None`` for as long as it takes."""
         self.phase = phase
@@ -126,7 +131,7 @@ class Deadline:
         """
         if self.expired is None:
             return None
-        if self.since != self._expired_since and self.expired[0] != "total":
+        if self.since != self._expired_since and not self.is_total:
             self.expired = None
             self._arm_by(self._next())
         return self.expired

@@ -169,7 +169,8 @@ async def check(case: Case, step: int) -> None:
 
     async def work() -> None:
         for reads in todo:
-            if (fault := await tried(case, reads)) is not None:
+            fault = await tried(case, reads)
+            if fault is not None:
                 wrong.append(fault)
 
     async with no_longer_than(120, case.name), asyncio.TaskGroup() as group:

@@ -6,14 +6,11 @@ import re
 import shlex
 from pathlib import Path
 
-import attrs
 import pytest
 
 from lm_deluge.simulator import Simulator
-from programs import ROOT, Run, simulated
-
-README = ROOT / "README.md"
-PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
+from pages import BLOCKS, PAGES, PYTHON, README, Block, blocks
+from programs import Run, simulated
 
 #: Runs files one after the other, each as a notebook would: ``await`` outside of functions is allowed.
 NOTEBOOK = """
@@ -27,39 +24,6 @@ for path in sys.argv[1:]:
 """
 
 
-@attrs.frozen
-class Block:
-    """One fenced block: ``heading`` it stands under, ``text`` without its indentation."""
-
-    page: Path
-    line: int
-    language: str
-    heading: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.page.name}:{self.line}"
-
-
-def blocks(page: Path) -> list[Block]:
-    found: list[Block] = []
-    heading, opened, language, lines = "", 0, "", []
-    for number, line in enumerate(page.read_text("utf-8").splitlines(), 1):
-        if opened and line.strip() == "```":
-            found.append(Block(page, opened, language, heading, "\n".join(lines) + "\n"))
-            opened, lines = 0, []
-        elif opened:
-            lines.append(line)
-        elif fence := re.fullmatch(r"\s*```(\w*)", line):
-            opened, language = number, fence[1]
-        elif line.startswith("#"):
-            heading = line.lstrip("# ")
-    assert not opened, f"{page.name}:{opened}: a block without an end"
-    return found
-
-
-BLOCKS = [block for page in PAGES for block in blocks(page)]
-PYTHON = [block for block in BLOCKS if block.language == "python"]
 SUITES = [block for block in PYTHON if "def test_" in block.text]
 PROGRAMS = [block for block in PYTHON if "def test_" not in block.text]
 SHELL = [
@@ -69,16 +33,17 @@ SHELL = [
 ]
 
 
+@pytest.mark.parametrize("usage", [True, False], ids=["usage and price", "neither"])
 @pytest.mark.parametrize(
     "page", sorted({block.page for block in PROGRAMS}), ids=lambda page: page.name
 )
 async def test_python_blocks_run(
-    page: Path, run: Run, python: tuple[str, ...], tmp_path: Path
+    page: Path, run: Run, python: tuple[str, ...], tmp_path: Path, *, usage: bool
 ) -> None:
     programs = [block for block in PROGRAMS if block.page == page]
     for block in programs:
         (tmp_path / str(block)).write_text(block.text, "utf-8")
-    async with Simulator(seed=1, tokens=12) as simulator:
+    async with Simulator(seed=1, tokens=12, usage=usage) as simulator:
         done = await run(
             *python, "-c", NOTEBOOK, *map(str, programs), env=simulated(simulator), cwd=tmp_path
         )

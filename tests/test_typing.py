@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 
-from programs import Run, bare_environment
+from pages import PYTHON
+from programs import ROOT, Run, bare_environment
 
 pytestmark = pytest.mark.slow
 
@@ -153,6 +155,41 @@ async def test_mypy_strict(run: Run, bare_python: Path, program: Path) -> None:
     assert done.code == 0, done.out
     done = await run(*mypy, "mistakes.py", env=bare_environment(), cwd=program.parent, seconds=300)
     assert "Found 4 errors" in done.out
+
+
+#: Kept as the streaming page of lm-deluge prints them, without annotations.
+UNTYPED = {
+    "basic_streaming",
+    "chat_loop",
+    "collecting",
+    "conversation_streaming",
+    "custom_processing",
+    "error_handling",
+}
+
+
+async def test_mypy_strict_of_all_that_the_documentation_shows(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("mypy", reason="needs the extra dev")
+    for block in PYTHON:
+        name = f"{block.page.stem.replace('-', '_')}_{block.line}.py"
+        (tmp_path / name).write_text(as_module(block.text), "utf-8")
+    for example in (ROOT / "examples").glob("*.py"):
+        if example.stem not in UNTYPED:
+            (tmp_path / f"example_{example.name}").write_text(example.read_text("utf-8"), "utf-8")
+    files = sorted(tmp_path.glob("*.py"))
+    assert len(files) > 20
+    mypy = (sys.executable, "-m", "mypy", "--strict", "--config-file", "/dev/null")
+    done = await run(*mypy, *files, env=bare_environment(), cwd=tmp_path, seconds=300)
+    assert done.code == 0, done.out
+
+
+def as_module(text: str) -> str:
+    """What stands in a notebook, as a module: a function around ``await`` outside of functions."""
+    try:
+        compile(text, "block", "exec")
+    except SyntaxError:
+        return "async def program() -> None:\n" + textwrap.indent(text, "    ")
+    return text
 
 
 async def test_pyright_strict(run: Run, bare_python: Path, program: Path) -> None:

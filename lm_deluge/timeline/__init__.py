@@ -20,8 +20,10 @@ from lm_deluge.timeline.values import Ending, Stall, Timeline
 
 if TYPE_CHECKING:
     from lm_deluge.timeline.compare import Comparison, compare_groups, pair_groups
+    from lm_deluge.timeline.comparisons import Comparisons, compare_all
     from lm_deluge.timeline.findings import findings_of
-    from lm_deluge.timeline.metrics import Group, Measured, Settings, measure
+    from lm_deluge.timeline.groups import Group, Settings
+    from lm_deluge.timeline.metrics import Measured, measure
     from lm_deluge.timeline.page import html_page
     from lm_deluge.timeline.rules import (
         FailIf,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Comparison",
+    "Comparisons",
     "Ending",
     "FailIf",
     "Group",
@@ -47,6 +50,7 @@ __all__ = [
     "Target",
     "Timeline",
     "broken_rules",
+    "compare_all",
     "compare_groups",
     "findings_of",
     "html_page",
@@ -60,13 +64,15 @@ __all__ = [
 
 _LATER = {
     "Comparison": "compare",
+    "Comparisons": "comparisons",
     "FailIf": "rules",
-    "Group": "metrics",
+    "Group": "groups",
     "MaxRegression": "rules",
     "Measured": "metrics",
     "Sample": "sampling",
-    "Settings": "metrics",
+    "Settings": "groups",
     "broken_rules": "rules",
+    "compare_all": "comparisons",
     "compare_groups": "compare",
     "findings_of": "findings",
     "html_page": "page",

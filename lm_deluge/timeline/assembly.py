@@ -9,10 +9,20 @@ import msgspec
 from attrs import define, field
 
 from lm_deluge.response import Usage
+from lm_deluge.timeline.lateness import Lateness
 from lm_deluge.timeline.record import SCHEMA_VERSION
 from lm_deluge.timeline.values import Ending, Timeline
 
-__all__ = ["ENDINGS", "UNREADABLE", "OpenStream", "Piece", "decode_piece", "why_unreadable"]
+__all__ = [
+    "ENDINGS",
+    "FOREIGN",
+    "NEWER",
+    "UNREADABLE",
+    "OpenStream",
+    "Piece",
+    "decode_piece",
+    "why_unreadable",
+]
 
 HALF = "half or damaged line"
 FOREIGN = "not a line of a timeline log"
@@ -60,6 +70,7 @@ class _Rest(msgspec.Struct):
     attempts: int | None = None
     error: str | None = None
     phase: str | None = None
+    busy: _Seconds | None = None
 
 
 class _Version(msgspec.Struct):
@@ -103,6 +114,7 @@ class OpenStream:
     _times: array[float] = field(factory=lambda: array("d"))
     _reads: array[int] = field(factory=lambda: array("I"))
     _busy: array[float] = field(factory=lambda: array("d"))
+    _lateness: Lateness = field(factory=Lateness)
     _pieces: dict[int, list[str]] = field(factory=dict)
     _has_reads: bool = True
     _has_lags: bool = False
@@ -145,6 +157,7 @@ class OpenStream:
         else:
             self._lags.append(lag)
             self._has_lags = True
+        self._lateness.add(t if line.read is None else line.read, lag, line.busy)
         self._add_text(line.text, line.len, line.choice)
         if line.choice or self._choices:
             self._choices.extend([0] * (len(self._slots) - 1 - len(self._choices)))
@@ -192,24 +205,37 @@ class OpenStream:
             for name in ("model", "queued", "at", "prompt_chars"):
                 facts[name] = getattr(rest, name)
             facts["tags"] = rest.tags or {}
+        elif event == "retry":
+            facts["retries"] = (*facts.get("retries", ()), rest.error or "unknown")
         elif event == "complete":
             facts["model_used"] = rest.model
             for name in ("finish_reason", "cost", "attempts"):
                 facts[name] = getattr(rest, name)
             facts["usage"] = _usage(rest.usage)
-            self.ending = Ending("complete", line.t)
+            self._end(Ending("complete", line.t), rest.busy)
         elif event == "error":
             facts["attempts"] = rest.attempts
-            self.ending = Ending("error", line.t, rest.error or "unknown", rest.phase)
-        elif event != "retry":
+            self._end(Ending("error", line.t, rest.error or "unknown", rest.phase), rest.busy)
+        else:
             facts["reasoning"] = facts.get("reasoning", False) or event == "reasoning"
             facts.setdefault("first_output", line.t)
             facts["last_output"] = line.t
+            if event == "tool_call":
+                self._lateness.add_other()
+            else:
+                read = line.t if line.read is None else line.read
+                self._lateness.add(read, line.d, line.busy)
         return None
+
+    def _end(self, ending: Ending, busy: float | None) -> None:
+        self.ending = ending
+        self._lateness.ended(busy)
 
     def timeline(self) -> Timeline:
         """Return what is known; the arrays are handed over."""
         facts = self._facts
+        if self.ending is None:
+            self._lateness.ended(None)
         if self._times:
             first, last = self._times[0], self._times[-1]
             facts["first_output"] = min(first, facts.get("first_output", first))
@@ -224,6 +250,7 @@ class OpenStream:
             times=self._times,
             reads=self._reads if self._has_reads else array("I"),
             busy=self._busy if self._has_busy else array("d"),
+            lateness=self._lateness,
             texts=texts if self.keep_text else None,
             ending=self.ending,
             lost=self._lost,

@@ -11,7 +11,7 @@ from lm_deluge.timeline.drawing import (
     NumeralTickFormatter,
     figure,
 )
-from lm_deluge.timeline.metrics import Group
+from lm_deluge.timeline.groups import Group
 from lm_deluge.timeline.numeric import Floats, np
 from lm_deluge.timeline.sampling import Sample
 from lm_deluge.timeline.values import Timeline
@@ -116,8 +116,8 @@ def delivered(groups: Sequence[Group], sample: Sample) -> Figure:
     chance. The line: a reader who begins at the expected TTFT and reads at the read rate.
     """
     settings = groups[0].settings
-    kept = {group.name: _with_text(sample.by_chance(group.name)) for group in groups}
-    ends = np.array([stream.times[-1] for streams in kept.values() for stream in streams])
+    kept = {group.name: _expected_text(sample.by_chance(group.name)) for group in groups}
+    ends = np.array([s.times[-1] for streams in kept.values() for s in streams if len(s)])
     end = max(_quantile(ends, 0.9) * 1.05, settings.expected_ttft + 1)
     grid = np.linspace(0, end, _GRID_POINTS)
     plot = empty_figure("seconds since the request", "tokens delivered", x_range=(0, end))
@@ -207,8 +207,9 @@ def _delivered(stream: Timeline, grid: Floats) -> Floats:
     return np.asarray(pieces * (1.0 if weight is None else weight), dtype=np.float64)
 
 
-def _with_text(streams: Sequence[Timeline]) -> list[Timeline]:
-    return [stream for stream in streams if len(stream)]
+def _expected_text(streams: Sequence[Timeline]) -> list[Timeline]:
+    """Leave out who never had text to come; one that failed first stays at nothing."""
+    return [stream for stream in streams if len(stream) or stream.failed]
 
 
 def _quantile(values: Floats, share: float) -> float:

@@ -1,8 +1,9 @@
-"""Two groups compared: differences with bootstrap intervals that resample *streams*.
+"""Two groups compared: differences with intervals that rest on *streams*.
 
-The gaps of one stream are not independent, so a resample draws whole streams with all their gaps
-(cluster bootstrap). Intervals are percentile intervals (Efron and Tibshirani, An Introduction to
-the Bootstrap, 1993, chapter 13) of the difference of two independent resamples.
+Shares of streams have Newcombe's interval. Everything else is a bootstrap: the gaps of one stream are
+not independent, so a resample draws whole streams with all their gaps (cluster bootstrap). Its
+intervals are percentile intervals (Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
+chapter 13) of the difference of two independent resamples.
 """
 
 from __future__ import annotations
@@ -11,16 +12,28 @@ from zlib import crc32
 
 from attrs import define
 
-from lm_deluge.timeline.metrics import PER_STREAM, Group, Measured
+from lm_deluge.timeline.chance import difference_of_shares
+from lm_deluge.timeline.groups import PER_STREAM, Group
+from lm_deluge.timeline.metrics import Measured
 from lm_deluge.timeline.names import look_up
 from lm_deluge.timeline.numeric import Counts, Floats, Histograms, np
 
-__all__ = ["COMPARED", "Comparison", "compare_groups", "pair_groups", "resample"]
+__all__ = [
+    "COMPARED",
+    "SIGNIFICANT",
+    "Comparison",
+    "compare_groups",
+    "hits",
+    "pair_groups",
+    "resample",
+]
 
 RESAMPLES = 2_000
 """How often streams are drawn anew for an interval."""
 
 COMPARED = (
+    "failed_share",
+    "retried_share",
     "ttft.p50",
     "ttft.p95",
     "gap.p50",
@@ -36,6 +49,9 @@ COMPARED = (
 )
 """What a table of comparison shows."""
 
+SIGNIFICANT = 0.05
+"""A difference that chance explains in no more than this part of reports is called one."""
+
 _BINS = 512
 _CELLS = 4_000_000
 
@@ -46,7 +62,9 @@ class Comparison:
 
     ``new``, ``old``: the values, ``None`` without data. ``difference``: new - old. ``low``,
     ``high``: its 95 % interval; ``None`` where there is none: fewer than two streams, or a metric
-    (a count, a sum, a maximum) whose bootstrap says nothing.
+    (a count, a sum, a maximum) whose bootstrap says nothing. ``chance``: how likely a difference like
+    this one is if the groups are the same; ``corrected``: the same for the number of comparisons
+    that were made with it. Both ``None`` where they are unknown.
     """
 
     metric: str
@@ -54,6 +72,8 @@ class Comparison:
     old: float | None
     low: float | None = None
     high: float | None = None
+    chance: float | None = None
+    corrected: float | None = None
 
     @property
     def difference(self) -> float | None:
@@ -62,8 +82,10 @@ class Comparison:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval excludes 0."""
-        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+        """Whether the interval excludes 0, and so many comparisons do not explain it."""
+        if self.low is None or self.high is None or self.low <= 0 <= self.high:
+            return False
+        return self.corrected is None or self.corrected <= SIGNIFICANT
 
 
 def compare_groups(
@@ -75,16 +97,41 @@ def compare_groups(
     a metric that does not exist.
     """
     comparison = Comparison(metric, look_up(new.summary(), metric), look_up(old.summary(), metric))
-    if comparison.difference is None:
-        return comparison
+    if comparison.difference is not None:
+        comparison.low, comparison.high = _interval(new, old, metric, resamples, seed)
+    return comparison
+
+
+def hits(group: Group, metric: str) -> int | None:
+    """Return how many streams make up a share of streams; ``None`` for any other metric."""
+    if metric == "stalls.streams":
+        return int((group.values("stalls") > 0).sum()) if group.gaps else None
+    return {"failed_share": group.failed, "retried_share": group.retried}.get(metric)
+
+
+def _interval(
+    new: Group, old: Group, metric: str, resamples: int, seed: int
+) -> tuple[float, float] | tuple[None, None]:
+    count, other = hits(new, metric), hits(old, metric)
+    if count is not None and other is not None:
+        if min(new.streams, old.streams) < 2:
+            return None, None
+        return difference_of_shares(count, new.streams, other, old.streams)
     streams = [
-        resample(group, metric, resamples, np.random.default_rng((seed, crc32(metric.encode()), k)))
+        _drawn(group, metric, resamples, (seed, crc32(metric.encode()), k))
         for k, group in enumerate((new, old))
     ]
-    if streams[0] is not None and streams[1] is not None:
-        low, high = np.percentile(streams[0] - streams[1], (2.5, 97.5)).tolist()
-        comparison.low, comparison.high = low, high
-    return comparison
+    if streams[0] is None or streams[1] is None:
+        return None, None
+    low, high = np.percentile(streams[0] - streams[1], (2.5, 97.5)).tolist()
+    return low, high
+
+
+def _drawn(group: Group, metric: str, resamples: int, seed: tuple[int, int, int]) -> Floats | None:
+    key = (metric, resamples, seed)
+    if key not in group.drawn:  # a group that is compared with many is resampled once
+        group.drawn[key] = resample(group, metric, resamples, np.random.default_rng(seed))
+    return group.drawn[key]
 
 
 def pair_groups(new: Measured, old: Measured) -> dict[str, tuple[Group | None, Group | None]]:
@@ -105,16 +152,10 @@ def resample(
 ) -> Floats | None:
     """Return the metric of ``resamples`` resamples of the group's streams.
 
-    ``None`` for fewer than two streams with the metric, and for counts, sums and maxima.
+    ``None`` for fewer than two streams with the metric, for shares of streams, counts, sums and
+    maxima.
     """
     name, _, statistic = metric.partition(".")
-    if metric == "stalls.streams":
-        # A resample of n yes-or-no streams is one draw from the binomial distribution.
-        stalled = int((group.values("stalls") > 0).sum())
-        if group.streams < 2:
-            return None
-        drawn = generator.binomial(group.streams, stalled / group.streams, resamples)
-        return np.asarray(drawn / group.streams)
     if metric in ("coalescing", "tokens_per_piece"):
         return _means(group.values(metric), resamples, generator)
     if statistic == "mean" and name in PER_STREAM:

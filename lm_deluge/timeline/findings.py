@@ -1,58 +1,62 @@
-"""What the numbers say, in plain words, the most important first."""
+"""What the numbers say, in plain words, the most important first: what broke."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
 
-from lm_deluge.timeline.compare import Comparison, compare_groups, pair_groups
-from lm_deluge.timeline.metrics import Group, Measured
-from lm_deluge.timeline.names import in_words, is_percentage, unit
+from lm_deluge.timeline.comparisons import Comparisons, compare_all
+from lm_deluge.timeline.differences import about_comparisons, about_differences, about_outcomes
+from lm_deluge.timeline.groups import Group
+from lm_deluge.timeline.metrics import Measured
 from lm_deluge.timeline.numeric import np
 
 __all__ = ["findings_of"]
 
-_TOLD = ("ttft.p50", "ttft.p95", "gap.p95", "tpot.p50", "stalls.streams", "qoe.mean")
-
 # What is worth a sentence. These are judgements, not measurements.
-_NOTABLE_CHANGE = 0.05
 _FEW_STREAMS = 20
 _BURST_TOKENS = 5
 _BURST_SILENCE = 0.3
 _BURST_COALESCING = 0.5
 _HANDLER_SHARE = 0.2
-_HANDLER_LAG = 0.1
-_MOST_PAIRS = 6
+_LONG_HOLD = 0.1
+_MOST_OF_IT = 0.5
 
 
-def findings_of(measured: Measured, baseline: Measured | None = None) -> list[str]:
+def findings_of(
+    measured: Measured,
+    baseline: Measured | None = None,
+    comparisons: Comparisons | None = None,
+) -> list[str]:
     """Return the findings as sentences; ``baseline`` adds what changed since.
 
-    Content-free: names of groups, models, tags and error classes are all they quote.
+    ``comparisons``: ``compare_all(measured, baseline)``, by whoever has them already. Content-free:
+    names of groups, models, tags and error classes are all they quote.
     """
     if not measured.groups:
         return ["The log holds no stream.", *_about_reading(measured)]
-    told: list[str] = []
-    for group in measured.groups.values():
-        name = _called(measured, group)
+    if comparisons is None:
+        comparisons = compare_all(measured, baseline)
+    named = [(measured.called(group), group) for group in measured.groups.values()]
+    told = list(about_outcomes(comparisons, baseline))
+    for name, group in named:
         told += _about_failures(name, group)
+        told += _about_retries(name, group)
+    for name, group in named:
         told += _about_stalls(name, group)
         told += _about_bursts(name, group)
         told += _about_handlers(name, group)
         told += _about_targets(name, group)
-    told += _about_differences(measured) if baseline is None else _about_change(measured, baseline)
+    told += about_differences(comparisons, baseline)
+    told += about_comparisons(comparisons, baseline)
     told += _about_trust(measured)
     told += _about_reading(measured)
     return told
 
 
-def _called(measured: Measured, group: Group) -> str:
-    return group.name if measured.by is None else f"{measured.by} {group.name}"
-
-
 def _about_failures(name: str, group: Group) -> Iterator[str]:
     if group.failed:
-        kinds = sorted(group.failures.values(), key=lambda failures: -len(failures.tokens))
+        kinds = [failures for failures in group.failures.values() if not failures.cancelled]
+        kinds.sort(key=lambda failures: -len(failures.tokens))
         details = "; ".join(
             f"{failures.error}{_phase(failures.phase)} {_times(len(failures.tokens))}, after "
             f"{np.median(failures.tokens):.0f} pieces and {_seconds(np.median(failures.seconds))} "
@@ -69,6 +73,18 @@ def _about_failures(name: str, group: Group) -> Iterator[str]:
         yield (
             f"{_streams(group.censored)} of {name} ended without any output; the TTFT percentiles "
             "are over the others, so the true ones are higher."
+        )
+
+
+def _about_retries(name: str, group: Group) -> Iterator[str]:
+    if group.retried:
+        kinds = sorted(group.retries.items(), key=lambda kind: -kind[1])
+        details = ", ".join(f"{error} {_times(count)}" for error, count in kinds[:3])
+        more = f", and {len(kinds) - 3} more kinds" if len(kinds) > 3 else ""
+        yield (
+            f"{group.retried} of {group.streams} streams of {name} "
+            f"{'was' if group.retried == 1 else 'were'} retried "
+            f"({_percent(group.retried / group.streams)}){f': {details}' if details else ''}{more}."
         )
 
 
@@ -103,19 +119,32 @@ def _about_handlers(name: str, group: Group) -> Iterator[str]:
     held, span = group.column("held"), group.column("span")
     known = ~(np.isnan(held) | np.isnan(span))
     total = float(span[known].sum())
-    share = float(held[known].sum()) / total if total > 0 else 0.0
-    lags = group.values("handler_lag")
-    if share >= 0.5:
+    caused, share = (
+        float(group.column(column)[known].sum()) / total if total > 0 else 0.0
+        for column in ("held_up", "held")
+    )
+    holds, lags = group.values("handlers"), group.values("loop_lag")
+    if caused >= _HANDLER_SHARE:
+        not_the_model = ", not the model," if caused >= _MOST_OF_IT else ""
         yield (
-            f"Handlers, not the model, cause {_percent(share)} of the delay between tokens of "
-            f"{name}."
+            f"Handlers{not_the_model} cause {_percent(caused)} of the delay between tokens of "
+            f"{name}: the next piece was there when they let go of the event loop."
         )
     elif share >= _HANDLER_SHARE:
-        yield f"Handlers cause {_percent(share)} of the delay between tokens of {name}."
-    elif len(lags) and np.percentile(lags, 95) >= _HANDLER_LAG:
         yield (
-            f"Handlers held up pieces of {name}: the longest wait in a stream is "
-            f"{_seconds(float(np.percentile(lags, 95)))} at p95."
+            f"Handlers hold the event loop for {_percent(share)} of the time between tokens of "
+            f"{name}."
+        )
+    elif len(holds) and np.percentile(holds, 95) >= _LONG_HOLD:
+        yield (
+            f"Handlers held up pieces of {name}: the longest that they held the event loop in a "
+            f"stream is {_seconds(float(np.percentile(holds, 95)))} at p95."
+        )
+    if len(lags) and np.percentile(lags, 95) >= _LONG_HOLD:
+        yield (
+            f"The event loop was late for pieces of {name}, and not by its handlers: the longest "
+            f"loop lag in a stream is {_seconds(float(np.percentile(lags, 95)))} at p95 (the "
+            "application, other streams, or a full core)."
         )
 
 
@@ -129,71 +158,15 @@ def _about_targets(name: str, group: Group) -> Iterator[str]:
         )
 
 
-def _about_differences(measured: Measured) -> Iterator[str]:
-    groups = sorted(measured.groups.values(), key=lambda group: -group.streams)
-    pairs = list(combinations(groups[:4], 2))[:_MOST_PAIRS]
-    for one, other in pairs:
-        first, second = sorted((one, other), key=lambda group: group.name)
-        name, other_name = _called(measured, second), _called(measured, first)
-        yield from _differences(
-            second,
-            first,
-            f"of {name} is",
-            f"than that of {other_name}",
-            f"between {name} and {other_name}",
-        )
-
-
-def _about_change(measured: Measured, baseline: Measured) -> Iterator[str]:
-    for name, (group, before) in pair_groups(measured, baseline).items():
-        if group is not None and before is not None:
-            called = _called(measured, group)
-            yield from _differences(
-                group, before, f"of {called} is", "than before", f"of {called} since the baseline"
-            )
-        else:
-            where = "this log" if before is None else "the baseline"
-            yield f"{name} is only in {where}: nothing to compare it with."
-
-
-def _differences(new: Group, old: Group, whose: str, than: str, between: str) -> Iterator[str]:
-    """Tell the clear differences, or how far from clear the most important one is."""
-    comparisons = [compare_groups(new, old, metric) for metric in _TOLD]
-    clear = [comparison for comparison in comparisons if _is_notable(comparison)]
-    for comparison in clear:
-        yield _difference(comparison, whose, than)
-    ttft = comparisons[0]
-    if not clear and ttft.low is not None and ttft.high is not None:
-        ends = f"{_signed(ttft.metric, ttft.low)} to {_signed(ttft.metric, ttft.high)}"
-        yield (
-            f"No clear difference {between}: {in_words(ttft.metric)} differs by "
-            f"{_signed(ttft.metric, ttft.difference or 0)}, 95 % interval {ends}."
-        )
-
-
-def _is_notable(comparison: Comparison) -> bool:
-    difference, old = comparison.difference, comparison.old
-    if difference is None or old is None or not comparison.is_clear:
-        return False
-    return abs(difference) >= _NOTABLE_CHANGE * abs(old)
-
-
-def _difference(comparison: Comparison, whose: str, than: str) -> str:
-    difference = comparison.difference or 0.0
-    ends = sorted(abs(end) for end in (comparison.low or 0.0, comparison.high or 0.0))
-    metric = comparison.metric
-    amount, low, high = (_amount(metric, value) for value in (abs(difference), *ends))
-    kind = _unit(metric)
-    direction = "lower" if difference < 0 else "higher"
-    words = in_words(metric)
-    words = words if words.startswith("p9") else words[:1].upper() + words[1:]
-    interval = f"{low}–{high}{kind}"
-    return f"{words} {whose} {amount}{kind} {direction} {than}, 95 % interval {interval}."
-
-
 def _about_trust(measured: Measured) -> Iterator[str]:
     for group in measured.groups.values():
-        name = _called(measured, group)
+        name = measured.called(group)
+        if group.cancelled:
+            yield (
+                f"{_streams(group.cancelled)} of {name} "
+                f"{'was' if group.cancelled == 1 else 'were'} cancelled by the caller: neither "
+                "completed nor failed."
+            )
         if group.streams < _FEW_STREAMS:
             yield (
                 f"{name} has {_streams(group.streams)} only: its p95 and p99 rest on one or two of "
@@ -218,22 +191,6 @@ def _about_reading(measured: Measured) -> Iterator[str]:
             for skipped in measured.skipped
         )
         yield f"{measured.skipped_lines} of {measured.lines} lines were skipped: {reasons}."
-
-
-def _amount(metric: str, value: float) -> str:
-    if is_percentage(metric):
-        return f"{value * 100:.1f}"
-    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
-
-
-def _unit(metric: str) -> str:
-    if is_percentage(metric):
-        return " points"
-    return f" {unit(metric)}" if unit(metric) else ""
-
-
-def _signed(metric: str, value: float) -> str:
-    return f"{'−' if value < 0 else '+'}{_amount(metric, abs(value))}{_unit(metric)}"
 
 
 def _phase(phase: str | None) -> str:

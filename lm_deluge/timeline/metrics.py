@@ -1,309 +1,103 @@
-"""Metrics of groups of streams, as METRICS.md defines them.
-
-TTFT, TTFA, gaps, stalls, starvation and QoE are of all streams, those that failed later included:
-their readers saw that text. TPOT, E2E and output rate are of completed streams. All in seconds
-unless another unit is named.
-"""
+"""Streams measured in groups, and the report's ``--json`` object."""
 
 from __future__ import annotations
 
 import json
-from array import array
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
-from itertools import pairwise
-from math import fsum
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define
 
-from lm_deluge.timeline.numeric import Floats, np
+from lm_deluge.timeline.groups import (
+    PER_STREAM,
+    STATISTICS,
+    Failures,
+    Group,
+    Settings,
+    distribution,
+)
 from lm_deluge.timeline.reading import LogReader, Skipped
-from lm_deluge.timeline.targets import Target
-from lm_deluge.timeline.values import EXPECTED_TTFT, READING_RATE, STALL_THRESHOLD, Timeline
+from lm_deluge.timeline.values import Timeline
 
-__all__ = ["PER_STREAM", "STATISTICS", "Failures", "Group", "Measured", "Settings", "measure"]
+__all__ = [
+    "PER_STREAM",
+    "STATISTICS",
+    "Failures",
+    "Group",
+    "Measured",
+    "Settings",
+    "distribution",
+    "measure",
+]
 
-STATISTICS = ("n", "mean", "p50", "p90", "p95", "p99", "max")
-"""What is given of every distribution."""
-
-PER_STREAM = (
-    "ttft",
-    "ttfa",
-    "tpot",
-    "tpot_per_token",
-    "e2e",
-    "rate",
-    "qoe",
-    "starvation",
-    "handler_lag",
-)
-"""Distributions of one number per stream; ``gap`` is the one of many."""
-
-_COMPLETED_ONLY = ("tpot", "tpot_per_token", "e2e", "rate")
-_COLUMNS = (
-    *PER_STREAM,
-    "coalescing",
-    "tokens_per_piece",
-    "cost",
-    "stalls",
-    "stalled",
-    "held",
-    "span",
-    "burst",
-    "silence",
-)
-_NAN = float("nan")
-
-#: Seconds; network reads closer than this belong to one burst of tokens.
-_BURST_PAUSE = 0.05
-
-
-def _not_below_zero(_: Any, attribute: Any, value: float) -> None:
-    if not 0 <= value < float("inf"):
-        message = f"{attribute.name}: finite seconds, not below 0; got {value!r}"
-        raise ValueError(message)
-
-
-def _above_zero(_: Any, attribute: Any, value: float) -> None:
-    if not 0 < value < float("inf"):
-        message = f"{attribute.name}: finite tokens a second, above 0; got {value!r}"
-        raise ValueError(message)
-
-
-@frozen
-class Settings:
-    """What a report measures with; ``ValueError`` where it makes no sense.
-
-    ``stall``: seconds, a longer gap is a stall. ``read_rate``: the reader's tokens a second.
-    ``expected_ttft``: seconds until the first piece that the reader expects. ``targets``: what a
-    stream must meet to count for goodput.
-    """
-
-    stall: float = field(default=STALL_THRESHOLD, validator=_not_below_zero)
-    read_rate: float = field(default=READING_RATE, validator=_above_zero)
-    expected_ttft: float = field(default=EXPECTED_TTFT, validator=_not_below_zero)
-    targets: tuple[Target, ...] = ()
-
-
-@define
-class Failures:
-    """The failed streams of one error class and phase.
-
-    ``tokens``: pieces received, ``seconds``: from t0 to the failure; one entry per stream.
-    """
-
-    error: str
-    phase: str | None
-    tokens: array[int] = field(factory=lambda: array("Q"))
-    seconds: array[float] = field(factory=lambda: array("d"))
-
-
-@define(eq=False)
-class Group:
-    """Streams measured together: 150 bytes a stream and 8 bytes a gap, whatever their texts.
-
-    Counts: ``streams``, ``completed``, ``failed``, ``unfinished`` (the ending is missing),
-    ``censored`` (ended without any output), ``lost`` (token lines missing from the log).
-    """
-
-    name: str
-    settings: Settings
-    streams: int = 0
-    completed: int = 0
-    failed: int = 0
-    unfinished: int = 0
-    censored: int = 0
-    lost: int = 0
-    tokens: int = 0
-    good: int = 0
-    gaps: array[float] = field(factory=lambda: array("d"))
-    gap_counts: array[int] = field(factory=lambda: array("I"))
-    failures: dict[tuple[str, str | None], Failures] = field(factory=dict)
-    stall_longest: float = 0.0
-    _columns: dict[str, array[float]] = field(
-        factory=lambda: {name: array("d") for name in _COLUMNS}
-    )
-    _summary: dict[str, Any] | None = None
-    _begin: float | None = None
-    _end: float | None = None
-
-    def add(self, timeline: Timeline) -> None:
-        """Measure a stream and count it in."""
-        settings = self.settings
-        gaps = timeline.gaps
-        self._summary = None
-        self.streams += 1
-        self.tokens += len(timeline)
-        self.lost += timeline.lost
-        self.gaps.extend(gaps)
-        self.gap_counts.append(len(gaps))
-        numbers: dict[str, float | None] = {
-            "ttft": timeline.ttft,
-            "ttfa": timeline.ttfa,
-            "qoe": timeline.qoe(settings.expected_ttft, settings.read_rate),
-            "starvation": timeline.starvation(settings.read_rate),
-            "handler_lag": timeline.handler_lag,
-            "coalescing": timeline.coalescing,
-            "tokens_per_piece": timeline.tokens_per_piece,
-            "held": timeline.held,
-            "cost": timeline.cost,
-        }
-        if timeline.completed:
-            for name in _COMPLETED_ONLY:
-                numbers[name] = getattr(timeline, name)
-        if gaps:
-            stalls = [gap for gap in gaps if gap > settings.stall]
-            numbers["stalls"] = len(stalls)
-            numbers["stalled"] = sum(stalls)
-            if stalls:
-                self.stall_longest = max(self.stall_longest, *stalls)
-        if len(timeline) > 1:
-            numbers["span"] = timeline.times[-1] - timeline.times[0]
-            numbers["burst"], numbers["silence"] = _bursts(timeline)
-        for name, column in self._columns.items():
-            number = numbers.get(name)
-            column.append(_NAN if number is None else number)
-        self._add_ending(timeline)
-        if timeline.completed and all(target.is_met(timeline) for target in settings.targets):
-            self.good += 1
-
-    def _add_ending(self, timeline: Timeline) -> None:
-        ending = timeline.ending
-        if ending is None:
-            self.unfinished += 1
-        elif ending.kind == "complete":
-            self.completed += 1
-        else:
-            self.failed += 1
-            key = (ending.error or "unknown", ending.phase)
-            failures = self.failures.setdefault(key, Failures(*key))
-            failures.tokens.append(len(timeline))
-            failures.seconds.append(ending.t)
-        if ending is not None and timeline.ttft is None:
-            self.censored += 1
-        begin = _epoch(timeline.at)
-        if begin is not None:
-            end = begin + (ending.t if ending is not None else timeline.last_output or 0.0)
-            self._begin = begin if self._begin is None else min(begin, self._begin)
-            self._end = end if self._end is None else max(end, self._end)
-
-    def column(self, name: str) -> Floats:
-        """One number per stream in order of reading, NaN where undefined.
-
-        Names: ``PER_STREAM`` and ``coalescing``, ``tokens_per_piece``, ``stalls`` (count),
-        ``stalled`` (seconds), ``cost`` (US dollars), ``held`` (seconds in which handlers held the
-        event loop), ``span`` (t_n - t_1), ``burst`` (tokens per burst), ``silence`` (seconds from
-        burst to burst).
-        """
-        return np.array(self._columns[name])
-
-    def values(self, name: str) -> Floats:
-        """Return the defined numbers of ``column(name)``, or all gaps for ``"gap"``."""
-        if name == "gap":
-            return np.array(self.gaps)
-        column = self.column(name)
-        return column[~np.isnan(column)]
-
-    @property
-    def seconds(self) -> float | None:
-        """Length of the run: first start to last ending, wall clock; ``None`` where unknown."""
-        if self._begin is None or self._end is None or self._end <= self._begin:
-            return None
-        return self._end - self._begin
-
-    @property
-    def goodput(self) -> float | None:
-        """Completed streams that met every target, per second of the run; ``None`` if unknown."""
-        seconds = self.seconds
-        return self.good / seconds if seconds is not None and self.settings.targets else None
-
-    def summary(self) -> dict[str, Any]:
-        """Return the group's object of ``lm-deluge report --json``: METRICS.md's fixed keys.
-
-        ``goodput`` is added where there are targets. Kept until the next ``add``: do not change it.
-        """
-        if self._summary is None:
-            self._summary = self._summarize()
-        return self._summary
-
-    def _summarize(self) -> dict[str, Any]:
-        numbers: dict[str, Any] = {
-            "streams": self.streams,
-            "completed": self.completed,
-            "failed": self.failed,
-            "censored": self.censored,
-            "tokens_per_piece": _mean(self.values("tokens_per_piece")),
-        }
-        for name in ("ttft", "ttfa", "gap", "tpot", "tpot_per_token", "e2e", "rate", "qoe"):
-            numbers[name] = distribution(self.values(name))
-        numbers["starvation"] = distribution(self.values("starvation"))
-        numbers["stalls"] = self._stalls()
-        numbers["coalescing"] = _mean(self.values("coalescing"))
-        numbers["handler_lag"] = distribution(self.values("handler_lag"))
-        costs = self.values("cost")
-        numbers["cost"] = fsum(costs) if len(costs) else None
-        errors: dict[str, int] = {}
-        for failures in self.failures.values():
-            errors[failures.error] = errors.get(failures.error, 0) + len(failures.tokens)
-        numbers["errors"] = errors
-        if self.settings.targets:
-            numbers["goodput"] = self.goodput
-        return numbers
-
-    def _stalls(self) -> dict[str, Any]:
-        """Of a group without a single gap nothing is known, which is not "no stalls"."""
-        if not self.gaps:
-            return {"count": None, "total": None, "longest": None, "streams": None}
-        counts = self.values("stalls")
-        return {
-            "count": int(counts.sum()),
-            "total": float(self.values("stalled").sum()),
-            "longest": self.stall_longest or None,
-            "streams": int((counts > 0).sum()) / self.streams,
-        }
+By = str | Sequence[str] | None
+"""A tag, several, or ``None`` for the model."""
 
 
 @define
 class Measured:
-    """A log measured: its ``groups`` by name, and what was ``skipped`` of its ``lines``."""
+    """A log measured: its ``groups`` by name, and what was ``skipped`` of its ``lines``.
+
+    ``by``: the tags that make the groups, none of them for the model. ``tags``: every tag's name
+    that was met.
+    """
 
     groups: dict[str, Group]
-    by: str | None
+    by: tuple[str, ...]
     settings: Settings
     lines: int
     skipped: list[Skipped]
+    tags: frozenset[str] = frozenset()
+
+    @property
+    def kind(self) -> str:
+        """What the groups are: ``"model"``, or the tags."""
+        return ", ".join(self.by) or "model"
+
+    def called(self, group: Group) -> str:
+        """Return a group's name as a sentence needs it: ``"variant B"``."""
+        return f"{self.by[0]} {group.name}" if len(self.by) == 1 else group.name
 
     @property
     def skipped_lines(self) -> int:
         """How many lines were not read."""
         return sum(skipped.count for skipped in self.skipped)
 
-    def to_json(self, findings: Iterable[str] = ()) -> dict[str, Any]:
-        """Return the object of ``lm-deluge report --json``."""
+    def to_json(
+        self, findings: Iterable[str] = (), comparisons: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return the object of ``lm-deluge report --json``.
+
+        ``comparisons``: what the findings rest on, as ``Comparisons.to_json`` returns it.
+        """
         return {
             "groups": {name: group.summary() for name, group in self.groups.items()},
             "skipped_lines": self.skipped_lines,
             "findings": list(findings),
+            "comparisons": dict(comparisons) if comparisons is not None else {"n": 0},
         }
 
 
 def measure(
     timelines: Iterable[Timeline],
     *,
-    by: str | None = None,
+    by: By = None,
     settings: Settings | None = None,
     keep: Callable[[str, Timeline], None] | None = None,
 ) -> Measured:
-    """Measure streams in groups: by the tag ``by``, or by model.
+    """Measure streams in groups: by the tag or tags ``by``, or by model.
 
-    ``keep`` is called with each stream's group name and timeline, for those who draw it. Memory:
-    ``Group``'s, plus what ``timelines`` holds. Groups are ordered by name.
+    The tag ``model`` of a stream that has none is its model. ``keep`` is called with each stream's
+    group name and timeline, for those who draw it. Memory: ``Group``'s, plus what ``timelines``
+    holds. Groups are ordered by name.
     """
     settings = settings or Settings()
+    asked = (by,) if isinstance(by, str) else tuple(by or ())
     groups: dict[str, Group] = {}
+    tags: set[str] = set()
     for timeline in timelines:
-        name = group_name(timeline, by)
+        tags.update(timeline.tags)
+        name = group_name(timeline, asked)
         group = groups.get(name)
         if group is None:
             group = groups[name] = Group(name, settings)
@@ -311,57 +105,34 @@ def measure(
         if keep is not None:
             keep(name, timeline)
     ordered = dict(sorted(groups.items()))
+    lines, skipped = 0, []
     if isinstance(timelines, LogReader):
-        return Measured(ordered, by, settings, timelines.lines, timelines.skipped)
-    return Measured(ordered, by, settings, 0, [])
+        lines, skipped = timelines.lines, timelines.skipped
+    return Measured(ordered, asked, settings, lines, skipped, frozenset(tags))
 
 
-def group_name(timeline: Timeline, by: str | None) -> str:
-    """Return the stream's group: its tag ``by`` as text, or its model."""
-    if by is None:
-        return timeline.model or timeline.model_used or "(unknown model)"
+def group_name(timeline: Timeline, by: Sequence[str]) -> str:
+    """Return the stream's group: its model, its tag as text, or ``variant=B, region=eu``."""
+    if not by:
+        return _model(timeline)
+    if len(by) == 1:
+        return _tag(timeline, by[0])
+    values = ((tag, _tag(timeline, tag)) for tag in by)
+    return ", ".join(f"{tag}={_apart(value)}" for tag, value in values)
+
+
+def _model(timeline: Timeline) -> str:
+    return timeline.model or timeline.model_used or "(unknown model)"
+
+
+def _tag(timeline: Timeline, tag: str) -> str:
     tags: Mapping[str, Any] = timeline.tags
-    if by not in tags:
-        return f"(no {by})"
-    value = tags[by]
+    if tag not in tags:
+        return _model(timeline) if tag == "model" else f"(no {tag})"
+    value = tags[tag]
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
 
 
-def distribution(values: Floats) -> dict[str, Any]:
-    """Return n, mean, percentiles (linear-interpolated) and max; ``None`` where n is 0."""
-    if not len(values):
-        return {"n": 0, **dict.fromkeys(STATISTICS[1:])}
-    p50, p90, p95, p99 = np.percentile(values, (50, 90, 95, 99)).tolist()
-    return {
-        "n": len(values),
-        "mean": float(values.mean()),
-        "p50": p50,
-        "p90": p90,
-        "p95": p95,
-        "p99": p99,
-        "max": float(values.max()),
-    }
-
-
-def _mean(values: Floats) -> float | None:
-    return float(values.mean()) if len(values) else None
-
-
-def _bursts(timeline: Timeline) -> tuple[float, float | None]:
-    """Return tokens per burst, and seconds from the end of one to the next, on average."""
-    pauses = [after - before for before, after in pairwise(timeline.times)]
-    pauses = [pause for pause in pauses if pause > _BURST_PAUSE]
-    silence = sum(pauses) / len(pauses) if pauses else None
-    return len(timeline) / (len(pauses) + 1), silence
-
-
-def _epoch(at: str | None) -> float | None:
-    if at is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(at)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return moment.timestamp()
+def _apart(value: str) -> str:
+    """Quote a value that could be taken for two: groups must not run together."""
+    return json.dumps(value, ensure_ascii=False) if set(value) & set(',="') else value

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
+from lm_deluge.errors import StreamError, UnsupportedModelError
 from lm_deluge.timeline.targets import unknown_name
 
 __all__ = [
     "COUNTS",
     "METRICS",
     "SHARES",
+    "STREAM_COUNTS",
     "better_is_higher",
     "check_name",
     "in_words",
+    "is_count",
     "is_percentage",
     "look_up",
+    "no_such_error",
+    "share_of",
     "unit",
 ]
 
@@ -29,9 +35,13 @@ _DISTRIBUTIONS = (
     "rate",
     "qoe",
     "starvation",
-    "handler_lag",
+    "handlers",
+    "loop_lag",
 )
 _STATISTICS = ("n", "mean", "p50", "p90", "p95", "p99", "max")
+
+STREAM_COUNTS = ("completed", "failed", "cancelled", "unfinished", "censored", "retried")
+"""Counts of streams, which a rule may ask for as a share of the group: ``failed>1%``."""
 
 METRICS = (
     *(f"{name}.{statistic}" for name in _DISTRIBUTIONS for statistic in _STATISTICS),
@@ -40,9 +50,9 @@ METRICS = (
     "stalls.total",
     "stalls.longest",
     "streams",
-    "completed",
-    "failed",
-    "censored",
+    *STREAM_COUNTS,
+    "failed_share",
+    "retried_share",
     "tokens_per_piece",
     "coalescing",
     "cost",
@@ -55,10 +65,16 @@ _ALL = (
     f"{', '.join(METRICS[len(_DISTRIBUTIONS) * len(_STATISTICS) :])}, errors.CLASS"
 )
 
-SHARES = ("stalls.streams", "coalescing", *(f"qoe.{name}" for name in _STATISTICS[1:]))
+SHARES = (
+    "failed_share",
+    "retried_share",
+    "stalls.streams",
+    "coalescing",
+    *(f"qoe.{name}" for name in _STATISTICS[1:]),
+)
 """Metrics between 0 and 1, which a rule may give in percent."""
 
-COUNTS = ("stalls.count", "streams", "completed", "failed", "censored")
+COUNTS = ("stalls.count", "streams", *STREAM_COUNTS)
 """Metrics that count, besides ``errors.CLASS`` and every ``.n``."""
 
 _HIGHER_IS_BETTER = ("rate", "qoe", "completed", "streams", "goodput")
@@ -72,7 +88,10 @@ _WORDS = {
     "rate": "output rate",
     "qoe": "QoE",
     "starvation": "reader starvation",
-    "handler_lag": "handler lag",
+    "handlers": "hold of the event loop by handlers",
+    "loop_lag": "loop lag",
+    "failed_share": "share of streams that failed",
+    "retried_share": "share of streams that were retried",
     "coalescing": "coalescing",
     "stalls.streams": "share of streams with a stall",
 }
@@ -82,28 +101,93 @@ def check_name(name: str) -> None:
     """Raise ``ValueError`` with the close names unless ``name`` is a metric."""
     if name in METRICS or (name.startswith("errors.") and len(name) > len("errors.")):
         return
+    head, _, rest = name.partition(".")
+    if head == "handler_lag":
+        tail = f".{rest}" if rest else ""
+        raise ValueError(
+            f"{name} is two things: handlers{tail} is how long handlers held the event loop, "
+            f"loop_lag{tail} how long something else did"
+        )
     if name in _DISTRIBUTIONS:
         one_of = ", ".join(f"{name}.{statistic}" for statistic in _STATISTICS)
         raise ValueError(f"{name} is many numbers; name one of {one_of}")
     raise ValueError(unknown_name(name, METRICS, _ALL))
 
 
+def no_such_error(name: str, logged: Iterable[str]) -> str | None:
+    """Say what is wrong with ``errors.NAME`` if no error has that name; else return ``None``.
+
+    ``logged``: the names that the logs hold, those of other programs among them.
+    """
+    head, _, wanted = name.partition(".")
+    known = {*_classes(), *logged}
+    if head != "errors" or wanted in known:
+        return None
+    close = next(
+        (
+            near
+            for cutoff in (0.85, 0.6)
+            if (near := get_close_matches(wanted, sorted(known), 3, cutoff))
+        ),
+        [],
+    )
+    listed = (
+        f"did you mean {' or '.join(f'errors.{near}' for near in close)}?"
+        if close
+        else f"there are {', '.join(sorted(known))}"
+    )
+    return f"no error is named {wanted!r}, neither in lm_deluge.errors nor in the log; {listed}"
+
+
 def look_up(summary: Mapping[str, Any], name: str) -> float | None:
     """Return the metric of a group's ``--json`` object; ``None`` where there is no data.
 
-    The longest stall of a group that has gaps and no stall counts as 0 seconds. Raises
-    ``ValueError`` for a name that is no metric.
+    The longest stall of a group that has gaps and no stall counts as 0 seconds. ``errors.CLASS``
+    counts the class and those derived from it, as ``except`` does. Raises ``ValueError`` for a name
+    that is no metric.
     """
     check_name(name)
     head, _, rest = name.partition(".")
     if head == "errors":
-        return float(summary["errors"].get(rest, 0))
+        counts = summary["errors"].items()
+        return float(sum(count for error, count in counts if _is_a(error, rest)))
     value = summary.get(head)
     if rest and value is not None:
         value = value[rest]
     if value is None and name == "stalls.longest" and summary["stalls"]["count"] == 0:
         return 0.0
     return None if value is None else float(value)
+
+
+def share_of(summary: Mapping[str, Any], name: str) -> float | None:
+    """Return what part of a group's streams a count of streams is; ``None`` without streams."""
+    streams = summary["streams"]
+    count = look_up(summary, name)
+    return count / streams if streams and count is not None else None
+
+
+def is_count(name: str) -> bool:
+    """Whether the metric counts something."""
+    return name in COUNTS or name.startswith("errors.") or name.endswith(".n")
+
+
+def _classes() -> dict[str, type[Exception]]:
+    """Return the classes of ``lm_deluge.errors`` by name."""
+    found: dict[str, type[Exception]] = {}
+    left: list[type[Exception]] = [StreamError, UnsupportedModelError]
+    while left:
+        kind = left.pop()
+        if kind.__module__ == StreamError.__module__:  # others' subclasses are not ours
+            found[kind.__name__] = kind
+            left += kind.__subclasses__()
+    return found
+
+
+def _is_a(error: str, wanted: str) -> bool:
+    if error == wanted:
+        return True
+    classes = _classes()
+    return error in classes and wanted in classes and issubclass(classes[error], classes[wanted])
 
 
 def better_is_higher(name: str) -> bool:

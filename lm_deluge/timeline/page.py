@@ -9,14 +9,23 @@ from statistics import median
 from typing import Any
 
 from lm_deluge.timeline.charts import color, delivered, gap_ecdf, ttft_ecdf
-from lm_deluge.timeline.compare import COMPARED, compare_groups, pair_groups
+from lm_deluge.timeline.compare import COMPARED
+from lm_deluge.timeline.comparisons import Comparisons, compare_all
 from lm_deluge.timeline.drawing import Document, Environment, Markup, Resources, components
-from lm_deluge.timeline.metrics import STATISTICS, Group, Measured
+from lm_deluge.timeline.groups import STATISTICS, Group
+from lm_deluge.timeline.metrics import Measured
 from lm_deluge.timeline.names import in_words
 from lm_deluge.timeline.numeric import np
 from lm_deluge.timeline.sampling import Sample
 from lm_deluge.timeline.strips import draw_strips
-from lm_deluge.timeline.tables import DISTRIBUTIONS, interval, settings_in_words, signed
+from lm_deluge.timeline.tables import (
+    DISTRIBUTIONS,
+    interval,
+    known_of,
+    settings_in_words,
+    share_with_interval,
+    signed,
+)
 from lm_deluge.timeline.wording import NOTHING, number, percent, seconds
 
 __all__ = ["html_page"]
@@ -26,7 +35,8 @@ _MOST_TICKS = 80_000
 
 _GLANCE = (
     ("streams", "how many answers"),
-    ("failed", "did not become whole"),
+    ("failed", "broke; 95 % interval"),
+    ("retried", "more than one attempt"),
     ("TTFT, median", "something appears"),
     ("TTFT, p95", "for the slowest 5 %"),
     ("gap, p95", "silence between pieces"),
@@ -47,9 +57,19 @@ _MEANINGS = (
     ("E2E", "Time from the request to the ending of a whole answer."),
     ("output rate", "Tokens a second, from the first piece to the last, of whole answers."),
     ("reader starvation", "How long a reader at the given rate waits for text not there yet."),
-    ("QoE", "Share of a reader's time not lost by waiting (Andes, arXiv 2404.16283v2); 1 is best."),
+    (
+        "QoE",
+        "Share of a reader's time not lost by waiting (Andes, arXiv 2404.16283v2); 1 is best, and a "
+        "stream that failed has 0.",
+    ),
+    ("failed", "Ended neither whole nor by its caller, who may cancel or leave."),
+    ("retried", "More than one attempt was made: one failed before any output."),
     ("coalescing", "Share of tokens in the same network read as the token before."),
-    ("handler lag", "The longest time in a stream that the application's own handlers took."),
+    (
+        "handlers",
+        "The longest time in a stream that the application's own handlers took for a read.",
+    ),
+    ("loop lag", "The longest time in a stream that something else held the event loop, at least."),
     ("tokens per piece", "A network piece is not a token: known where the server reports usage."),
 )
 
@@ -60,6 +80,7 @@ def html_page(
     sample: Sample,
     *,
     baseline: Measured | None = None,
+    comparisons: Comparisons | None = None,
     broken: Sequence[str] = (),
     title: str = "How the streams felt",
 ) -> str:
@@ -77,7 +98,7 @@ def html_page(
         "subtitle": _subtitle(measured),
         "findings": findings,
         "broken": broken,
-        "kind": measured.by or "model",
+        "kind": measured.kind,
         "glance_heads": _GLANCE,
         "statistics": STATISTICS,
         "meanings": _MEANINGS,
@@ -91,7 +112,10 @@ def html_page(
         colors = {strip["name"]: strip["color"] for strip in values["strips"]}
         for group in values["groups"]:
             group["color"] = colors.get(group["name"])
-        values["comparison"] = list(_comparison(measured, baseline)) if baseline else []
+        if baseline is not None:
+            comparisons = comparisons or compare_all(measured, baseline)
+            values["comparison"] = list(_comparison(comparisons))
+            values["comparisons_made"] = comparisons.n
         values["errors"] = list(_errors(groups))
         values["distributions"] = list(_distributions(groups))
     template = (files(__package__) / "page.html").read_text(encoding="utf-8")
@@ -157,7 +181,7 @@ def _charts(measured: Measured, sample: Sample) -> dict[str, Any]:
 def _subtitle(measured: Measured) -> str:
     count = sum(group.streams for group in measured.groups.values())
     groups = len(measured.groups)
-    by = measured.by or "model"
+    by = measured.kind
     return f"{count:,} streams in {groups} group{'' if groups == 1 else 's'}, by {by}."
 
 
@@ -169,30 +193,34 @@ def _glance(group: Group) -> Iterator[tuple[str, bool]]:
     summary = group.summary()
     gap = summary["gap"]["max"]
     yield f"{group.streams:,}", False
-    yield f"{group.failed:,}", group.failed > 0
+    failed = f"{group.failed:,}"
+    if group.failed:
+        failed += f", {share_with_interval(group.failed, group.streams)}"
+    yield failed, group.failed > 0
+    retried = f"{group.retried:,}"
+    yield (f"{retried}, {percent(group.retried / group.streams)}" if group.retried else "0"), False
     yield seconds(summary["ttft"]["p50"]), False
     yield seconds(summary["ttft"]["p95"]), False
     yield seconds(summary["gap"]["p95"]), False
     yield percent(summary["stalls"]["streams"]), bool(summary["stalls"]["count"])
     yield seconds(gap), gap is not None and gap > group.settings.stall
-    yield number("rate.p50", summary["rate"]["p50"]), False
+    rates = len(group.values("rate"))
+    yield known_of(rates, group.streams, number("rate.p50", summary["rate"]["p50"])), False
     yield seconds(summary["starvation"]["mean"]), False
     yield number("qoe.mean", summary["qoe"]["mean"]), False
-    yield number("cost", summary["cost"]), False
+    costs = len(group.values("cost"))
+    yield known_of(costs, group.streams, number("cost", summary["cost"])), False
 
 
-def _comparison(measured: Measured, baseline: Measured) -> Iterator[dict[str, Any]]:
-    pairs = pair_groups(measured, baseline)
+def _comparison(comparisons: Comparisons) -> Iterator[dict[str, Any]]:
     for metric in COMPARED:
         first = True
-        for name, (group, before) in pairs.items():
-            if group is None or before is None:
-                continue
-            comparison = compare_groups(group, before, metric)
+        for pair in comparisons.pairs:
+            comparison = pair.with_interval(metric)
             yield {
                 "first": first,
                 "metric": in_words(metric),
-                "name": name,
+                "name": pair.new.name,
                 "before": number(metric, comparison.old),
                 "now": number(metric, comparison.new),
                 "change": signed(comparison),

@@ -20,6 +20,8 @@ from attrs import define
 
 from lm_deluge.timeline.assembly import (
     ENDINGS,
+    FOREIGN,
+    NEWER,
     UNREADABLE,
     OpenStream,
     Piece,
@@ -43,6 +45,12 @@ CUT_GZIP = "compressed data damaged or cut"
 #: Lines of a recording, which holds the bytes of an answer in the place of its tokens.
 _RAW = frozenset({"request", "head", "read", "close"})
 
+#: How every line begins that this library writes, half lines included.
+_BEGINNING = b'{"v":'
+
+#: Reasons that half a line of ours never has.
+_NOT_OURS = (FOREIGN, NEWER, TOO_LONG, CUT_GZIP)
+
 _CHUNK = 1 << 20
 _LONGEST_LINE = 64 << 20
 
@@ -61,11 +69,14 @@ class LogReader(Iterator[Timeline]):
 
     ``skipped``: what was not read so far, by reason. ``lines``: lines seen so far, blank ones not
     counted. ``unfinished``: streams whose ending is missing, known once the iteration is over.
+    ``foreign``: sources that are no logs so far: something is in them, and not a line that belongs
+    there. A log whose only line is half written is one.
     """
 
     def __init__(self, sources: Iterable[Source], *, text: bool = True) -> None:
         self.lines = 0
         self.unfinished = 0
+        self.foreign: list[str] = []
         self._text = text
         self._sources = list(_expand(sources))
         self._skipped: dict[str, Skipped] = {}
@@ -74,6 +85,7 @@ class LogReader(Iterator[Timeline]):
         self._recorded: dict[str, RecordedStream] = {}
         self._name = ""
         self._number = 0
+        self._looks_like_a_log = True
         self._iterator = self._read()
 
     def __next__(self) -> Timeline:
@@ -89,7 +101,20 @@ class LogReader(Iterator[Timeline]):
         """How many lines were not read so far."""
         return sum(skipped.count for skipped in self._skipped.values())
 
+    @property
+    def sources(self) -> list[Source]:
+        """What is read: patterns resolved, each file once."""
+        return list(self._sources)
+
+    @property
+    def _taken(self) -> int:
+        """How many lines were read and taken in."""
+        cut = self._skipped.get(CUT_GZIP)  # which is no line
+        return self.lines - self.skipped_lines + (cut.count if cut is not None else 0)
+
     def _skip(self, reason: str, number: int) -> None:
+        if reason in _NOT_OURS:
+            self._looks_like_a_log = False
         entry = self._skipped.get(reason)
         if entry is None:
             self._skipped[reason] = Skipped(reason, 1, f"{self._name}:{number}")
@@ -100,10 +125,14 @@ class LogReader(Iterator[Timeline]):
         for source in self._sources:
             self._name = _name(source)
             self._number = 1
+            self._looks_like_a_log = True
+            taken_before = self._taken
             for block in self._blocks(source):
                 lines = block.split(b"\n")
                 yield from self._parse(lines)
                 self._number += len(lines)
+            if not self._looks_like_a_log and self._taken == taken_before:
+                self.foreign.append(self._name)
         self.unfinished = len(self._open)
         while self._open:
             yield self._open.popitem()[1].timeline()
@@ -152,6 +181,8 @@ class LogReader(Iterator[Timeline]):
                 if line and not line.isspace():
                     self.lines += 1
                     self._skip(why_unreadable(line, error), number)
+                    if not line.startswith(_BEGINNING):
+                        self._looks_like_a_log = False
                 continue
             self.lines += 1
             stream = streams.get(piece.s)

@@ -47,6 +47,9 @@ __all__ = [
 SCHEMA_VERSION = 1
 """The ``v`` of every line that this module writes."""
 
+#: Seconds; handlers that took less for the last read delayed nothing that anybody would look for.
+_LEAST_BUSY = 0.001
+
 PieceEvent = Literal["token", "reasoning", "refusal"]
 
 
@@ -111,6 +114,7 @@ class CompleteLine(Line, omit_defaults=True, gc=True):
     cost: float | None
     response_id: str | None
     attempts: int
+    busy: float | None = None
 
 
 class ErrorLine(Line, omit_defaults=True, gc=False):
@@ -121,6 +125,7 @@ class ErrorLine(Line, omit_defaults=True, gc=False):
     tokens: int
     attempts: int
     message: str | None = None
+    busy: float | None = None
 
 
 def start_line(
@@ -245,12 +250,14 @@ def complete_line(
     cost: float | None,
     response_id: str | None,
     attempts: int,
+    busy: float | None = None,
 ) -> CompleteLine:
     """Return the line that ends a whole answer.
 
     ``model``: the one that answered. ``usage``: counts by the names of ``lm_deluge.Usage``
     (``output_tokens``, ``reasoning_tokens``, …), ``None`` when the server sent none. ``cost``: US
-    dollars, ``None`` when unknown. ``attempts``: requests sent.
+    dollars, ``None`` when unknown. ``attempts``: requests sent. ``busy``: seconds the inline handlers
+    held the event loop for the last read; written from a millisecond on.
     """
     return CompleteLine(
         SCHEMA_VERSION,
@@ -263,6 +270,7 @@ def complete_line(
         cost,
         response_id,
         attempts,
+        _worth_telling(busy),
     )
 
 
@@ -275,14 +283,25 @@ def error_line(
     tokens: int,
     attempts: int,
     message: str | None = None,
+    busy: float | None = None,
 ) -> ErrorLine:
     """Return the line that ends a stream any other way.
 
     ``error``: class name. ``phase``: what the stream waited for. ``tokens``: pieces received.
-    ``message``: ``None`` in a content-free log (a provider may quote the prompt in it).
+    ``message``: ``None`` in a content-free log (a provider may quote the prompt in it). ``busy``: as
+    in ``complete_line``.
     """
     return ErrorLine(
-        SCHEMA_VERSION, "error", stream, _microseconds(t), error, phase, tokens, attempts, message
+        SCHEMA_VERSION,
+        "error",
+        stream,
+        _microseconds(t),
+        error,
+        phase,
+        tokens,
+        attempts,
+        message,
+        _worth_telling(busy),
     )
 
 
@@ -325,6 +344,10 @@ def without_credentials(url: str) -> str:
 
 def _microseconds(seconds: float) -> float:
     return (seconds * 1e6 + 0.5) // 1 / 1e6
+
+
+def _worth_telling(busy: float | None) -> float | None:
+    return _microseconds(busy) if busy is not None and busy >= _LEAST_BUSY else None
 
 
 def _encodable(value: Any) -> Any:

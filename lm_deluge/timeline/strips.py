@@ -139,6 +139,8 @@ def _how(stream: Timeline) -> str:
         return "no ending in the log"
     if stream.completed:
         return "complete"
+    if stream.cancelled:
+        return "cancelled by its caller"
     phase = f" ({stream.ending.phase})" if stream.ending.phase else ""
     return f"{stream.ending.error}{phase}"
 
@@ -210,7 +212,11 @@ def _stalls(rows: Sequence[Timeline], threshold: float) -> tuple[dict[str, list[
 
 
 def _troubled_endings(rows: Sequence[Timeline]) -> dict[str, list[Any]]:
-    troubled = [(y, stream) for y, stream in enumerate(rows) if not stream.completed]
+    troubled = [
+        (y, stream)
+        for y, stream in enumerate(rows)
+        if not stream.completed and not stream.cancelled
+    ]
     return {
         "x": [_end(stream) for _, stream in troubled],
         "y": [y for y, _ in troubled],

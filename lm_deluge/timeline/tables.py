@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from lm_deluge.timeline.compare import COMPARED, Comparison, compare_groups, pair_groups
-from lm_deluge.timeline.metrics import STATISTICS, Measured
+from lm_deluge.timeline.chance import share_interval
+from lm_deluge.timeline.compare import COMPARED, Comparison
+from lm_deluge.timeline.comparisons import Comparisons, compare_all
+from lm_deluge.timeline.groups import STATISTICS, Group
+from lm_deluge.timeline.metrics import Measured
 from lm_deluge.timeline.wording import NOTHING, difference, number, percent, printable, seconds
 
 try:
@@ -18,7 +21,15 @@ except ImportError as error:
     message = "the report's tables need rich: pip install rich"
     raise ImportError(message) from error
 
-__all__ = ["DISTRIBUTIONS", "interval", "print_report", "settings_in_words", "signed"]
+__all__ = [
+    "DISTRIBUTIONS",
+    "interval",
+    "known_of",
+    "print_report",
+    "settings_in_words",
+    "share_with_interval",
+    "signed",
+]
 
 DISTRIBUTIONS = (
     ("ttft", "TTFT", "TTFT, first output"),
@@ -30,7 +41,8 @@ DISTRIBUTIONS = (
     ("rate", "tokens/s", "output rate"),
     ("starvation", "starved", "reader starvation"),
     ("qoe", "QoE", "QoE (1 is best)"),
-    ("handler_lag", "handlers", "handler lag"),
+    ("handlers", "handlers", "handlers held the event loop"),
+    ("loop_lag", "loop lag", "loop lag, beyond handlers"),
 )
 """Metric, its name in a narrow table, and in a wide one."""
 
@@ -40,18 +52,20 @@ def print_report(
     measured: Measured,
     findings: Sequence[str],
     baseline: Measured | None = None,
+    comparisons: Comparisons | None = None,
 ) -> None:
     """Print counts, distributions, errors, the comparison with ``baseline``, and the findings."""
     if measured.groups:
         console.print(_streams(measured))
+        console.print(_outcomes(measured))
         console.print(_stalls(measured))
         if measured.settings.targets:
             console.print(_targets(measured))
         console.print(_distributions(measured))
-        if any(group.failed for group in measured.groups.values()):
+        if any(group.failures for group in measured.groups.values()):
             console.print(_errors(measured))
         if baseline is not None:
-            console.print(_comparison(measured, baseline))
+            console.print(_comparison(measured, comparisons or compare_all(measured, baseline)))
     console.print(Text("Findings", style="bold"))
     for finding in findings or ["Nothing stands out."]:
         # Into a pipe, one line each: for grep.
@@ -87,6 +101,17 @@ def interval(comparison: Comparison) -> str:
     return f"{amount if kind and kind == high.partition(' ')[2] else low} to {high}"
 
 
+def share_with_interval(count: int, streams: int) -> str:
+    """Return a share of streams and its 95 % interval: ``5.0 % (1.7 to 14 %)``."""
+    low, high = share_interval(count, streams)
+    return f"{percent(count / streams)} ({percent(low).removesuffix(' %')} to {percent(high)})"
+
+
+def known_of(known: int, streams: int, text: str) -> str:
+    """Return a figure, and of how many streams it is where that is not all of them."""
+    return text if known in (0, streams) else f"{text} (n={known:,})"
+
+
 def _table(title: str, *columns: str, left: int = 1) -> Table:
     table = Table(
         title=title,
@@ -112,23 +137,35 @@ def _row(table: Table, cells: Iterable[str], *, style: str = "", last: bool = Fa
 
 
 def _kind(measured: Measured) -> str:
-    return printable(measured.by) if measured.by is not None else "model"
+    return printable(measured.kind)
 
 
 def _streams(measured: Measured) -> Table:
-    columns = ["streams", "whole", "failed", "no end", "silent", "tokens/piece", "cost"]
+    columns = ["streams", "whole", "failed", "left", "no end", "silent", "tokens/piece", "cost"]
     table = _table("Streams", _kind(measured), *columns)
     for group in measured.groups.values():
         summary = group.summary()
         weight = summary["tokens_per_piece"]
         known = len(group.values("tokens_per_piece"))
-        counts = (group.streams, group.completed, group.failed, group.unfinished, group.censored)
+        names = ("streams", "completed", "failed", "cancelled", "unfinished", "censored")
+        cost = number("cost", summary["cost"])
         cells = [
             group.name,
-            *(f"{count:,}" for count in counts),
+            *(f"{summary[name]:,}" for name in names),
             "1 (assumed)" if weight is None else f"{weight:.3g} (n={known:,})",
-            number("cost", summary["cost"]),
+            known_of(len(group.values("cost")), group.streams, cost),
         ]
+        _row(table, cells)
+    return table
+
+
+def _outcomes(measured: Measured) -> Table:
+    title = "Failed and retried (share of the streams, 95 % interval)"
+    table = _table(title, _kind(measured), "n", "failed", "share", "retried", "share")
+    for group in measured.groups.values():
+        cells = [group.name, f"{group.streams:,}"]
+        for count in (group.failed, group.retried):
+            cells += [f"{count:,}", share_with_interval(count, group.streams)]
         _row(table, cells)
     return table
 
@@ -165,18 +202,29 @@ def _stalls(measured: Measured) -> Table:
 
 def _distributions(measured: Measured) -> Table:
     # A rate's unit is in its name: ten times "tokens/s" does not fit.
-    table = _table(f"Distributions, by {_kind(measured)}", "metric", "", *STATISTICS, left=2)
+    title = f"Distributions, by {_kind(measured)}"
+    if any(group.never for group in measured.groups.values()):
+        title += " (n +k: k streams failed before it)"
+    table = _table(title, "metric", "", *STATISTICS, left=2)
     names = list(measured.groups)
     for metric, words, _ in DISTRIBUTIONS:
         for name in names:
-            values = measured.groups[name].summary()[metric]
-            cells = (
+            group = measured.groups[name]
+            values = group.summary()[metric]
+            cells = [
                 number(f"{metric}.{key}", values[key]).removesuffix(" tokens/s")
                 for key in STATISTICS
-            )
+            ]
+            cells[0] += _beside(group, metric)
             first, last = name == names[0], name == names[-1]
             _row(table, [words if first else "", name, *cells], last=last and len(names) > 1)
     return table
+
+
+def _beside(group: Group, metric: str) -> str:
+    """Return how many streams failed without the figure: they are not in its percentiles."""
+    never = group.never.get(metric, 0)
+    return f" +{never:,}" if never else ""
 
 
 def _errors(measured: Measured) -> Table:
@@ -200,21 +248,20 @@ def _errors(measured: Measured) -> Table:
     return table
 
 
-def _comparison(measured: Measured, baseline: Measured) -> Table:
+def _comparison(measured: Measured, comparisons: Comparisons) -> Table:
     columns = ("before", "now", "change", "95 % interval")
-    title = "Compared with the baseline (bold where the interval leaves out 0)"
+    title = (
+        "Compared with the baseline\n(bold: clear also among "
+        f"{comparisons.n} comparisons, by Holm's method)"
+    )
     table = _table(title, "metric", _kind(measured), *columns, left=2)
-    pairs = [
-        (name, group, before)
-        for name, (group, before) in pair_groups(measured, baseline).items()
-        if group is not None and before is not None
-    ]
+    pairs = comparisons.pairs
     for metric in COMPARED:
-        for position, (name, group, before) in enumerate(pairs):
-            comparison = compare_groups(group, before, metric)
+        for position, pair in enumerate(pairs):
+            comparison = pair.with_interval(metric)
             cells = (
                 "" if position else metric,
-                name,
+                pair.new.name,
                 number(metric, comparison.old).removesuffix(" tokens/s"),
                 number(metric, comparison.new).removesuffix(" tokens/s"),
                 signed(comparison).removesuffix(" tokens/s"),

@@ -10,19 +10,22 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from itertools import count, pairwise
+from itertools import pairwise
 from math import isnan
-from operator import gt, sub
+from operator import sub
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import define, field, frozen
 
 from lm_deluge.response import APIResponse, Usage
+from lm_deluge.timeline.experience import quality, seconds_starved
+from lm_deluge.timeline.lateness import Lateness, held_silences
 
 if TYPE_CHECKING:
     from lm_deluge.response import Partial, TimelineSource
 
 __all__ = [
+    "CANCELLED",
     "EXPECTED_TTFT",
     "LISTENING_RATE",
     "READING_RATE",
@@ -40,6 +43,8 @@ LISTENING_RATE = 3.3
 """Tokens a second that a listener takes in (same source)."""
 EXPECTED_TTFT = 1.0
 """Seconds until the first piece that a user expects; METRICS.md's default."""
+CANCELLED = "StreamCancelled"
+"""The error of a stream that its caller cancelled or left: that one did not fail."""
 
 
 @frozen
@@ -90,11 +95,13 @@ class Timeline:
     (METRICS.md's ``d``: seconds from arrival until the inline handlers had it; NaN where unknown)
     stays empty where all are unknown. Per slot, which is a network read that held visible tokens:
     ``times`` (seconds from t0), ``reads`` (ordinal of the read; empty where unknown), ``busy``
-    (seconds the handlers held the event loop before it, like ``lags``).
+    (METRICS.md's: seconds the handlers held the event loop before it, like ``lags``).
+    ``lateness``: what the log told of both in reads of any kind; ``None`` where there is no log.
     ``texts``: visible text by choice, ``None`` from a content-free log.
 
     ``first_output``, ``last_output``: seconds from t0 to the first and last piece of any kind.
-    ``reasoning``: whether reasoning arrived. ``ending``: ``None`` where it is missing: the stream
+    ``reasoning``: whether reasoning arrived. ``retries``: the error classes of attempts that failed
+    and were followed by another, where the log tells. ``ending``: ``None`` where it is missing: the stream
     goes on, or its process was killed. ``usage``, ``cost`` (US dollars), ``finish_reason``,
     ``attempts``: ``None`` where unknown. ``lost``: token lines missing from the log.
     """
@@ -113,10 +120,12 @@ class Timeline:
     times: array[float] = field(factory=_floats)
     reads: array[int] = field(factory=_counts)
     busy: array[float] = field(factory=_floats)
+    lateness: Lateness | None = None
     texts: Mapping[int, str] | None = None
     first_output: float | None = None
     last_output: float | None = None
     reasoning: bool = False
+    retries: Sequence[str] = ()
     ending: Ending | None = None
     usage: Usage | None = None
     cost: float | None = None
@@ -177,8 +186,20 @@ class Timeline:
 
     @property
     def failed(self) -> bool:
-        """Whether the stream ended any other way; ``False`` while its ending is missing."""
-        return self.ending is not None and self.ending.kind == "error"
+        """Whether the answer broke: ended, but neither whole nor cancelled by its caller."""
+        ending = self.ending
+        return ending is not None and ending.kind == "error" and ending.error != CANCELLED
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether its caller cancelled or left the stream."""
+        ending = self.ending
+        return ending is not None and ending.kind == "error" and ending.error == CANCELLED
+
+    @property
+    def retried(self) -> bool:
+        """Whether more than one attempt was made."""
+        return bool(self.retries) or (self.attempts or 1) > 1
 
     @property
     def arrivals(self) -> list[float]:
@@ -244,10 +265,13 @@ class Timeline:
 
     @property
     def gaps(self) -> list[float]:
-        """t_i - t_(i-1) for i = 2 … n in seconds; after a failure also from t_n to the ending."""
+        """t_i - t_(i-1) for i = 2 … n in seconds; after a failure also from t_n to the ending.
+
+        Not so where the caller cancelled: nobody waited any longer.
+        """
         arrivals = self.arrivals
         gaps = list(map(sub, arrivals[1:], arrivals))
-        if arrivals and self.ending is not None and self.ending.kind == "error":
+        if arrivals and self.ending is not None and self.failed:
             gaps.append(max(0.0, self.ending.t - arrivals[-1]))
         return gaps
 
@@ -274,48 +298,25 @@ class Timeline:
         """
         if not self.slots:
             return None
-        step = self._seconds_per_piece(rate)
-        waited = 0.0
-        done = self.times[0]
-        arrivals = self.arrivals
-        if not any(map(gt, arrivals, count(done, step))):  # a fast model: no need for the slow loop
-            return 0.0
-        for arrival in arrivals:
-            if arrival > done:
-                waited += arrival - done
-                done = arrival
-            done += step
-        return waited
+        return seconds_starved(self.arrivals, self._seconds_per_piece(rate))
 
     def qoe(self, expected_ttft: float = EXPECTED_TTFT, rate: float = READING_RATE) -> float | None:
-        """Quality of experience in [0, 1]; ``None`` without a token.
+        """Quality of experience in [0, 1]; of a stream that failed 0, without a token ``None``.
 
         Andes, arXiv 2404.16283v2, per piece of w tokens, in the form of METRICS.md: digest times
         D_1 = max(t_1, T), D_i = max(t_i, D_(i-1) + w/r), ideal I_i = T + (i - 1) w/r,
         QoE = 1 - sum of max(0, D_i - I_i) / sum of D_i, with T ``expected_ttft`` in seconds and r
-        ``rate`` in tokens/s. Raises ``ValueError`` where T is below 0 or r not above it.
+        ``rate`` in tokens/s. What the reader of a failed stream wanted never came, be it without
+        any output; a stream that was cancelled or goes on counts over the pieces it has. Raises
+        ``ValueError`` where T is below 0 or r not above it.
         """
         if not expected_ttft >= 0:
             message = f"expected_ttft: seconds, not below 0; got {expected_ttft!r}"
             raise ValueError(message)
-        if not self.slots:
-            return None
         step = self._seconds_per_piece(rate)
-        # D_1 = max(t_1, T) is the general rule, for a reader who was done just before T. Ideal and
-        # digest take the same additions, so that a stream that is never late gives exactly 1.
-        digest = ideal = expected_ttft - step
-        total = late = 0.0
-        arrivals = self.arrivals
-        if not any(map(gt, arrivals, count(expected_ttft, step))):
-            return 1.0
-        for arrival in arrivals:
-            ideal += step
-            digest += step
-            if arrival > digest:
-                digest = arrival
-            total += digest
-            late += digest - ideal
-        return max(0.0, 1.0 - late / total) if late > 0 else 1.0
+        if self.failed:
+            return 0.0
+        return quality(self.arrivals, step, expected_ttft) if self.slots else None
 
     @property
     def coalescing(self) -> float | None:
@@ -327,10 +328,32 @@ class Timeline:
         return (n - reads) / n
 
     @property
-    def handler_lag(self) -> float | None:
-        """Longest seconds that handlers held up a piece or the event loop; ``None`` if unknown."""
-        longest = [max(known) for known in (_known(self.busy), _known(self.lags)) if known]
-        return max(longest) if longest else None
+    def handlers(self) -> float | None:
+        """Longest seconds that handlers held the event loop for a read; ``None`` if unknown."""
+        return self._lateness.handlers
+
+    @property
+    def loop_lag(self) -> float | None:
+        """Longest seconds from arrival to the handlers beyond what handlers themselves took.
+
+        Something else held the event loop: the application, other streams, a full core. A lower
+        bound: a loop that is held cannot stamp arrivals. ``None`` where ``d`` is unknown.
+        """
+        return self._lateness.loop_lag
+
+    @property
+    def _lateness(self) -> Lateness:
+        if self.lateness is not None:
+            return self.lateness
+        lateness = Lateness()
+        for place, slot in enumerate(self.slots if self.lags or self.busy else ()):
+            lag, busy = (
+                None if not values or isnan(values[index]) else values[index]
+                for values, index in ((self.lags, place), (self.busy, slot))
+            )
+            lateness.add(slot, lag, busy)
+        lateness.ended(None)
+        return lateness
 
     @property
     def held(self) -> float | None:
@@ -338,10 +361,15 @@ class Timeline:
 
         Of each silence before a read at most its own length. ``None`` where ``busy`` is unknown.
         """
-        if not self.busy:
-            return None
-        silences = map(sub, self.times[1:], self.times)
-        return sum(_known(list(map(min, self.busy[1:], silences))))
+        return sum(held_silences(self.times, self.busy)) if self.busy else None
+
+    @property
+    def held_up(self) -> float | None:
+        """Of ``held``, the seconds after which the next piece came at once: it had waited for them.
+
+        At once: within 5 ms. Handlers that were done before the piece was sent delayed nothing.
+        """
+        return sum(held_silences(self.times, self.busy, within=0.005)) if self.busy else None
 
     def text_around(self, index: int, characters: int = 60) -> tuple[str, str] | None:
         """Return the text before and from token ``index`` on, each at most ``characters`` long.
@@ -368,8 +396,3 @@ class Timeline:
             message = f"rate: tokens a second, above 0; got {rate!r}"
             raise ValueError(message)
         return self._weight / rate
-
-
-def _known(values: Sequence[float]) -> Sequence[float]:
-    """Return the values that are not NaN; without a copy where all are."""
-    return [value for value in values if not isnan(value)] if isnan(sum(values)) else values

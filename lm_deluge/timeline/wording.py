@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lm_deluge.timeline.names import COUNTS, is_percentage, unit
+from lm_deluge.timeline.names import is_count, is_percentage, unit
 
 __all__ = ["NOTHING", "difference", "number", "percent", "printable", "seconds"]
 
@@ -14,7 +14,7 @@ def number(metric: str, value: float | None) -> str:
     if value is None:
         return NOTHING
     kind = unit(metric)
-    if metric.endswith(".n"):
+    if is_count(metric):
         return f"{value:,.0f}"
     if kind == "s":
         return seconds(value)
@@ -22,8 +22,6 @@ def number(metric: str, value: float | None) -> str:
         return percent(value)
     if kind == "$":
         return f"${value:.4g}" if abs(value) < 1 else f"${value:,.2f}"
-    if metric in COUNTS:
-        return f"{value:,.0f}"
     return f"{value:.3g} {kind}" if kind else f"{value:.3f}"
 
 

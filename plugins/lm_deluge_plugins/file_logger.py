@@ -198,6 +198,7 @@ class FileLogger(StreamHandler):
                 cost=response.cost,
                 response_id=response.response_id,
                 attempts=response.attempts,
+                busy=stream.busy,
             )
         )
         return self._ended(stream)
@@ -213,6 +214,7 @@ class FileLogger(StreamHandler):
                 tokens=self._log(stream).pieces,
                 attempts=error.attempts,
                 message=str(error) if self._text else None,
+                busy=stream.busy,
             )
         )
         return self._ended(stream)

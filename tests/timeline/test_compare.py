@@ -35,7 +35,6 @@ def plainly_resampled(timelines: list[Timeline], metric: str, times: int) -> np.
     name, _, statistic = metric.partition(".")
     measure_one = {
         "gap": lambda line: line.gaps,
-        "stalls": lambda line: [float(bool(line.stalls()))],
         "ttft": lambda line: [line.ttft],
         "qoe": lambda line: [line.qoe()],
     }[name]
@@ -53,8 +52,7 @@ def plainly_resampled(timelines: list[Timeline], metric: str, times: int) -> np.
 
 @pytest.mark.parametrize(
     "metric",
-    ["ttft.p50", "ttft.p95", "ttft.p99", "ttft.mean", "qoe.mean", "gap.p50", "gap.p95", "gap.mean",
-     "stalls.streams"],
+    ["ttft.p50", "ttft.p95", "ttft.p99", "ttft.mean", "qoe.mean", "gap.p50", "gap.p95", "gap.mean"],
 )  # fmt: skip
 @pytest.mark.parametrize("n", [8, 120])
 def test_resampling_agrees_with_a_plain_bootstrap(metric: str, n: int) -> None:

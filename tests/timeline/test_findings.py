@@ -55,6 +55,24 @@ def test_failures_are_told_by_class_phase_and_what_came_before() -> None:
     assert lines[1].startswith("1 stream of m ended without any output")
 
 
+def test_retries_are_told_by_what_failed_first() -> None:
+    retried = timeline([0.3], retries=("RateLimitError", "RateLimitError", "APITimeoutError"))
+    lines = told(*steady(39), retried)
+    assert lines == [
+        "1 of 40 streams of m was retried (2.5 %): RateLimitError 2 times, APITimeoutError once."
+    ]
+    assert told(*steady(39), timeline([0.3], attempts=2)) == [
+        "1 of 40 streams of m was retried (2.5 %)."
+    ]
+
+
+def test_what_the_caller_cancelled_is_no_failure() -> None:
+    left = timeline([0.3, 0.4], failed="StreamCancelled", phase="between_tokens")
+    assert told(*steady(39), left) == [
+        "1 stream of m was cancelled by the caller: neither completed nor failed."
+    ]
+
+
 def test_stalls_are_told_with_count_share_and_length() -> None:
     stalled = timeline([0.3, 0.4, 2.9, 3.0])
     assert told(*steady(39), stalled) == [
@@ -82,8 +100,16 @@ def test_a_fast_model_is_no_buffering_proxy() -> None:
 @pytest.mark.parametrize(
     ("busy", "said"),
     [
-        (0.08, ["Handlers, not the model, cause 80 % of the delay between tokens of m."]),
-        (0.03, ["Handlers cause 30 % of the delay between tokens of m."]),
+        (
+            0.098,
+            [
+                "Handlers, not the model, cause 98 % of the delay between tokens of m: the next piece "
+                "was there when they let go of the event loop."
+            ],
+        ),
+        # 20 ms after they were done nothing was there: the model had not written it yet.
+        (0.08, ["Handlers hold the event loop for 80 % of the time between tokens of m."]),
+        (0.03, ["Handlers hold the event loop for 30 % of the time between tokens of m."]),
         (0.001, []),
     ],
 )
@@ -92,11 +118,26 @@ def test_handlers_that_hold_the_event_loop_are_told(busy: float, said: list[str]
     assert told(*lines) == said
 
 
-def test_late_handlers_are_told() -> None:
-    lines = [timeline([0.1, 0.2, 0.3], lags=[0.0, 0.25, 0.0])] * 30
+def test_a_long_hold_by_handlers_is_told() -> None:
+    lines = [timeline([1.0, 2.0, 3.0], lags=[0.0, 0.3, 0.0], busy=[0.0, 0.15, 0.16])] * 30
     assert told(*lines) == [
-        "Handlers held up pieces of m: the longest wait in a stream is 0.25 s at p95."
+        "Handlers held up pieces of m: the longest that they held the event loop in a stream is 0.16 "
+        "s at p95."
     ]
+
+
+def test_a_late_loop_is_not_blamed_on_handlers() -> None:
+    lines = [timeline([0.1, 0.2, 0.3], lags=[0.0, 0.389, 0.0], busy=[0.0, 0.000_056, 0.0])] * 30
+    assert told(*lines) == [
+        "The event loop was late for pieces of m, and not by its handlers: the longest loop lag in a "
+        "stream is 0.39 s at p95 (the application, other streams, or a full core)."
+    ]
+
+
+def test_lag_that_handlers_explain_is_not_blamed_on_the_loop() -> None:
+    lines = [timeline([0.1, 1.0, 1.9], lags=[0.29, 0.29, 0.0], busy=[0.0, 0.3, 0.3])] * 30
+    (line,) = told(*lines)
+    assert line.startswith("Handlers hold the event loop for 33 % of the time")
 
 
 def test_a_clear_difference_is_told_with_its_interval() -> None:
@@ -110,16 +151,18 @@ def test_a_clear_difference_is_told_with_its_interval() -> None:
     assert any(line.startswith("p95 TTFT of variant B is 0.50 s lower") for line in lines)
 
 
-def test_no_difference_is_told_as_none() -> None:
+def test_no_difference_is_told_as_none_with_the_number_of_comparisons() -> None:
     lines = told(*steady(30, model="a"), *steady(30, model="b"))
     assert len(lines) == 1
     assert lines[0].startswith("No clear difference between b and a: median TTFT differs by +0")
+    assert lines[0].endswith("(8 comparisons, corrected for being so many by Holm's method).")
 
 
 def test_a_change_since_the_baseline_is_told() -> None:
     new, old = measure(steady(60, begin=0.8)), measure(steady(60, begin=0.3))
     lines = findings_of(new, old)
     assert any(line.startswith("Median TTFT of m is 0.50 s higher than before") for line in lines)
+    assert findings_of(new, old)[-1].startswith("A difference is named only if it stands out")
     same = findings_of(old, old)
     assert same[0].startswith("No clear difference of m since the baseline: median TTFT")
 

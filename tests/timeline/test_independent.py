@@ -46,7 +46,11 @@ def streams(draw: st.DrawFn) -> Stream:
         "end": (now + draw(st.sampled_from([0, 500, 2_000_000]))) / 1e6,
         "usage": usage,
         "cost": draw(st.sampled_from([None, 0.0, 0.25])),
-        "error": draw(st.sampled_from(["APITimeoutError", "ConnectionLostError"])),
+        "error": draw(
+            st.sampled_from(["APITimeoutError", "ConnectionLostError", "StreamCancelled"])
+        ),
+        "busy": draw(st.sampled_from([None, 0.0, 0.02])),
+        "retries": draw(st.sampled_from([0, 0, 1, 2])),
         "group": draw(st.sampled_from("AB")),
     }
 
@@ -58,6 +62,10 @@ def as_log(given_streams: list[Stream]) -> bytes:
         name = f"s{number}"
         lines = [{"v": 1, "e": "start", "s": name, "t": 0.0, "model": "m",
                   "tags": {"group": stream["group"]}}]  # fmt: skip
+        lines += [
+            {"v": 1, "e": "retry", "s": name, "t": 0.0, "error": "RateLimitError", "attempt": k + 1}
+            for k in range(stream["retries"])
+        ]
         indexes = {"token": 0, "reasoning": 0, "tool_call": 0}
         for t, kind, read, d, busy in stream["events"]:
             line: dict[str, Any] = {"v": 1, "e": kind, "s": name, "t": t}
@@ -71,10 +79,12 @@ def as_log(given_streams: list[Stream]) -> bytes:
             lines.append(line)
         if stream["ending"] == "complete":
             lines.append({"v": 1, "e": "complete", "s": name, "t": stream["end"], "model": "m",
-                          "usage": stream["usage"], "cost": stream["cost"]})  # fmt: skip
+                          "usage": stream["usage"], "cost": stream["cost"],
+                          "busy": stream["busy"]})  # fmt: skip
         elif stream["ending"] == "error":
             lines.append({"v": 1, "e": "error", "s": name, "t": stream["end"],
-                          "error": stream["error"], "phase": "between_tokens"})  # fmt: skip
+                          "error": stream["error"], "phase": "between_tokens",
+                          "busy": stream["busy"]})  # fmt: skip
         columns.append(lines)
     rows = []
     for position in range(max((len(lines) for lines in columns), default=0)):
@@ -98,6 +108,10 @@ def expected_distribution(values: list[float]) -> dict[str, Any]:
     return result | {"max": max(values)}
 
 
+def is_failed(stream: Stream) -> bool:
+    return stream["ending"] == "error" and stream["error"] != "StreamCancelled"
+
+
 def expected_numbers(stream: Stream, stall: float, rate: float, patience: float) -> dict[str, Any]:
     """What METRICS.md says of one stream."""
     tokens = [event for event in stream["events"] if event[1] == "token"]
@@ -116,7 +130,7 @@ def expected_numbers(stream: Stream, stall: float, rate: float, patience: float)
     numbers["ttft"] = stream["events"][0][0] if stream["events"] else None
     numbers["ttfa"] = t[0] if n else None
     gaps = [t[i] - t[i - 1] for i in range(1, n)]
-    if stream["ending"] == "error" and n:
+    if is_failed(stream) and n:
         gaps.append(stream["end"] - t[-1])
     numbers["gaps"] = gaps
     numbers["stalls"] = [gap for gap in gaps if gap > stall]
@@ -142,9 +156,31 @@ def expected_numbers(stream: Stream, stall: float, rate: float, patience: float)
         numbers["starvation"] = waited
         together = sum(tokens[i][2] == tokens[i - 1][2] for i in range(1, n))
         numbers["coalescing"] = together / n
-    held = [value for event in tokens for value in (event[3], event[4]) if value is not None]
-    numbers["handler_lag"] = max(held) if held else None
+    if is_failed(stream):
+        numbers["qoe"] = 0.0
+    numbers |= expected_lateness(stream)
     return numbers
+
+
+def expected_lateness(stream: Stream) -> dict[str, float | None]:
+    """Handlers and loop lag: a read's ``busy`` tells of the read before, the ending's of the last."""
+    reads: dict[int, list[Any]] = {}
+    for event in stream["events"]:
+        reads.setdefault(event[2], []).append(event)
+    # A tool call's line tells neither: whatever is told next is about that call.
+    told = [None if pieces[0][1] == "tool_call" else pieces[0][4] for pieces in reads.values()]
+    told.append(stream["busy"] if stream["ending"] else None)
+    lags = []
+    for place, pieces in enumerate(reads.values()):
+        if pieces[0][1] == "tool_call":
+            continue
+        before, own = told[place], told[place + 1]
+        waits = [piece[3] for piece in pieces]
+        if own is None:
+            waits = waits[:1]  # the others may have waited for their neighbours' handlers
+        lags += [max(0.0, d - (before or 0.0) - (own or 0.0)) for d in waits if d is not None]
+    known = [busy for busy in told if busy is not None]
+    return {"handlers": max(known, default=None), "loop_lag": max(lags, default=None)}
 
 
 @settings(max_examples=100, deadline=None)
@@ -168,11 +204,13 @@ def test_the_library_agrees_with_a_straightforward_implementation(
         expected: dict[str, Any] = {
             "streams": len(mine),
             "completed": sum(stream["ending"] == "complete" for stream in mine),
-            "failed": sum(stream["ending"] == "error" for stream in mine),
+            "failed": sum(map(is_failed, mine)),
+            "cancelled": sum(s["ending"] == "error" and not is_failed(s) for s in mine),
+            "unfinished": sum(s["ending"] is None for s in mine),
             "censored": sum(s["ending"] is not None and not s["events"] for s in mine),
         }
         for key in ("ttft", "ttfa", "tpot", "tpot_per_token", "e2e", "rate", "qoe", "starvation",
-                    "handler_lag"):  # fmt: skip
+                    "handlers", "loop_lag"):  # fmt: skip
             values = [number[key] for number in numbers if number[key] is not None]
             expected[key] = expected_distribution(values)
         gaps = [gap for number in numbers for gap in number["gaps"]]
@@ -189,6 +227,9 @@ def test_the_library_agrees_with_a_straightforward_implementation(
             expected[key] = sum(values) / len(values) if values else None
         costs = [s["cost"] for s in mine if s["ending"] == "complete" and s["cost"] is not None]
         expected["cost"] = sum(costs) if costs else None
+        expected["retried"] = sum(s["retries"] > 0 for s in mine)
+        expected["retried_share"] = expected["retried"] / len(mine)
+        expected["failed_share"] = expected["failed"] / len(mine)
         failed = [stream["error"] for stream in mine if stream["ending"] == "error"]
         expected["errors"] = {error: failed.count(error) for error in failed}
         assert_same(group.summary(), expected)

@@ -13,14 +13,13 @@ from lm_deluge.timeline.metrics import STATISTICS, Group, distribution
 from lm_deluge.timeline.targets import percentile
 from timeline.making import stream_lines, timeline, write
 
-KEYS = {
-    "streams", "completed", "failed", "censored", "tokens_per_piece", "ttft", "ttfa", "gap", "tpot",
-    "tpot_per_token", "e2e", "rate", "qoe", "starvation", "stalls", "coalescing", "handler_lag",
-    "cost", "errors",
+COUNTS = {"streams", "completed", "failed", "cancelled", "unfinished", "censored", "retried"}
+DISTRIBUTIONS = {
+    "ttft", "ttfa", "gap", "tpot", "tpot_per_token", "e2e", "rate", "qoe", "starvation", "handlers",
+    "loop_lag",
 }  # fmt: skip
-DISTRIBUTIONS = KEYS - {
-    "streams", "completed", "failed", "censored", "tokens_per_piece", "stalls", "coalescing", "cost",
-    "errors",
+KEYS = COUNTS | DISTRIBUTIONS | {
+    "tokens_per_piece", "stalls", "coalescing", "failed_share", "retried_share", "cost", "errors",
 }  # fmt: skip
 
 
@@ -33,7 +32,7 @@ def group_of(*timelines: Timeline, **settings: object) -> Group:
 def test_json_has_the_keys_of_metrics_md_and_no_others(tmp_path: Path) -> None:
     path = write(tmp_path / "log", [stream_lines("a", [0.5, 1.0], tags={"k": "x"})])
     document = measure(read_timelines(path), by="k").to_json(["A finding."])
-    assert document.keys() == {"groups", "skipped_lines", "findings"}
+    assert document.keys() == {"groups", "skipped_lines", "findings", "comparisons"}
     assert (document["skipped_lines"], document["findings"]) == (0, ["A finding."])
     (group,) = document["groups"].values()
     assert group.keys() == KEYS

@@ -176,7 +176,8 @@ def test_foreign_logs_without_index_read_and_lag_can_be_read() -> None:
     (timeline,), skipped = read("\n".join(map(json.dumps, lines)).encode())
     assert skipped == {}
     assert timeline.gaps == [1.0]
-    assert (timeline.coalescing, timeline.handler_lag, timeline.usage) == (None, None, None)
+    assert (timeline.coalescing, timeline.handlers, timeline.usage) == (None, None, None)
+    assert timeline.loop_lag is None
 
 
 def test_several_choices_are_kept_apart() -> None:

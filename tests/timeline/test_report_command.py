@@ -61,8 +61,9 @@ async def test_the_terminal_summary_has_the_tables_and_the_findings(
     done = await run(*python, "-m", "lm_deluge.cli", "report", new, seconds=120)
     assert (done.code, done.complaints) == (0, "")
     for text in (
-        "Streams", "Distributions", "Errors", "Findings", "model-0", "model-1", "TTFT", "TPOT", "QoE",
-        "handlers", "APITimeoutError", "between_tokens", "$0.2", "0 skipped", "p99",
+        "Streams", "Failed and retried", "Distributions", "Errors", "Findings", "model-0", "model-1",
+        "TTFT", "TPOT", "QoE", "handlers", "loop lag", "APITimeoutError", "between_tokens", "$0.2",
+        "0 skipped", "p99",
     ):  # fmt: skip
         assert text in done.out, text
     assert "secret" not in done.out
@@ -72,7 +73,7 @@ def test_json_is_one_object_and_nothing_else(report: Call, new: Path) -> None:
     done = report(new, "--json", "--by", "variant")
     assert (done.code, done.complaints) == (0, "")
     document = json.loads(done.out)
-    assert list(document) == ["groups", "skipped_lines", "findings"]
+    assert list(document) == ["groups", "skipped_lines", "findings", "comparisons"]
     assert list(document["groups"]) == ["A", "B"]
     assert document["groups"]["A"]["streams"] == 20
     assert document["groups"]["B"]["errors"] == {"APITimeoutError": 1}
@@ -142,6 +143,19 @@ def test_a_gate_does_not_pass_by_emptiness(report: Call, tmp_path: Path) -> None
         (["missing-*.jsonl"], "no file matches the pattern"),
         (["/"], "Is a directory"),
         (["--nonsense"], "No such option"),
+        (["--fail-if", "errors.ConectionLostError>0"], "did you mean errors.ConnectionLostError?"),
+        (["--fail-if", "handler_lag.p95>1"], "loop_lag.p95"),
+        (["--by", "varient"], "no stream has the tag 'varient'; did you mean variant?"),
+        (["--by", "variant", "--by", "zzz"], "no stream has the tag 'zzz'; there are variant"),
+        (["--by", ""], "no stream has the tag ''"),
+        (["--stall", "1", "--stall", "2"], "--stall is given twice"),
+        (["--html", "a.html", "--html", "b.html"], "--html is given twice"),
+        (["--read-rate", "1", "--read-rate", "1"], "--read-rate is given twice"),
+        (["-", "--baseline", "-"], "standard input (-) can be read once"),
+        (["--html", "-"], "not to standard output"),
+        (["--html", "/nonexistent/page.html"], "there is no directory '/nonexistent'"),
+        (["--html", "{log}"], "exists and is no HTML page; it is not overwritten"),
+        (["--html", "/"], "is a directory"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(
@@ -150,6 +164,145 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
     done = report(new, *(arg.format(log=new) for arg in args))
     assert is_one_line(done, 2), done
     assert why in done.err
+
+
+NO_LOGS = {
+    "notes.txt": b"Dear diary,\ntoday nothing streamed.\n",
+    "binary": bytes(range(256)) * 20,
+    "empty": b"",
+    "blank": b"\n\n  \n",
+    "other.jsonl": b'{"id": 1, "prompt": "hi"}\n{"id": 2, "prompt": "ho"}\n',
+    "one.json": b'{"groups": {}}',
+    "newer.jsonl": b'{"v":2,"e":"start","s":"a","t":0}\n',
+    "cut.gz": b"\x1f\x8b\x08\x00",
+    "other_events": b'{"v":1,"e":"hello","s":"a","t":0}\n',
+    "half": b'{"v":1,"e":"sta',
+}
+
+
+@pytest.mark.parametrize("name", NO_LOGS)
+def test_what_is_no_log_is_wrong_input(report: Call, new: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "given" / name
+    path.parent.mkdir()
+    path.write_bytes(NO_LOGS[name])
+    for args in (
+        [path],
+        [path, "--json"],
+        [new, "--baseline", path],
+        [path, "--html", "page.html"],
+    ):
+        done = report(*args)
+        assert is_one_line(done, 2), done
+    assert is_one_line(report("-", stdin=NO_LOGS[name]), 2)
+
+
+@pytest.mark.parametrize("name", set(NO_LOGS) - {"empty", "blank", "half"})
+def test_a_file_that_is_no_log_is_named_among_others(
+    report: Call, new: Path, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "given" / name
+    path.parent.mkdir()
+    path.write_bytes(NO_LOGS[name])
+    done = report(new, path)
+    assert is_one_line(done, 2), done
+    assert f"{path} is neither a timeline log nor a recording (" in done.err
+
+
+@pytest.mark.parametrize("name", ["empty", "blank", "half"])
+def test_a_log_that_was_cut_at_its_first_line_is_one_among_others(
+    report: Call, new: Path, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "given" / name
+    path.parent.mkdir()
+    path.write_bytes(NO_LOGS[name])
+    assert report(new, path).code == 0
+
+
+def test_groups_by_several_tags(report: Call, tmp_path: Path) -> None:
+    log = write(
+        tmp_path / "log",
+        [
+            stream_lines(f"{k}", [0.5], model="m1", tags={"variant": "AB"[k % 2], "user": k % 3})
+            for k in range(6)
+        ],
+    )
+    both = json.loads(report(log, "--json", "--by", "variant", "--by", "user").out)
+    assert list(both["groups"]) == [f"variant={v}, user={u}" for v in "AB" for u in (0, 1, 2)]
+    assert all(group["streams"] == 1 for group in both["groups"].values())
+    with_model = json.loads(report(log, "--json", "--by", "model", "--by", "variant").out)
+    assert list(with_model["groups"]) == ["model=m1, variant=A", "model=m1, variant=B"]
+    once = report(log, "--json", "--by", "variant", "--by", "variant").out
+    assert once == report(log, "--json", "--by", "variant").out
+    assert "variant, user" in report(log, "--by", "variant", "--by", "user").out
+
+
+def test_several_baselines_are_taken_together(report: Call, new: Path, old: Path) -> None:
+    done = report(new, "--baseline", new, "--baseline", old)
+    one = report(new, "--baseline", old.parent / "*.jsonl")
+    assert (done.code, done.out) == (0, one.out)
+
+
+@pytest.mark.parametrize("content", ["# Notes\n", '{"v":1,"e":"start","s":"x","t":0}\n'])
+def test_the_page_overwrites_no_file_that_is_no_page(
+    report: Call, new: Path, tmp_path: Path, content: str
+) -> None:
+    """As in ``report --html a.jsonl b.jsonl``, where the page's name was forgotten."""
+    kept = tmp_path / "kept.jsonl"
+    kept.write_text(content)
+    done = report("--html", kept, new)
+    assert is_one_line(done, 2), done
+    assert "exists and is no HTML page" in done.err
+    assert kept.read_text() == content
+
+
+def test_the_page_overwrites_a_page_and_an_empty_file(
+    report: Call, new: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    for before in ("", "<!DOCTYPE html>old", "\n<html>old"):
+        page.write_text(before)
+        assert report("--html", page, new, "--json").code == 0
+        assert "old" not in page.read_text("utf-8")[:100]
+
+
+def test_a_link_to_a_log_is_that_log(report: Call, new: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.html"
+    link.symlink_to(new)
+    before = new.read_bytes()
+    done = report(new, "--html", link)
+    assert is_one_line(done, 2), done
+    assert new.read_bytes() == before
+
+
+def test_where_the_page_cannot_be_is_found_before_the_log_is_read(
+    report: Call, tmp_path: Path
+) -> None:
+    (tmp_path / "log").write_text("no log at all")
+    done = report(tmp_path / "log", "--html", tmp_path / "missing" / "page.html")
+    assert "there is no directory" in done.err
+    assert list(tmp_path.iterdir()) == [tmp_path / "log"]
+
+
+@pytest.mark.parametrize("args", [[], ["--json"]])
+async def test_a_closed_pipe_is_141_as_for_any_program(
+    run: Run, python: tuple[str, ...], new: Path, args: list[str]
+) -> None:
+    command = " ".join((*python, "-m", "lm_deluge.cli", "report", str(new), *args))
+    done = await run("bash", "-c", f"{command} | true; echo ${{PIPESTATUS[0]}}")
+    assert (done.out, done.complaints) == ("141\n", "")
+
+
+async def test_a_closed_pipe_hides_no_broken_rule_and_no_page(
+    run: Run, python: tuple[str, ...], new: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    command = " ".join((*python, "-m", "lm_deluge.cli", "report", str(new), "--html", str(page)))
+    done = await run(
+        "bash", "-c", f"{command} --fail-if 'ttft.p50>0' | true; echo ${{PIPESTATUS[0]}}"
+    )
+    assert done.out == "1\n"
+    assert "broken rule: ttft.p50>0" in done.err
+    assert page.read_text("utf-8").startswith("<!doctype html>")
 
 
 def test_no_log_at_all_is_wrong_usage(report: Call) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lm_deluge import errors
 from lm_deluge.timeline import (
     Measured,
     Settings,
@@ -36,10 +37,13 @@ LINE = timeline([0.5, 1.0, 3.0])
     "rule",
     ["ttft.p95>0.5", "ttft.p95 < 0.5", "ttft.p95>=500.1ms", "stalls.streams>100%", "rate.p50<0.8",
      "stalls.longest>2s", "errors.RateLimitError>0", "failed>0", "streams<1", "qoe.mean<10%",
-     "cost>1", "gap.n>2"],
+     "cost>1", "gap.n>2", "failed>0%", "failed_share>0", "retried>50%", "retried_share>50%",
+     "cancelled>0", "unfinished>0%", "completed<100%", "censored>0%", "errors.RateLimitError>1%",
+     "handlers.p95>1ms", "loop_lag.max>100ms"],
 )  # fmt: skip
 def test_a_rule_that_holds_says_nothing(rule: str) -> None:
-    assert broken(rule, timeline([0.5, 1.0, 3.0], cost=0.5)) == []
+    line = timeline([0.5, 1.0, 3.0], cost=0.5, lags=[0.0, 0.05, 0.0], busy=[0.0, 1e-4, 1e-4])
+    assert broken(rule, line) == []
 
 
 @pytest.mark.parametrize(
@@ -54,6 +58,93 @@ def test_a_rule_that_holds_says_nothing(rule: str) -> None:
 )
 def test_a_broken_rule_is_one_line_with_the_value(rule: str, line: str) -> None:
     assert broken(rule, LINE) == [line]
+
+
+def outcomes() -> list[Timeline]:
+    """Twenty streams: 15 whole, of which 4 were retried; 3 failed; 1 was cancelled; 1 goes on."""
+    return [
+        *(timeline([0.5], attempts=1 + (k < 4)) for k in range(15)),
+        timeline([0.5], failed="ConnectionLostError"),
+        timeline([0.5], failed="RateLimitError"),
+        timeline([], failed="SomebodyElsesError"),
+        timeline([0.5], failed="StreamCancelled"),
+        timeline([0.5], ending=None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("failed>1%", "15.0% (3 of 20 streams)"),
+        ("failed >= 15 %", "15.0% (3 of 20 streams)"),
+        ("failed>15%", None),
+        ("failed>2", "3 (20 streams)"),
+        ("failed>3", None),
+        ("failed_share>10%", "15.0% (20 streams)"),
+        ("failed_share>0.1", "15.0% (20 streams)"),
+        ("retried>10%", "20.0% (4 of 20 streams)"),
+        ("retried>3", "4 (20 streams)"),
+        ("retried_share>20%", None),
+        ("cancelled>4%", "5.0% (1 of 20 streams)"),
+        ("unfinished>0", "1 (20 streams)"),
+        ("completed<95%", "75.0% (15 of 20 streams)"),
+        ("censored>0%", "5.0% (1 of 20 streams)"),
+        ("errors.ConnectionLostError>1%", "5.0% (1 of 20 streams)"),
+        ("errors.SomebodyElsesError>0", "1 (20 streams)"),
+        ("errors.StreamCancelled>0", "1 (20 streams)"),
+        ("errors.APITimeoutError>0", None),
+        # A class counts those derived from it, as ``except`` does.
+        ("errors.APIError>9%", "10.0% (2 of 20 streams)"),
+        ("errors.APIStatusError>0", "1 (20 streams)"),
+        ("errors.ProviderError>0", None),
+    ],
+)
+def test_counts_of_streams_are_counts_or_shares(rule: str, said: str | None) -> None:
+    assert broken(rule, *outcomes()) == ([] if said is None else [f"{rule}: m: {said}"])
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("ConectionLostError", "did you mean errors.ConnectionLostError?"),
+        ("RateLimit", "errors.RateLimitError"),
+        ("Timeout", "errors.APITimeoutError"),
+        ("SomebodyElseError", "errors.SomebodyElsesError"),
+        ("qqq", "there are APIConnectionError, APIError"),
+        ("__all__", "there are"),
+    ],
+)
+def test_an_error_that_nobody_knows_is_refused_with_the_nearest(name: str, near: str) -> None:
+    for rule in (parse_fail_if(f"errors.{name}>0"), parse_max_regression(f"errors.{name}=1")):
+        with pytest.raises(ValueError, match="no error is named") as caught:
+            broken_rules(measured(*outcomes()), [rule], measured(LINE))
+        assert near in str(caught.value)
+
+
+def test_every_class_of_errors_is_known_and_did_not_occur() -> None:
+    for name in errors.__all__:
+        if isinstance(kind := getattr(errors, name), type) and issubclass(kind, Exception):
+            assert broken(f"errors.{name}>0", LINE) == []
+
+
+def test_an_error_that_only_the_baseline_holds_is_known() -> None:
+    new, old = measured(LINE), measured(*outcomes())
+    assert regressed("errors.SomebodyElsesError=10%", new, old) == []
+    assert broken_rules(new, [parse_fail_if("errors.SomebodyElsesError>0")], old) == []
+
+
+def test_a_regression_of_counts_in_percent_compares_shares() -> None:
+    """The logs are not equally long: 3 of 20 is no worse than 6 of 40, and worse than 3 of 40."""
+    new = measured(*outcomes())
+    twice = measured(*outcomes(), *outcomes())
+    long = measured(*outcomes(), *[LINE] * 20)
+    assert regressed("failed=0%", new, twice) == regressed("failed=0%", twice, new) == []
+    (line,) = regressed("failed=20%", new, long)
+    assert line.startswith(
+        "failed=20%: m: 7.5% -> 15.0% (+100.0%, 95 % interval of the difference -"
+    )
+    assert regressed("failed=2", twice, new) == ["failed=2: m: 3 -> 6 (+100.0%)"]
+    assert regressed("retried=50%", new, long)[0].startswith("retried=50%: m: 10.0% -> 20.0%")
 
 
 def test_a_rule_broken_in_several_groups_is_still_one_line() -> None:
@@ -92,6 +183,21 @@ def test_no_stall_is_data_for_the_longest_stall() -> None:
         ("ttft.p95>20%", "not a share"),
         ("rate.p50<3s", "not in seconds"),
         ("stalls.streams>3ms", "not in seconds"),
+        ("failed>1s", "not in seconds"),
+        ("errors.RateLimitError>1ms", "not in seconds"),
+        ("cost>5%", "not a share"),
+        ("streams>5%", "not a share"),
+        ("stalls.count>5%", "not a share"),
+        ("failed>0.01", r"a count of whole things; 0\.01 is none \(as a share .*: failed>1%\)"),
+        ("errors.APIError>0.5", r"errors\.APIError>50%"),
+        ("streams<1.5", "a count of whole things"),
+        ("stalls.streams>20", "is a share, between 0 and 1 or 0% and 100%; did you mean 20%"),
+        ("failed_share>5", "did you mean 5%"),
+        ("failed>150%", "is a share"),
+        ("qoe.mean<90", "did you mean 90%"),
+        ("handler_lag.p95>1", r"handlers\.p95 is how long.*loop_lag\.p95"),
+        ("handler_lag>1", "handlers is how long.*loop_lag how long"),
+        ("loop_lag>1", r"loop_lag is many numbers; name one of loop_lag\.n"),
         ("", "expected METRIC>NUMBER"),
     ],
 )
@@ -108,6 +214,8 @@ def test_a_bad_rule_says_what_is_wrong(rule: str, why: str) -> None:
         ("ttft.p95=", "expected METRIC=NUMBER"),
         ("tttft.p95=1%", "did you mean ttft.p95"),
         ("rate.p50=1s", "not in seconds"),
+        ("stalls.streams=20", "did you mean 20%"),
+        ("handler_lag.p95=20%", r"handlers\.p95.*loop_lag\.p95"),
     ],
 )
 def test_a_bad_regression_rule_says_what_is_wrong(rule: str, why: str) -> None:

@@ -33,11 +33,10 @@ def test_a_stream_without_output_has_nothing_and_no_zeros() -> None:
     line = timeline([], ended=9.0, failed="APITimeoutError")
     assert line.e2e == 9.0
     for name in (
-        "ttft", "ttfa", "tpot", "tpot_per_token", "rate", "coalescing", "handler_lag",
+        "ttft", "ttfa", "tpot", "tpot_per_token", "rate", "coalescing", "handlers", "loop_lag",
         "tokens_per_piece", "held",
     ):  # fmt: skip
         assert getattr(line, name) is None, name
-    assert line.qoe() is None
     assert line.starvation() is None
     assert line.gaps == []
     assert line.stalls() == []
@@ -137,15 +136,15 @@ def test_coalescing_is_unknown_where_the_log_has_no_reads() -> None:
     assert line.coalescing is None
 
 
-def test_handler_lag_is_the_longest_hold_up() -> None:
-    line = timeline([1.0, 2.0], lags=[0.01, 0.02], busy=[float("nan"), 0.5])
-    assert line.handler_lag == 0.5
-    assert timeline([1.0, 2.0], lags=[0.01, float("nan")]).handler_lag == 0.01
-
-
 def test_held_counts_of_each_silence_at_most_its_length() -> None:
     line = timeline([1.0, 2.0, 4.0, 4.1], busy=[9.0, 0.5, float("nan"), 0.7])
     assert line.held == pytest.approx(0.5 + 0.1)
+
+
+def test_held_up_counts_silences_that_ended_as_soon_as_handlers_let_go() -> None:
+    line = timeline([1.0, 2.0, 4.0, 4.1], busy=[0.0, 0.996, 1.9, 0.7])
+    assert line.held == pytest.approx(0.996 + 1.9 + 0.1)
+    assert line.held_up == pytest.approx(0.996 + 0.1)
 
 
 def test_text_around_a_piece_and_after_the_last() -> None:

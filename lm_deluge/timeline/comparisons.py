@@ -1,0 +1,186 @@
+"""All comparisons that a report makes, corrected for being so many.
+
+Whoever compares seven groups in eight figures looks at 168 differences, and of 168 that are none a
+few look like one. So each has the probability that chance alone makes it so large (exact for shares
+of streams, by ranks for the rest: streams are ranked, not gaps), Holm's method corrects all of them
+together, and only what is left is called a difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any
+
+from attrs import define, field
+
+from lm_deluge.timeline.chance import fisher, holm, rank_sum, share_interval
+from lm_deluge.timeline.compare import (
+    COMPARED,
+    SIGNIFICANT,
+    Comparison,
+    compare_groups,
+    hits,
+    pair_groups,
+)
+from lm_deluge.timeline.groups import PER_STREAM, Group
+from lm_deluge.timeline.metrics import Measured
+from lm_deluge.timeline.names import look_up
+from lm_deluge.timeline.numeric import Floats, np
+
+__all__ = ["TOLD", "Comparisons", "Pair", "compare_all"]
+
+TOLD = (
+    "failed_share",
+    "retried_share",
+    "ttft.p50",
+    "ttft.p95",
+    "gap.p95",
+    "tpot.p50",
+    "stalls.streams",
+    "qoe.mean",
+)
+"""What the findings are about, the most important first."""
+
+MOST_GROUPS = 12
+"""Compared with each other; 66 pairs are more than anybody reads."""
+
+
+@define
+class Pair:
+    """Two groups, and how ``new`` differs from ``old``, by metric. ``old`` is before, or by name."""
+
+    new: Group
+    old: Group
+    comparisons: dict[str, Comparison] = field(factory=dict)
+
+    def with_interval(self, metric: str) -> Comparison:
+        """Return a comparison; its interval is worked out when it is first asked for."""
+        comparison = self.comparisons[metric]
+        if comparison.low is None and comparison.difference is not None:
+            found = compare_groups(self.new, self.old, metric)
+            comparison.low, comparison.high = found.low, found.high
+        return comparison
+
+
+@define
+class Comparisons:
+    """The pairs that were compared, and ``left_out``, the groups that were not.
+
+    ``n``: how many comparisons had data on both sides; all of them are corrected together.
+    """
+
+    measured: Measured
+    pairs: list[Pair]
+    left_out: list[str]
+    n: int = 0
+
+    def of(self, name: str) -> Pair | None:
+        """Return the pair whose new group has this name."""
+        return next((pair for pair in self.pairs if pair.new.name == name), None)
+
+    def clear(self) -> Iterator[tuple[Pair, Comparison]]:
+        """Yield what is called a difference, by metric, the least likely to be chance first."""
+        order = {metric: place for place, metric in enumerate(COMPARED)}
+        found = [
+            (pair, comparison)
+            for pair in self.pairs
+            for comparison in pair.comparisons.values()
+            if comparison.corrected is not None and comparison.corrected <= SIGNIFICANT
+        ]
+        found.sort(key=lambda entry: (order[entry[1].metric], entry[1].chance))
+        for pair, comparison in found:
+            if pair.with_interval(comparison.metric).is_clear:
+                yield pair, comparison
+
+    def to_json(self) -> dict[str, Any]:
+        """Return ``n``, the ``correction``, what is ``clear``, and each group's ``intervals``."""
+        return {
+            "n": self.n,
+            "correction": "Holm",
+            "groups_left_out": self.left_out,
+            "clear": [
+                {
+                    "metric": comparison.metric,
+                    "new": pair.new.name,
+                    "old": pair.old.name,
+                    "difference": comparison.difference,
+                    "interval": [comparison.low, comparison.high],
+                    "p_corrected": comparison.corrected,
+                }
+                for pair, comparison in self.clear()
+            ],
+            "intervals": {
+                name: {
+                    share: list(share_interval(hits(group, share) or 0, group.streams))
+                    for share in ("failed_share", "retried_share")
+                }
+                for name, group in self.measured.groups.items()
+            },
+        }
+
+
+def compare_all(measured: Measured, baseline: Measured | None = None) -> Comparisons:
+    """Compare every group with every other, or with its counterpart in ``baseline``.
+
+    Of more than ``MOST_GROUPS`` groups, those with the most streams are compared.
+    """
+    if baseline is not None:
+        paired = pair_groups(measured, baseline).values()
+        pairs = [Pair(new, old) for new, old in paired if new is not None and old is not None]
+        return _compared(Comparisons(measured, pairs, []), COMPARED)
+    groups = sorted(measured.groups.values(), key=lambda group: (-group.streams, group.name))
+    kept = sorted(groups[:MOST_GROUPS], key=lambda group: group.name)
+    pairs = [Pair(new, old) for old, new in combinations(kept, 2)]
+    left_out = sorted(group.name for group in groups[MOST_GROUPS:])
+    return _compared(Comparisons(measured, pairs, left_out), TOLD)
+
+
+def _compared(comparisons: Comparisons, metrics: tuple[str, ...]) -> Comparisons:
+    judged: list[Comparison] = []
+    for pair in comparisons.pairs:
+        for metric in metrics:
+            new, old = (look_up(group.summary(), metric) for group in (pair.new, pair.old))
+            comparison = pair.comparisons[metric] = Comparison(metric, new, old)
+            if comparison.difference is not None:
+                comparison.chance = _chance(pair.new, pair.old, metric)
+                judged.append(comparison)
+    corrected = holm([comparison.chance or 0.0 for comparison in judged])
+    for comparison, chance in zip(judged, corrected, strict=True):
+        comparison.corrected = chance
+    comparisons.n = len(judged)
+    return comparisons
+
+
+def _chance(new: Group, old: Group, metric: str) -> float:
+    """Return how likely a difference like this is if streams of both groups are drawn alike."""
+    count, other = hits(new, metric), hits(old, metric)
+    if count is not None and other is not None:
+        return fisher(count, new.streams, other, old.streams)
+    name, _, statistic = metric.partition(".")
+    if name == "gap":
+        return rank_sum(*_shares_above(new, old, float(statistic[1:])))
+    values, others = new.values(name), old.values(name)
+    shifted = rank_sum(values, others)
+    if name not in PER_STREAM or statistic in ("mean", "p50"):
+        return shifted
+    # A tail can differ where the middle does not: so look at it, too, and pay for two looks.
+    edge = np.percentile(np.concatenate((values, others)), float(statistic[1:]))
+    above, others_above = int((values > edge).sum()), int((others > edge).sum())
+    return min(1.0, 2 * min(shifted, fisher(above, len(values), others_above, len(others))))
+
+
+def _shares_above(new: Group, old: Group, q: float) -> tuple[Floats, Floats]:
+    """Return for each stream the share of its gaps above the percentile of both groups' gaps.
+
+    One number a stream: the gaps of one stream are not independent.
+    """
+    edge = float(np.percentile(np.concatenate((new.values("gap"), old.values("gap"))), q))
+    return _share_above(new, edge), _share_above(old, edge)
+
+
+def _share_above(group: Group, edge: float) -> Floats:
+    counts = np.array(group.gap_counts)
+    streams = np.repeat(np.arange(len(counts)), counts)
+    above = np.bincount(streams, weights=group.values("gap") > edge, minlength=len(counts))
+    return np.asarray(above[counts > 0] / counts[counts > 0])

@@ -1,0 +1,194 @@
+"""What differs between groups, or since the baseline, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from lm_deluge.timeline.compare import Comparison, hits, pair_groups
+from lm_deluge.timeline.comparisons import TOLD, Comparisons, Pair
+from lm_deluge.timeline.groups import Group
+from lm_deluge.timeline.metrics import Measured
+from lm_deluge.timeline.names import better_is_higher, in_words, is_percentage, unit
+
+__all__ = ["about_comparisons", "about_differences", "about_outcomes"]
+
+_OUTCOMES = {"failed_share": "failed", "retried_share": "were retried"}
+
+# What is worth a sentence. These are judgements, not measurements.
+_NOTABLE_CHANGE = 0.05
+_NOTABLE_FAILURES = 0.05
+_MOST_TOLD = 12
+_MOST_PAIRS = 3
+_MOST_NAMES = 8
+
+
+def about_outcomes(comparisons: Comparisons, baseline: Measured | None) -> Iterator[str]:
+    """Tell where more streams failed or were retried: before anything else."""
+    told = [entry for entry in _notable(comparisons) if entry[1].metric in _OUTCOMES]
+    for pair, comparison in told[:_MOST_TOLD]:
+        yield f"{_outcome(comparisons, pair, comparison, baseline)}."
+    yield from _further(len(told))
+    failing = {id(pair) for pair, comparison in told if comparison.metric == "failed_share"}
+    if len(comparisons.pairs) > _MOST_PAIRS:
+        return
+    for pair in comparisons.pairs:
+        if id(pair) not in failing and (pair.new.failed or pair.old.failed):
+            comparison = pair.with_interval("failed_share")
+            yield (
+                f"{_outcome(comparisons, pair, comparison, baseline)}. That is no clear difference."
+            )
+
+
+def about_differences(comparisons: Comparisons, baseline: Measured | None) -> Iterator[str]:
+    """Tell the other clear differences, by figure; of very many, how many more there are."""
+    told = (
+        entry
+        for entry in _notable(comparisons)
+        if entry[1].metric in TOLD and entry[1].metric not in _OUTCOMES
+    )
+    for pair, comparison in islice(told, _MOST_TOLD):
+        yield _difference(comparisons, pair, comparison, baseline)
+    yield from _further(_MOST_TOLD + sum(1 for _ in told))
+    if baseline is not None:
+        for name, (group, before) in pair_groups(comparisons.measured, baseline).items():
+            if group is None or before is None:
+                where = "this log" if before is None else "the baseline"
+                yield f"{name} is only in {where}: nothing to compare it with."
+
+
+def about_comparisons(comparisons: Comparisons, baseline: Measured | None) -> Iterator[str]:
+    """Tell which groups were compared, how often, and how far from clear the rest is."""
+    pairs = comparisons.pairs
+    if not comparisons.n:
+        return
+    clear = {id(pair) for pair, comparison in _notable(comparisons) if comparison.metric in TOLD}
+    alike = [pair for pair in pairs if id(pair) not in clear]
+    many = f"{comparisons.n} comparisons, corrected for being so many by Holm's method"
+    if len(pairs) > _MOST_PAIRS:
+        groups = "groups and their baselines" if baseline is not None else "pairs of groups"
+        yield (
+            f"{'No clear difference: all' if not clear else 'All'} {len(pairs)} {groups} were "
+            f"compared ({many})."
+        )
+    elif clear:
+        yield f"A difference is named only if it stands out of all that was compared ({many})."
+    if len(pairs) <= _MOST_PAIRS:
+        for pair in alike:
+            yield from _alike(comparisons, pair, baseline, "" if clear else f" ({many})")
+    if comparisons.left_out:
+        names = ", ".join(comparisons.left_out[:_MOST_NAMES])
+        more = len(comparisons.left_out) - _MOST_NAMES
+        yield (
+            "Only the groups with the most streams were compared; left out: "
+            f"{names}{f' and {more} more' if more > 0 else ''}."
+        )
+
+
+def _notable(comparisons: Comparisons) -> Iterator[tuple[Pair, Comparison]]:
+    for pair, comparison in comparisons.clear():
+        if abs(comparison.difference or 0.0) >= _NOTABLE_CHANGE * abs(comparison.old or 0.0):
+            yield pair, comparison
+
+
+def _outcome(
+    comparisons: Comparisons, pair: Pair, comparison: Comparison, baseline: Measured | None
+) -> str:
+    """Return ``29 of 40 streams of B failed, 1 of 40 of A: 70.0 points more, …``."""
+    counts = [
+        f"{hits(group, comparison.metric)} of {group.streams}" for group in (pair.new, pair.old)
+    ]
+    name = comparisons.measured.called(pair.new)
+    other = "before" if baseline is not None else f"of {comparisons.measured.called(pair.old)}"
+    difference = comparison.difference or 0.0
+    direction = "more" if difference >= 0 else "fewer"
+    return (
+        f"{counts[0]} streams of {name} {_OUTCOMES[comparison.metric]}, {counts[1]} {other}: "
+        f"{_amount(comparison.metric, abs(difference))} points {direction}, "
+        f"95 % interval {_interval(comparison)}"
+    )
+
+
+def _difference(
+    comparisons: Comparisons, pair: Pair, comparison: Comparison, baseline: Measured | None
+) -> str:
+    difference = comparison.difference or 0.0
+    metric = comparison.metric
+    direction = "lower" if difference < 0 else "higher"
+    words = in_words(metric)
+    words = words if words.startswith("p9") else words[:1].upper() + words[1:]
+    called = comparisons.measured.called
+    than = "before" if baseline is not None else f"that of {called(pair.old)}"
+    return (
+        f"{words} of {called(pair.new)} is {_amount(metric, abs(difference))}{_unit(metric)} "
+        f"{direction} than {than}, 95 % interval {_interval(comparison)}"
+        f"{_but(comparisons, pair, comparison, baseline)}."
+    )
+
+
+def _but(
+    comparisons: Comparisons, pair: Pair, comparison: Comparison, baseline: Measured | None
+) -> str:
+    """Say of the group that looks better that it broke more often, if it did."""
+    new_is_better = ((comparison.difference or 0.0) > 0) == better_is_higher(comparison.metric)
+    better, worse = (pair.new, pair.old) if new_is_better else (pair.old, pair.new)
+    if comparison.metric == "qoe.mean" or _failed(better) - _failed(worse) < _NOTABLE_FAILURES:
+        return ""  # a failed stream's QoE is 0 already
+    if baseline is not None:
+        whose = f"{'' if new_is_better else 'before, '}{better.failed} of {better.streams} streams"
+    else:
+        whose = f"{better.failed} of the {better.streams} streams of "
+        whose += comparisons.measured.called(better)
+    return f"; but {whose} failed"
+
+
+def _alike(
+    comparisons: Comparisons, pair: Pair, baseline: Measured | None, many: str
+) -> Iterator[str]:
+    ttft = pair.with_interval("ttft.p50")
+    if ttft.low is None or ttft.high is None:
+        return
+    name, other = (comparisons.measured.called(group) for group in (pair.new, pair.old))
+    between = (
+        f"of {name} since the baseline" if baseline is not None else f"between {name} and {other}"
+    )
+    yield (
+        f"No clear difference {between}: {in_words(ttft.metric)} differs by "
+        f"{_signed(ttft.metric, ttft.difference or 0)}, 95 % interval {_interval(ttft)}{many}."
+    )
+
+
+def _further(count: int) -> Iterator[str]:
+    if count > _MOST_TOLD:
+        yield f"And {count - _MOST_TOLD} more such differences: --json lists them."
+
+
+def _failed(group: Group) -> float:
+    return group.failed / group.streams
+
+
+def _interval(comparison: Comparison) -> str:
+    """Return the interval: of a clear difference without signs, as the direction is in words."""
+    metric, low, high = comparison.metric, comparison.low, comparison.high
+    if low is None or high is None:
+        return "unknown"
+    if low <= 0 <= high:
+        return f"{_signed(metric, low)} to {_signed(metric, high)}"
+    ends = sorted((abs(low), abs(high)))
+    return f"{_amount(metric, ends[0])}–{_amount(metric, ends[1])}{_unit(metric)}"
+
+
+def _amount(metric: str, value: float) -> str:
+    if is_percentage(metric):
+        return f"{value * 100:.1f}"
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
+
+
+def _unit(metric: str) -> str:
+    if is_percentage(metric):
+        return " points"
+    return f" {unit(metric)}" if unit(metric) else ""
+
+
+def _signed(metric: str, value: float) -> str:
+    return f"{'−' if value < 0 else '+'}{_amount(metric, abs(value))}{_unit(metric)}"

@@ -1,0 +1,343 @@
+"""One group of streams measured, as METRICS.md defines its figures.
+
+TTFT, TTFA, gaps, stalls, starvation and QoE are of all streams, those that failed later included:
+their readers saw that text, and the QoE of a failed stream is 0. TPOT, E2E and output rate are of
+completed streams. All in seconds unless another unit is named.
+"""
+
+from __future__ import annotations
+
+from array import array
+from datetime import UTC, datetime
+from itertools import pairwise
+from math import fsum
+from typing import Any
+
+from attrs import define, field, frozen
+
+from lm_deluge.timeline.numeric import Floats, np
+from lm_deluge.timeline.targets import Target
+from lm_deluge.timeline.values import (
+    CANCELLED,
+    EXPECTED_TTFT,
+    READING_RATE,
+    STALL_THRESHOLD,
+    Timeline,
+)
+
+__all__ = ["PER_STREAM", "STATISTICS", "Failures", "Group", "Settings", "distribution"]
+
+STATISTICS = ("n", "mean", "p50", "p90", "p95", "p99", "max")
+"""What is given of every distribution."""
+
+PER_STREAM = (
+    "ttft",
+    "ttfa",
+    "tpot",
+    "tpot_per_token",
+    "e2e",
+    "rate",
+    "qoe",
+    "starvation",
+    "handlers",
+    "loop_lag",
+)
+"""Distributions of one number per stream; ``gap`` is the one of many."""
+
+_COMPLETED_ONLY = ("tpot", "tpot_per_token", "e2e", "rate")
+_COLUMNS = (
+    *PER_STREAM,
+    "coalescing",
+    "tokens_per_piece",
+    "cost",
+    "stalls",
+    "stalled",
+    "held",
+    "held_up",
+    "span",
+    "burst",
+    "silence",
+)
+_NAN = float("nan")
+
+#: Seconds; network reads closer than this belong to one burst of tokens.
+_BURST_PAUSE = 0.05
+
+
+def _not_below_zero(_: Any, attribute: Any, value: float) -> None:
+    if not 0 <= value < float("inf"):
+        message = f"{attribute.name}: finite seconds, not below 0; got {value!r}"
+        raise ValueError(message)
+
+
+def _above_zero(_: Any, attribute: Any, value: float) -> None:
+    if not 0 < value < float("inf"):
+        message = f"{attribute.name}: finite tokens a second, above 0; got {value!r}"
+        raise ValueError(message)
+
+
+@frozen
+class Settings:
+    """What a report measures with; ``ValueError`` where it makes no sense.
+
+    ``stall``: seconds, a longer gap is a stall. ``read_rate``: the reader's tokens a second.
+    ``expected_ttft``: seconds until the first piece that the reader expects. ``targets``: what a
+    stream must meet to count for goodput.
+    """
+
+    stall: float = field(default=STALL_THRESHOLD, validator=_not_below_zero)
+    read_rate: float = field(default=READING_RATE, validator=_above_zero)
+    expected_ttft: float = field(default=EXPECTED_TTFT, validator=_not_below_zero)
+    targets: tuple[Target, ...] = ()
+
+
+@define
+class Failures:
+    """The streams of one error class and phase, those that were cancelled among them.
+
+    ``tokens``: pieces received, ``seconds``: from t0 to the ending; one entry per stream.
+    """
+
+    error: str
+    phase: str | None
+    tokens: array[int] = field(factory=lambda: array("Q"))
+    seconds: array[float] = field(factory=lambda: array("d"))
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nothing failed: the callers left."""
+        return self.error == CANCELLED
+
+
+@define(eq=False)
+class Group:
+    """Streams measured together: 150 bytes a stream and 8 bytes a gap, whatever their texts.
+
+    Counts of streams: ``streams``, ``completed``, ``failed``, ``cancelled`` (their caller left),
+    ``unfinished`` (the ending is missing), ``censored`` (ended without any output), ``retried``
+    (more than one attempt). ``retries``: attempts that failed before another, by error class.
+    ``lost``: token lines missing from the log. ``never``: by metric (``ttft``, ``ttfa``, ``e2e``)
+    failed streams whose moment never came. ``drawn``: what was resampled from the group so far.
+    """
+
+    name: str
+    settings: Settings
+    streams: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    unfinished: int = 0
+    censored: int = 0
+    retried: int = 0
+    lost: int = 0
+    tokens: int = 0
+    good: int = 0
+    gaps: array[float] = field(factory=lambda: array("d"))
+    gap_counts: array[int] = field(factory=lambda: array("I"))
+    failures: dict[tuple[str, str | None], Failures] = field(factory=dict)
+    retries: dict[str, int] = field(factory=dict)
+    never: dict[str, int] = field(factory=dict)
+    stall_longest: float = 0.0
+    drawn: dict[object, Floats | None] = field(factory=dict, repr=False)
+    _columns: dict[str, array[float]] = field(
+        factory=lambda: {name: array("d") for name in _COLUMNS}
+    )
+    _summary: dict[str, Any] | None = None
+    _begin: float | None = None
+    _end: float | None = None
+
+    def add(self, timeline: Timeline) -> None:
+        """Measure a stream and count it in."""
+        settings = self.settings
+        gaps = timeline.gaps
+        self._summary = None
+        self.drawn.clear()
+        self.streams += 1
+        self.tokens += len(timeline)
+        self.lost += timeline.lost
+        self.gaps.extend(gaps)
+        self.gap_counts.append(len(gaps))
+        numbers: dict[str, float | None] = {
+            "ttft": timeline.ttft,
+            "ttfa": timeline.ttfa,
+            "qoe": timeline.qoe(settings.expected_ttft, settings.read_rate),
+            "starvation": timeline.starvation(settings.read_rate),
+            "handlers": timeline.handlers,
+            "loop_lag": timeline.loop_lag,
+            "coalescing": timeline.coalescing,
+            "tokens_per_piece": timeline.tokens_per_piece,
+            "held": timeline.held,
+            "held_up": timeline.held_up,
+            "cost": timeline.cost,
+        }
+        if timeline.completed:
+            for name in _COMPLETED_ONLY:
+                numbers[name] = getattr(timeline, name)
+        if gaps:
+            stalls = [gap for gap in gaps if gap > settings.stall]
+            numbers["stalls"] = len(stalls)
+            numbers["stalled"] = sum(stalls)
+            if stalls:
+                self.stall_longest = max(self.stall_longest, *stalls)
+        if len(timeline) > 1:
+            numbers["span"] = timeline.times[-1] - timeline.times[0]
+            numbers["burst"], numbers["silence"] = _bursts(timeline)
+        for name, column in self._columns.items():
+            number = numbers.get(name)
+            column.append(_NAN if number is None else number)
+        self._add_ending(timeline)
+        self.retried += timeline.retried
+        for error in timeline.retries:
+            self.retries[error] = self.retries.get(error, 0) + 1
+        if timeline.completed and all(target.is_met(timeline) for target in settings.targets):
+            self.good += 1
+
+    def _add_ending(self, timeline: Timeline) -> None:
+        ending = timeline.ending
+        if ending is None:
+            self.unfinished += 1
+        elif ending.kind == "complete":
+            self.completed += 1
+        else:
+            if timeline.failed:
+                self.failed += 1
+                self._count_never(timeline)
+            else:
+                self.cancelled += 1
+            key = (ending.error or "unknown", ending.phase)
+            failures = self.failures.setdefault(key, Failures(*key))
+            failures.tokens.append(len(timeline))
+            failures.seconds.append(ending.t)
+        if ending is not None and timeline.ttft is None:
+            self.censored += 1
+        begin = _epoch(timeline.at)
+        if begin is not None:
+            end = begin + (ending.t if ending is not None else timeline.last_output or 0.0)
+            self._begin = begin if self._begin is None else min(begin, self._begin)
+            self._end = end if self._end is None else max(end, self._end)
+
+    def _count_never(self, timeline: Timeline) -> None:
+        for name, moment in (("ttft", timeline.ttft), ("ttfa", timeline.ttfa), ("e2e", None)):
+            if moment is None:
+                self.never[name] = self.never.get(name, 0) + 1
+
+    def column(self, name: str) -> Floats:
+        """One number per stream in order of reading, NaN where undefined.
+
+        Names: ``PER_STREAM`` and ``coalescing``, ``tokens_per_piece``, ``stalls`` (count),
+        ``stalled`` (seconds), ``cost`` (US dollars), ``held`` (seconds in which handlers held the
+        event loop), ``held_up`` (of them, those that a piece waited for), ``span`` (t_n - t_1),
+        ``burst`` (tokens per burst), ``silence`` (seconds from burst to burst).
+        """
+        return np.array(self._columns[name])
+
+    def values(self, name: str) -> Floats:
+        """Return the defined numbers of ``column(name)``, or all gaps for ``"gap"``."""
+        if name == "gap":
+            return np.array(self.gaps)
+        column = self.column(name)
+        return column[~np.isnan(column)]
+
+    @property
+    def seconds(self) -> float | None:
+        """Length of the run: first start to last ending, wall clock; ``None`` where unknown."""
+        if self._begin is None or self._end is None or self._end <= self._begin:
+            return None
+        return self._end - self._begin
+
+    @property
+    def goodput(self) -> float | None:
+        """Completed streams that met every target, per second of the run; ``None`` if unknown."""
+        seconds = self.seconds
+        return self.good / seconds if seconds is not None and self.settings.targets else None
+
+    def summary(self) -> dict[str, Any]:
+        """Return the group's object of ``lm-deluge report --json``: METRICS.md's keys.
+
+        ``goodput`` is added where there are targets. Kept until the next ``add``: do not change it.
+        """
+        if self._summary is None:
+            self._summary = self._summarize()
+        return self._summary
+
+    def _summarize(self) -> dict[str, Any]:
+        numbers: dict[str, Any] = {
+            "streams": self.streams,
+            "completed": self.completed,
+            "failed": self.failed,
+            "cancelled": self.cancelled,
+            "unfinished": self.unfinished,
+            "censored": self.censored,
+            "tokens_per_piece": _mean(self.values("tokens_per_piece")),
+        }
+        for name in ("ttft", "ttfa", "gap", "tpot", "tpot_per_token", "e2e", "rate", "qoe"):
+            numbers[name] = distribution(self.values(name))
+        numbers["starvation"] = distribution(self.values("starvation"))
+        numbers["stalls"] = self._stalls()
+        numbers["coalescing"] = _mean(self.values("coalescing"))
+        for name in ("handlers", "loop_lag"):
+            numbers[name] = distribution(self.values(name))
+        numbers["retried"] = self.retried
+        numbers["failed_share"] = self.failed / self.streams if self.streams else None
+        numbers["retried_share"] = self.retried / self.streams if self.streams else None
+        costs = self.values("cost")
+        numbers["cost"] = fsum(costs) if len(costs) else None
+        errors: dict[str, int] = {}
+        for failures in self.failures.values():
+            errors[failures.error] = errors.get(failures.error, 0) + len(failures.tokens)
+        numbers["errors"] = errors
+        if self.settings.targets:
+            numbers["goodput"] = self.goodput
+        return numbers
+
+    def _stalls(self) -> dict[str, Any]:
+        """Of a group without a single gap nothing is known, which is not "no stalls"."""
+        if not self.gaps:
+            return {"count": None, "total": None, "longest": None, "streams": None}
+        counts = self.values("stalls")
+        return {
+            "count": int(counts.sum()),
+            "total": float(self.values("stalled").sum()),
+            "longest": self.stall_longest or None,
+            "streams": int((counts > 0).sum()) / self.streams,
+        }
+
+
+def distribution(values: Floats) -> dict[str, Any]:
+    """Return n, mean, percentiles (linear-interpolated) and max; ``None`` where n is 0."""
+    if not len(values):
+        return {"n": 0, **dict.fromkeys(STATISTICS[1:])}
+    p50, p90, p95, p99 = np.percentile(values, (50, 90, 95, 99)).tolist()
+    return {
+        "n": len(values),
+        "mean": float(values.mean()),
+        "p50": p50,
+        "p90": p90,
+        "p95": p95,
+        "p99": p99,
+        "max": float(values.max()),
+    }
+
+
+def _mean(values: Floats) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+def _bursts(timeline: Timeline) -> tuple[float, float | None]:
+    """Return tokens per burst, and seconds from the end of one to the next, on average."""
+    pauses = [after - before for before, after in pairwise(timeline.times)]
+    pauses = [pause for pause in pauses if pause > _BURST_PAUSE]
+    silence = sum(pauses) / len(pauses) if pauses else None
+    return len(timeline) / (len(pauses) + 1), silence
+
+
+def _epoch(at: str | None) -> float | None:
+    if at is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment.timestamp()

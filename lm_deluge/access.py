@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -235,8 +235,10 @@ def _custom_headers() -> dict[str, str]:
     return headers
 
 
-def redactor_for(routes: Iterable[Route]) -> Redactor:
+def redactor_for(routes: Sequence[Route]) -> Redactor:
     """Return what knows the secrets of all of a stream's routes: an error of one may quote another's."""
+    if len(routes) == 1:
+        return redactor_of(routes[0].secrets)
     return redactor_of(tuple(dict.fromkeys(secret for route in routes for secret in route.secrets)))
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from lm_deluge.handlers import methods_of
+from lm_deluge.plain import plain_number, plain_tags, plain_text
 
 __all__ = [
     "checked_bound",
@@ -14,9 +16,13 @@ __all__ = [
     "checked_instance",
     "checked_names",
     "checked_seconds",
+    "checked_tags",
 ]
 
 T = TypeVar("T")
+
+#: Seconds; what is more is infinity, or an int that no float can hold.
+_LONGEST: Final = sys.float_info.max
 
 
 def checked_handlers(handlers: Iterable[object]) -> tuple[object, ...]:
@@ -45,7 +51,15 @@ def checked_dict(name: str, value: Mapping[str, Any] | None) -> dict[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         message = f"{name} must be a dict with str keys, not {type(value).__name__}"
         raise TypeError(message)
-    return dict(value)
+    return {plain_text(key): value[key] for key in value}
+
+
+def checked_tags(name: str, value: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a copy of tags with plain texts and numbers; ``ValueError`` for a lone surrogate."""
+    tags = checked_dict(name, value)
+    if tags:
+        tags = plain_tags(tags, name)
+    return tags
 
 
 def checked_names(name: str, value: Iterable[str]) -> tuple[str, ...]:
@@ -53,12 +67,13 @@ def checked_names(name: str, value: Iterable[str]) -> tuple[str, ...]:
     if isinstance(value, str):
         message = f"{name} must be a list of model names, not the str {value!r}"
         raise TypeError(message)
-    return tuple(value)
+    return tuple(map(plain_text, value))
 
 
 def checked_seconds(name: str, value: float) -> float:
     """Return seconds, 0 or more; ``ValueError`` otherwise."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+    value = plain_number(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LONGEST:
         message = f"{name} must be a number of seconds, 0 or more, not {value!r}"
         raise ValueError(message)
     return float(value)
@@ -66,6 +81,7 @@ def checked_seconds(name: str, value: float) -> float:
 
 def checked_bound(name: str, value: int | None) -> int | None:
     """Return an integer of at least 1, or ``None``; ``ValueError`` otherwise."""
+    value = plain_number(value)
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
         message = f"{name} must be an integer of at least 1, or None for no bound; not {value!r}"
         raise ValueError(message)

@@ -19,6 +19,7 @@ from lm_deluge.arguments import (
     checked_instance,
     checked_names,
     checked_seconds,
+    checked_tags,
 )
 from lm_deluge.config import Limits, ReasoningEffort, RetryPolicy, SamplingParams, Timeouts
 from lm_deluge.conversation import Prompt, to_messages
@@ -31,6 +32,7 @@ from lm_deluge.endpoint import (
 )
 from lm_deluge.handlers import attach, methods_of
 from lm_deluge.many import Outcome, Tags, stream_many
+from lm_deluge.plain import plain_text
 from lm_deluge.plan import Plan, Slots, Target
 from lm_deluge.response import APIResponse
 from lm_deluge.stream import Stream, outcome_of
@@ -133,7 +135,7 @@ class LLMClient:
         trust_env: bool = True,
         transport: Transport | None = None,
     ) -> None:
-        self.model = model
+        self.model = plain_text(model)
         self.sampling_params = checked_instance(
             "sampling_params", sampling_params or _DEFAULT_PARAMS, SamplingParams
         ).merged(
@@ -149,7 +151,7 @@ class LLMClient:
         self.fallback_models = checked_names("fallback_models", fallback_models)
         self.handlers = checked_handlers(handlers)
         self.printer = _checked_printer(printer)
-        self.tags = checked_dict("tags", tags)
+        self.tags = checked_tags("tags", tags)
         self.strict = strict
         self._recorder = _recorder(record)
         self.handler_wait = checked_seconds("handler_wait", handler_wait)
@@ -291,7 +293,7 @@ class LLMClient:
             policy=self.retries,
             limits=self.limits,
             redactor=redactor,
-            tags={**self.tags, **checked_dict("tags", tags)},
+            tags={**self.tags, **checked_tags("tags", tags)},
             choices=max(choices, 1),
             prompt_chars=characters_of(messages),
             strict=self.strict,

@@ -1,7 +1,8 @@
 """What a user may set: sampling, timeouts, retries and limits.
 
 All are checked where they are given: TypeError for a wrong type, ValueError for a value out of
-range, both naming the field. A bool is no number here, and NaN is in no range.
+range, both naming the field. A bool is no number here, and NaN is in no range. What means a number or
+a text (of numpy, of an enumeration, a Decimal) is taken, and kept as a plain int, float or str.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
 import attrs
+
+from lm_deluge.plain import encodable, plain_fields, plain_number, plain_text
 
 __all__ = [
     "EFFORTS",
@@ -56,10 +59,17 @@ def _number(
             error: type[Exception] = ValueError if isinstance(value, str) and words else TypeError
             raise error(f"{attribute.name} must be {accepted}, not {value!r}")
         too_low = value <= low if above else value < low
-        if not math.isfinite(value) or too_low or (high is not None and value > high):
+        if not _is_finite(value) or too_low or (high is not None and value > high):
             raise ValueError(f"{attribute.name} must be {accepted}, not {value!r}")
 
     return check
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int that no float can hold
+        return False
 
 
 def _integer(low: int, high: int | None = None, *, optional: str = "") -> _Validator:
@@ -105,6 +115,7 @@ def _stop(value: _Stop) -> tuple[str, ...] | None:
     for text in value:
         if not isinstance(text, str):
             raise TypeError(f"stop must be {accepted}, not with {text!r} in it")
+    value = [encodable(plain_text(text), "stop") for text in value]
     # 4 is OpenAI's limit (API reference, chat completions, `stop`).
     if len(value) > 4 or "" in value:
         raise ValueError(f"stop must be {accepted}, not {list(value)!r}")
@@ -114,7 +125,7 @@ def _stop(value: _Stop) -> tuple[str, ...] | None:
 _DEFAULT = "the server's default"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, field_transformer=plain_fields)
 class SamplingParams:
     """How the answer is to be drawn. None means: not sent, so the server's default holds.
 
@@ -181,7 +192,7 @@ _NO_LIMIT = "no limit"
 _AUTO: Literal["auto"] = "auto"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, field_transformer=plain_fields)
 class Timeouts:
     """How long to wait, in seconds on the monotonic clock; None means no limit.
 
@@ -204,10 +215,12 @@ class Timeouts:
         default=10.0, validator=_number(0, above=True, optional=_NO_LIMIT)
     )
     first_token: _Patience = attrs.field(
-        default="auto", validator=_number(0, above=True, optional=_NO_LIMIT, words=("auto",))
+        default="auto",
+        validator=_number(0, above=True, optional=_NO_LIMIT, words=("auto",)),
     )
     between_tokens: _Patience = attrs.field(
-        default="auto", validator=_number(0, above=True, optional=_NO_LIMIT, words=("auto",))
+        default="auto",
+        validator=_number(0, above=True, optional=_NO_LIMIT, words=("auto",)),
     )
     total: float | None = attrs.field(
         default=None, validator=_number(0, above=True, optional=_NO_LIMIT)
@@ -219,7 +232,7 @@ class Timeouts:
         return _resolved(self, reasoning)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, field_transformer=plain_fields)
 class ResolvedTimeouts(Timeouts):
     """`Timeouts` in which every value is a number of seconds, or None for no limit."""
 
@@ -243,7 +256,7 @@ def _statuses(value: Any) -> frozenset[int]:
     if isinstance(value, str | bytes | Mapping):
         raise TypeError(f"statuses must be a set of HTTP status codes, not {value!r}")
     try:
-        codes = frozenset(value)
+        codes = frozenset(plain_number(code) for code in value)
     except TypeError:
         raise TypeError(f"statuses must be a set of HTTP status codes, not {value!r}") from None
     for code in codes:
@@ -254,7 +267,7 @@ def _statuses(value: Any) -> frozenset[int]:
     return codes
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, field_transformer=plain_fields)
 class RetryPolicy:
     """When and how an attempt that failed *before any output* is followed by another.
 
@@ -307,7 +320,7 @@ class RetryPolicy:
         return min(doubled, self.max_delay) * (1 - 0.25 * random())
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, field_transformer=plain_fields)
 class Limits:
     """Bounds on what a server can make this process hold; all at least 1.
 

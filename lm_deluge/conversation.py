@@ -14,6 +14,8 @@ from typing import Any, TypeAlias
 import attrs
 from attrs import validators
 
+from lm_deluge.plain import plain_fields, plain_json, plain_text
+
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 """The roles that chat completions know."""
 
@@ -39,7 +41,7 @@ def _known_role(_: Any, __: Any, role: Any) -> None:
 def _check_content(content: object, where: str) -> None:
     if content is None or isinstance(content, str):
         return
-    if not isinstance(content, list):
+    if not isinstance(content, list | tuple):
         accepted = "a str, a list of content parts (dicts) or None"
         raise TypeError(f"{where} must be {accepted}, not {type(content).__name__}")
     for index, part in enumerate(content):
@@ -52,10 +54,15 @@ def _list_of(kind: type) -> Any:
     return validators.deep_iterable(validators.instance_of(kind), validators.instance_of(list))
 
 
+def _listed(content: Content) -> Content:
+    given: Any = content
+    return list(given) if isinstance(given, tuple) else plain_text(given)
+
+
 _OPTIONAL_TEXT = validators.optional(validators.instance_of(str))
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=plain_fields)
 class ToolCall:
     """A call that the model asks for.
 
@@ -124,7 +131,7 @@ class ToolCall:
 _CALLS = _list_of(ToolCall)
 
 
-@attrs.define
+@attrs.define(field_transformer=plain_fields)
 class Message:
     """One message of a conversation.
 
@@ -143,7 +150,9 @@ class Message:
 
     role: str = attrs.field(validator=_known_role)
     content: Content = attrs.field(
-        default=None, validator=lambda _, __, content: _check_content(content, "content")
+        default=None,
+        converter=_listed,
+        validator=lambda _, __, content: _check_content(content, "content"),
     )
     tool_calls: list[ToolCall] = attrs.field(factory=list, kw_only=True, validator=_CALLS)
     tool_call_id: str | None = attrs.field(default=None, kw_only=True, validator=_OPTIONAL_TEXT)
@@ -328,27 +337,6 @@ def _check_message(message: object, where: str) -> None:
     _check_content(message.get("content"), f"{where}['content']")
 
 
-def _check_encodable(value: object, where: str) -> None:
-    """Raises ValueError for a lone surrogate: JSON is sent as UTF-8, which has none."""
-    if isinstance(value, str):
-        if value.isascii():
-            return
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise ValueError(
-                f"{where} holds a lone surrogate ({value[error.start]!a} at character "
-                f"{error.start}), which cannot be sent as UTF-8"
-            ) from None
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            _check_encodable(key, f"a key of {where}")
-            _check_encodable(item, f"{where}[{key!r}]")
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            _check_encodable(item, f"{where}[{index}]")
-
-
 def _refused(prompt: object) -> TypeError:
     hint = ""
     if isinstance(prompt, bytes | bytearray):
@@ -373,7 +361,8 @@ def to_messages(prompt: Prompt) -> list[dict[str, Any]]:
             dicts, which pass verbatim, or of `Message`s.
 
     Raises:
-        TypeError: anything else, or content that is neither text nor a list of parts.
+        TypeError: anything else, content that is neither text nor a list of parts, or a value that
+            JSON cannot hold.
         ValueError: an empty text, no messages, an unknown role, or text that is not Unicode.
     """
     if isinstance(prompt, str):
@@ -396,5 +385,5 @@ def to_messages(prompt: Prompt) -> list[dict[str, Any]]:
         raise _refused(prompt)
     if not messages:
         raise ValueError("the prompt has no messages")
-    _check_encodable(messages, "messages")
-    return messages
+    plain: list[dict[str, Any]] = plain_json(messages, "messages")
+    return plain

@@ -9,8 +9,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit, urlunsplit
+
+from lm_deluge.plain import encodable, plain_text
 
 
 def redact_url(url: object) -> str:
@@ -43,6 +45,7 @@ def normalize_base_url(url: object, what: str = "base_url") -> str:
     """
     if not isinstance(url, str):
         raise TypeError(f"{what} must be a str, not {type(url).__name__}")
+    url = cast("str", plain_text(url))
     shown = f"{what} {redact_url(url)!r}"
     if not url.strip():
         raise ValueError(f"{what} is empty")
@@ -116,7 +119,9 @@ def validate_query(query: Mapping[str, str] | None) -> dict[str, str]:
     for key, value in given.items():
         if not isinstance(key, str) or not isinstance(value, str):
             raise TypeError(f"query must be a dict of str to str; {key!r} is not")
-    return dict(given)
+        encodable(key, "a name in query")
+        encodable(value, f"query[{key!r}]")
+    return {plain_text(key): plain_text(value) for key, value in given.items()}
 
 
 # RFC 9110 §5.6.2 (token) and §5.5 (field values: no control characters but the tab).
@@ -151,7 +156,7 @@ def validate_headers(headers: Mapping[str, str] | None, what: str = "headers") -
             value.encode()
         except UnicodeEncodeError:
             raise ValueError(f"{what}: the value of {name!r} has a lone surrogate") from None
-    return dict(headers)
+    return {plain_text(name): plain_text(value) for name, value in headers.items()}
 
 
 def validate_api_key(api_key: object, source: str = "api_key") -> str:
@@ -172,4 +177,4 @@ def validate_api_key(api_key: object, source: str = "api_key") -> str:
             f"{source} has white space, a control character or one that is not ASCII in it "
             "(a line end from a copied file?)"
         )
-    return api_key
+    return cast("str", plain_text(api_key))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from lm_deluge.config import SamplingParams, Timeouts
 from lm_deluge.conversation import Prompt
 from lm_deluge.errors import PromptError, StreamError
+from lm_deluge.plain import plain_number
 from lm_deluge.response import APIResponse
 from lm_deluge.stream import Stream
 
@@ -97,6 +98,7 @@ async def as_they_finish(
 
     Leaving it ends the streams that run and waits until they have ended.
     """
+    concurrency = plain_number(concurrency)
     if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
         message = f"concurrency must be an integer of at least 1, not {concurrency!r}"
         raise ValueError(message)

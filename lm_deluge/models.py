@@ -19,6 +19,7 @@ from lm_deluge.config import EFFORTS, SamplingParams
 from lm_deluge.endpoint import normalize_base_url, redact_url, validate_headers, validate_query
 from lm_deluge.errors import UnsupportedModelError
 from lm_deluge.naming import is_anybodys, model_data, provider_of, without_dialect
+from lm_deluge.plain import encodable, plain_number, plain_text
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_API_KEY_ENV = "OPENAI_API_KEY"
@@ -154,6 +155,7 @@ _registered: dict[str, ModelInfo] = {}
 def _count(name: str, value: int | None) -> int | None:
     if value is None:
         return None
+    value = plain_number(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an integer, not {value!r}")
     if value < 1:
@@ -164,6 +166,7 @@ def _count(name: str, value: int | None) -> int | None:
 def _price(name: str, value: float | None) -> float | None:
     if value is None:
         return None
+    value = plain_number(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number (USD per 1M tokens), not {value!r}")
     if not (math.isfinite(value) and value >= 0):
@@ -176,7 +179,7 @@ def _name(field: str, value: object) -> str:
         raise TypeError(f"{field} must be a str, not {type(value).__name__}")
     if not value.strip():
         raise ValueError(f"{field} is empty")
-    return value
+    return encodable(plain_text(value), field)
 
 
 def _one_of(field: str, value: str, accepted: Sequence[str]) -> None:
@@ -246,7 +249,7 @@ def register_model(
     Raises:
         TypeError, ValueError: naming the field.
     """
-    _name("name", name)
+    name = _name("name", name)
     given: dict[str, Any] = {
         "reasoning": reasoning,
         "system_role": system_role,
@@ -326,7 +329,7 @@ def resolve_model(name: str, *, base_url: str | None, env_base_url: str | None) 
         UnsupportedModelError: another provider's model, or an unknown name without a base URL.
         TypeError, ValueError: a name that is none, a malformed URL.
     """
-    _name("model", name)
+    name = _name("model", name)
     argument = None if base_url is None else normalize_base_url(base_url)
     environment = None
     if env_base_url is not None and env_base_url.strip():

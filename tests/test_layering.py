@@ -25,7 +25,7 @@ PLUGINS = Path(str(lm_deluge_plugins.__file__)).parent
 
 #: From low to high: a module may import from its own room and from those before it.
 ROOMS = {
-    "values": "_version errors disguises redaction secret_values pydantic_schema payloads config "
+    "values": "_version plain errors disguises redaction secret_values pydantic_schema payloads config "
     "conversation response arrivals endpoint naming models",
     "wire": "wire",
     "engine": "signals handlers arguments deadline interruption retrying http_errors "

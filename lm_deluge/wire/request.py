@@ -13,6 +13,7 @@ from typing import Any
 from lm_deluge.config import SamplingParams
 from lm_deluge.endpoint import validate_api_key, validate_headers
 from lm_deluge.models import MAX_TOKENS_FIELDS, ModelInfo
+from lm_deluge.plain import plain_json, plain_text
 
 __all__ = ["build_body", "map_system_role", "validate_api_key", "validate_headers"]
 
@@ -123,7 +124,8 @@ def _check_tools(tools: Sequence[Mapping[str, Any]] | None) -> list[dict[str, An
             function = tool.get("function")
             if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
                 raise ValueError(f"tools[{index}]['function'] must be a dict with a 'name'")
-    return [dict(tool) for tool in given]
+    checked: list[dict[str, Any]] = plain_json(given, "tools")
+    return checked
 
 
 def _check_tool_choice(tool_choice: object, *, have_tools: bool) -> None:
@@ -157,7 +159,8 @@ def _check_extra_body(extra_body: Mapping[str, Any] | None) -> dict[str, Any]:
             raise TypeError(f"a key of extra_body must be a str, not {key!r}")
     if "stream" in given:
         raise ValueError("extra_body must not hold 'stream': this library always streams")
-    return dict(given)
+    checked: dict[str, Any] = plain_json(given, "extra_body") if given else {}
+    return checked
 
 
 def build_body(
@@ -189,7 +192,7 @@ def build_body(
     Raises:
         TypeError, ValueError: naming the argument, and the index within it.
     """
-    field = info.max_tokens_field if max_tokens_field is None else max_tokens_field
+    field = info.max_tokens_field if max_tokens_field is None else plain_text(max_tokens_field)
     if field not in MAX_TOKENS_FIELDS:
         accepted = " or ".join(MAX_TOKENS_FIELDS)
         raise ValueError(f"max_tokens_field must be {accepted}, not {field!r}")
@@ -208,10 +211,10 @@ def build_body(
     if tool_choice is not None:
         # Tools of another vendor, or the legacy functions, can only come by extra_body.
         _check_tool_choice(tool_choice, have_tools=bool(checked or extra.get("tools")))
-        body["tool_choice"] = tool_choice
+        body["tool_choice"] = plain_json(tool_choice, "tool_choice")
     if response_format is not None:
         _check_response_format(response_format, json_mode=params.json_mode)
-        body["response_format"] = dict(response_format)
+        body["response_format"] = plain_json(response_format, "response_format")
     return body | extra
 
 

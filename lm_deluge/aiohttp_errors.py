@@ -17,7 +17,7 @@ from lm_deluge.errors import (
 if TYPE_CHECKING:
     from lm_deluge.transport import Request
 
-__all__ = ["BROKE", "cause_of", "translate_open", "translate_read"]
+__all__ = ["BROKE", "cause_of", "is_disconnect", "translate_open", "translate_read"]
 
 BROKE: Final = "the connection broke before the answer was whole"
 
@@ -36,8 +36,18 @@ def cause_of(error: BaseException, request: Request) -> BaseException | None:
 
 
 def _detail(error: BaseException, request: Request) -> str:
-    text = request.redact(str(error)) or type(error).__name__
+    return _one_line(request.redact(str(error)) or type(error).__name__)
+
+
+def _one_line(text: str) -> str:
     return text.replace("\r", " ").replace("\n", " ")
+
+
+def is_disconnect(error: BaseException) -> bool:
+    """Whether a connection that was there has gone."""
+    return isinstance(
+        error, (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError)
+    ) and not isinstance(error, aiohttp.ClientConnectorError)
 
 
 def translate_open(
@@ -45,6 +55,7 @@ def translate_open(
 ) -> StreamError:
     """Return ours for what kept a request from being answered. ``connect_timeout``: in seconds."""
     where = request.shown_url
+    proxy = request.proxy.shown if request.proxy is not None else ""
     if isinstance(error, (aiohttp.ConnectionTimeoutError, TimeoutError)):
         limit = connect_timeout if connect_timeout is not None else 0.0
         return APITimeoutError(
@@ -52,6 +63,14 @@ def translate_open(
             phase="connect",
             limit=limit,
         )
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        refused = APIConnectionError(
+            f"the proxy {proxy} refused the connection to {where}: "
+            f"{error.status} {_one_line(request.redact(error.message))}".rstrip(),
+            phase="connect",
+        )
+        refused.status_code = error.status
+        return refused
     if isinstance(error, aiohttp.ClientResponseError):
         return ProtocolError(
             f"{where} answered with something that is not HTTP: {request.redact(error.message)}",
@@ -62,6 +81,11 @@ def translate_open(
             f"{where} closed the connection without an answer", phase="connect"
         )
     detail = _detail(error, request)
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return APIConnectionError(
+            f"no connection to the proxy {proxy} (for {where}): {detail}",
+            phase="connect",
+        )
     if isinstance(error, aiohttp.ClientConnectorError):
         return APIConnectionError(f"no connection to {where}: {detail}", phase="connect")
     return APIConnectionError(f"the request to {where} failed: {detail}", phase="connect")

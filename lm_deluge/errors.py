@@ -138,7 +138,15 @@ class APIError(StreamError):
 
 
 class APIConnectionError(APIError):
-    """The server could not be reached, or it went before it answered."""
+    """The server could not be reached, or it went before it answered.
+
+    ``status_code``: the HTTP status with which a proxy refused the connection, else ``None``.
+    ``stale``: whether the request went out on a kept connection that was closed without an answer:
+    most likely because it had been idle, so that it is asked again at once.
+    """
+
+    status_code: int | None = None
+    stale: bool = False
 
 
 class APITimeoutError(APIConnectionError):

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
 from lm_deluge.aiohttp_errors import BROKE, cause_of, translate_read
+from lm_deluge.connection import Tap
 from lm_deluge.errors import ConnectionLostError
 
 if TYPE_CHECKING:
     from lm_deluge.transport import Request
 
-__all__ = ["Exchange", "Response"]
-
-#: The empty line after a head (RFC 9112, section 2.2: a lone LF may be taken for a line's end).
-_HEAD_END: Final = re.compile(rb"\n\r?\n")
-_INTERIM: Final = re.compile(rb"HTTP/\d\.\d 1\d\d\b")
+__all__ = ["Exchange"]
 
 
 class Exchange:
     """One request and its response.
 
     ``status``, ``headers``: of the response. ``content_type``: lower case, ``""`` if it names none.
+    ``tap``: of the connection; ``None`` for a response that did not come from one.
     """
 
     __slots__ = (
@@ -39,7 +36,9 @@ class Exchange:
         "status",
     )
 
-    def __init__(self, response: aiohttp.ClientResponse, request: Request) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, request: Request, tap: Tap | None = None
+    ) -> None:
         self.status: Final = response.status
         self.headers: Final = response.headers
         self.content_type: Final = (
@@ -49,10 +48,9 @@ class Exchange:
         self._response = response
         self._reader = response.content
         self._taken = 0
-        self._tap = (response.tap if isinstance(response, Response) else None) or _Tap(
-            response.connection
-        )
-        self._tap.read(response.content)
+        self._tap = tap if tap is not None else Tap(None, None)
+        self._tap.arrived = self._tap.arrived or perf_counter()
+        self._tap.follow(response.content)
 
     @property
     def arrived(self) -> float:
@@ -136,152 +134,5 @@ class Exchange:
 
     def close(self) -> None:
         """Give the connection back if the body was read to its end, else close it."""
-        self._tap.end()
+        self._tap.leave()
         self._response.close()
-
-
-class Response(aiohttp.ClientResponse):
-    """aiohttp's response, with a tap on its connection from before its head arrives. ``tap``: there
-    once it has started."""
-
-    tap: _Tap | None = None
-
-    async def start(self, connection: Any) -> aiohttp.ClientResponse:
-        """Read the head."""
-        tap = self.tap = _Tap(connection)
-        try:
-            return await super().start(connection)
-        except BaseException:
-            tap.end()
-            raise
-
-
-class _Tap(asyncio.Protocol):
-    """Stands between a connection and aiohttp's protocol for it while a response is read.
-
-    It notes when something comes in, before anything else is done with it, and wakes whoever reads.
-    It passes the head of a response on by itself: aiohttp's parser throws a head away, and the
-    beginning of the body with it, if the same read holds something that is not HTTP further on.
-    The other way round, it stands between aiohttp's reader and that protocol and passes on only what
-    changes something: aiohttp 3.14 would run the parser once more after every read.
-
-    ``arrived``: when something came in last, by ``time.perf_counter``. ``is_over``: nothing follows.
-    ``is_faulty``: because of what was not HTTP.
-    """
-
-    __slots__ = (
-        "_head",
-        "_inner",
-        "_loop",
-        "_paused",
-        "_transport",
-        "_waiter",
-        "arrived",
-        "is_faulty",
-        "is_over",
-    )
-
-    def __init__(self, connection: Any) -> None:
-        self.arrived = perf_counter()
-        self._loop = asyncio.get_running_loop()
-        self._waiter: asyncio.Future[None] | None = None
-        # What came with the headers may have been enough to be paused.
-        self._paused = True
-        self._inner: Any = None if connection is None else connection.protocol
-        self._transport: Any = None if connection is None else connection.transport
-        self._head: bytearray | None = bytearray()
-        self.is_over = self._transport is None
-        self.is_faulty = False
-        if self._transport is not None:
-            self._transport.set_protocol(self)
-
-    def read(self, reader: aiohttp.StreamReader) -> None:
-        """The head is there: stand behind the reader of the body, too."""
-        self._head = None
-        if self._transport is not None:
-            reader.on_eof(self.end)
-        if self._transport is not None and hasattr(reader, "_protocol"):
-            reader._protocol = self  # type: ignore[assignment]  # noqa: SLF001 - there is no other way
-
-    def wait(self) -> asyncio.Future[None]:
-        """Return a future that is done when something has come in."""
-        waiter = self._waiter = self._loop.create_future()
-        return waiter
-
-    def wake(self) -> None:
-        """Let whoever waits go on."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def end(self) -> None:
-        """Leave the connection as it was."""
-        self.is_over = True
-        transport, self._transport = self._transport, None
-        if transport is not None and transport.get_protocol() is self:
-            transport.set_protocol(self._inner)
-
-    # -- called by the connection
-
-    def data_received(self, data: bytes) -> None:
-        self.arrived = perf_counter()
-        if self._head is None:
-            self._inner.data_received(data)
-        else:
-            self._pass_by_heads(self._head, data)
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
-    def eof_received(self) -> bool | None:
-        self.arrived = perf_counter()
-        return self._inner.eof_received()  # type: ignore[no-any-return]
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.arrived = perf_counter()
-        self.is_over = True
-        self.is_faulty = self._inner.exception() is not None
-        self._transport = None
-        self._inner.connection_lost(error)
-        self.wake()
-
-    def _pass_by_heads(self, head: bytearray, data: bytes) -> None:
-        """Pass on each head by itself, and what follows the last one.
-
-        An interim response (100 to 199; RFC 9110, section 15.2) is only a head, and another follows.
-        ``head``: what came of the present one so far.
-        """
-        while data and self._head is not None:
-            known = len(head)
-            head += data
-            found = _HEAD_END.search(head, max(0, known - 2))
-            if found is None:
-                break
-            if _INTERIM.match(head) is None:
-                self._head = None
-            head.clear()
-            cut = found.end() - known
-            self._inner.data_received(data[:cut])
-            data = data[cut:]
-        if data:
-            self._inner.data_received(data)
-
-    def pause_writing(self) -> None:
-        self._inner.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._inner.resume_writing()
-
-    # -- called by aiohttp's reader of the body
-
-    def pause_reading(self) -> None:
-        self._paused = True
-        self._inner.pause_reading()
-
-    def resume_reading(self, *args: Any, **named: Any) -> None:
-        if self._paused:
-            self._paused = False
-            self._inner.resume_reading(*args, **named)
-
-    @property
-    def _reading_paused(self) -> bool:  # asked by aiohttp 3.13
-        return self._paused

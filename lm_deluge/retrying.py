@@ -69,6 +69,8 @@ def retry_delay(policy: RetryPolicy, error: StreamError, failures: int) -> float
     """
     if failures >= policy.max_attempts or not _is_passing(policy, error):
         return None
+    if failures == 1 and isinstance(error, APIConnectionError) and error.stale:
+        return 0.0  # it says nothing about how the server is
     asked = error.retry_after if isinstance(error, APIStatusError) else None
     if asked is None:
         return policy.delay(failures, random)
@@ -115,6 +117,8 @@ def _is_passing(policy: RetryPolicy, error: StreamError) -> bool:
     if isinstance(error, ProtocolError):
         # A page for people stays one.
         return policy.connection_errors and error.content_type is None
+    if isinstance(error, APIConnectionError) and error.status_code is not None:
+        return policy.retries_status(error.status_code)
     if isinstance(error, (APIConnectionError, AnswerCutError)):
         return policy.connection_errors
     return False

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import io
 import ssl
 import weakref
 from collections.abc import AsyncGenerator, Mapping
+from time import monotonic
 from types import SimpleNamespace
 from typing import Final
 
 import aiohttp
 from attrs import define, field, frozen
 
-from lm_deluge.aiohttp_errors import cause_of, translate_open
-from lm_deluge.errors import StreamError
-from lm_deluge.exchange import Exchange, Response
+from lm_deluge.aiohttp_errors import cause_of, is_disconnect, translate_open
+from lm_deluge.connection import Sending
+from lm_deluge.errors import APIConnectionError, StreamError
+from lm_deluge.exchange import Exchange
 from lm_deluge.proxies import Proxy
 from lm_deluge.redaction import Redactor
 from lm_deluge.socks import new_connector
@@ -26,9 +27,6 @@ __all__ = ["Request", "Transport"]
 #: Seconds an idle connection is kept for the next turn. A chat user's pause; servers close earlier
 #: if they want to, and a stale connection is noticed before any output.
 _KEEPALIVE: Final = 60.0
-
-#: Bytes of a body from which aiohttp asks for a file instead.
-_LARGE_BODY: Final = 1 << 20
 
 
 @frozen(kw_only=True)
@@ -84,6 +82,8 @@ class Transport:
         #: A SOCKS proxy is the connector's, so each has a transport of its own.
         self._through: dict[Proxy, Transport] = {}
         self._sessions: dict[asyncio.AbstractEventLoop, _Session] = {}
+        # Connections that have been idle for longer are not used; by ``time.monotonic``.
+        self._idle_since = 0.0
 
     async def open(self, request: Request, *, connect_timeout: float | None) -> Exchange:
         """Send the request and return its exchange once the response's headers are there.
@@ -97,31 +97,46 @@ class Transport:
                 through = self._through[proxy] = Transport(ssl_context=self._ssl, socks=proxy)
             return await through.open(request, connect_timeout=connect_timeout)
         session = await self._session()
-        failure: StreamError
-        cause: BaseException | None
+        failure: APIConnectionError | StreamError
+        cause: BaseException | None = None
         while True:
-            connection = _Connection()
+            sending = Sending(request.body)
+            sending.shared, sending.idle_since = self._connector is not None, self._idle_since
             try:
                 response = await session.post(
                     request.url,
-                    data=_sendable(request.body),
+                    data=sending,
                     headers=request.headers,
                     params=request.query or None,
                     allow_redirects=False,  # a key must not follow to another host
                     timeout=_client_timeout(connect_timeout),
                     proxy=None if proxy is None or self._socks is not None else proxy.url,
                     ssl=True if request.tls is None else request.tls,
-                    trace_request_ctx=connection,
+                    trace_request_ctx=sending,
                 )
             except (aiohttp.ClientError, OSError, RuntimeError, UnicodeError) as error:
-                if connection.reused and _is_disconnect(error):
-                    continue  # the server had closed it while it was idle: no failed attempt
+                tap = sending.tap
+                if tap is None and sending.reused:
+                    continue  # it was closed, or not silent, while it was idle: nothing was sent
                 if isinstance(error, RuntimeError) and not session.closed:
                     raise
                 failure = translate_open(error, request, connect_timeout)
                 cause = cause_of(error, request)
+                if tap is not None and sending.reused and not tap.arrived and is_disconnect(error):
+                    assert isinstance(failure, APIConnectionError)
+                    failure.stale = True
+                    # Those that were idle meanwhile are most likely as dead.
+                    self._idle_since = monotonic()
                 break
-            return Exchange(response, request)
+            tap = sending.tap
+            if not sending.connected or (tap is not None and not (sending.early and response.ok)):
+                return Exchange(response, request, tap)
+            response.close()
+            if not sending.reused:
+                failure = APIConnectionError(
+                    f"{request.shown_url} sent an answer before it was asked", phase="connect"
+                )
+                break
         raise failure from cause
 
     async def close(self) -> None:
@@ -156,7 +171,6 @@ class Transport:
         return aiohttp.ClientSession(
             connector=connector,
             connector_owner=self._connector is None,
-            response_class=Response,
             timeout=aiohttp.ClientTimeout(total=None),
             # aiohttp's own would read ~/.netrc in a thread for every request, and fail where that
             # holds an entry for the host, because the key is in the same header.
@@ -170,20 +184,20 @@ class Transport:
         self._sessions.pop(loop, None)
 
 
-@define
-class _Connection:
-    """What became known of a request's connection. ``reused``: it came from the pool."""
-
-    reused: bool = False
+async def _note_connection(
+    session: aiohttp.ClientSession, context: SimpleNamespace, params: object
+) -> None:
+    context.trace_request_ctx.connected = True
 
 
 async def _note_reuse(
     session: aiohttp.ClientSession, context: SimpleNamespace, params: object
 ) -> None:
-    context.trace_request_ctx.reused = True
+    context.trace_request_ctx.connected = context.trace_request_ctx.reused = True
 
 
 _TRACES: Final = aiohttp.TraceConfig()
+_TRACES.on_connection_create_end.append(_note_connection)
 _TRACES.on_connection_reuseconn.append(_note_reuse)
 _TRACES.freeze()
 
@@ -199,20 +213,6 @@ async def _own(
         if (alive := transport()) is not None:
             alive.forget(loop)
         await session.close()
-
-
-def _is_disconnect(error: BaseException) -> bool:
-    return isinstance(error, (aiohttp.ServerDisconnectedError, ConnectionError)) and not isinstance(
-        error, aiohttp.ClientConnectorError
-    )
-
-
-def _sendable(body: bytes) -> bytes | io.BytesIO:
-    """Return a large body as what aiohttp sends in pieces, so that the event loop goes on meanwhile.
-
-    Nor does it then leave a future behind, for asyncio to complain about, when the answer comes first.
-    """
-    return io.BytesIO(body) if len(body) > _LARGE_BODY else body
 
 
 @functools.lru_cache(maxsize=64)

@@ -29,7 +29,7 @@ ROOMS = {
     "conversation response arrivals endpoint naming models",
     "wire": "wire",
     "engine": "signals handlers arguments deadline interruption retrying http_errors "
-    "aiohttp_errors exchange proxies socks certificates transport "
+    "aiohttp_errors connection exchange proxies socks certificates transport "
     "access plan dispatch attempt engine stream",
     "recording": "recording",
     "consumers": "many client api_requests",

@@ -19,7 +19,7 @@ from support import KEY, AtToken, Recorder, client_for
 from lm_deluge import LLMClient, Stream, StreamHandler, Token
 from lm_deluge.errors import ConnectionLostError, StreamCancelled
 from lm_deluge.exchange import Exchange
-from scripted import END, HANG, HEADERS, RESET, ScriptedServer, answer, ending, events, http
+from scripted import END, HANG, HEADERS, RESET, ScriptedServer, ending, events, http
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -100,24 +100,6 @@ def test_bytes_that_came_with_the_headers_arrived_before_the_first_handler_heard
         assert begun < arrived < ended
         assert response.ttft is not None
         assert 0 < response.ttft <= response.elapsed < ended - begun
-
-    run(main())
-
-
-def test_the_connection_in_the_pool_is_aiohttps_own_again(run: Run) -> None:
-    async def main() -> None:
-        connector = aiohttp.TCPConnector()
-        async with ScriptedServer(answer("a", "b")) as server:
-            client = client_for(server, connector=connector)
-            for _ in range(3):
-                assert (await client.stream("hi")).completion == "ab"
-                [pooled] = connector._conns.values()
-                [(protocol, _)] = pooled
-                assert protocol.transport is not None
-                assert protocol.transport.get_protocol() is protocol
-            assert server.connections == 1
-            await client.close()
-        await connector.close()
 
     run(main())
 

@@ -216,15 +216,6 @@ async def test_the_fallback_is_not_asked_after_output() -> None:
         assert len(server.requests) == 1
 
 
-async def test_a_stale_pooled_connection_is_replaced_without_an_attempt() -> None:
-    async with ScriptedServer(answer("a"), [CLOSE], answer("b")) as server:
-        client = client_for(server)
-        await client.stream("hi")
-        response = await client.stream("hi")
-        assert server.connections == 2
-    assert (response.completion, response.attempts) == ("b", 1)
-
-
 async def test_a_new_connection_that_is_closed_at_once_is_a_failed_attempt() -> None:
     async with ScriptedServer([CLOSE]) as server:
         with pytest.raises(APIConnectionError, match="without an answer"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import logging
 import os
@@ -97,11 +96,6 @@ def _guarded(function: Callable[[], int | None]) -> int:  # noqa: C901 - a table
     """Call it; turn every way to fail into an exit code and a line that tells why."""
     try:
         return function() or OK
-    except SystemExit as leave:
-        # rich's console leaves with 1 when the pipe it writes to is closed.
-        if isinstance(leave.__context__, BrokenPipeError):
-            return PIPE_CLOSED
-        raise
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
@@ -134,9 +128,8 @@ def _guarded(function: Callable[[], int | None]) -> int:  # noqa: C901 - a table
 
 
 def _say(message: str, code: int) -> int:
-    """Tell one line on stderr, if anybody listens there."""
-    with contextlib.suppress(OSError):
-        notice(f"lm-deluge: {' '.join(message.split())}")
+    """Tell one line on stderr."""
+    notice(f"lm-deluge: {' '.join(message.split())}")
     return code
 
 

@@ -8,12 +8,11 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-import click
 from attrs import define
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from lm_deluge.cli.terminal import is_dumb, make_console, shown, wants_no_escapes
+from lm_deluge.cli.terminal import is_dumb, make_console, notice, shown, wants_no_escapes
 
 if TYPE_CHECKING:
     from typing import Self
@@ -119,7 +118,7 @@ class RunProgress:
             return
         if self._line is not None:
             self._line.clear()
-        click.echo(f"lm-deluge: {shown(text, sys.stderr)}", err=True)
+        notice(f"lm-deluge: {text}")
 
     def write(self, text: str) -> None:
         """Write whole lines to standard output; on a terminal they stand above the bar."""

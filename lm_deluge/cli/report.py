@@ -13,6 +13,7 @@ import click
 
 from lm_deluge.cli.command import Command
 from lm_deluge.cli.files import distinct
+from lm_deluge.cli.terminal import make_console
 from lm_deluge.timeline.reading import LogReader, read_timelines
 
 if TYPE_CHECKING:
@@ -262,15 +263,8 @@ def _measure(
 def _print(
     new: Measured, told: Sequence[str], old: Measured | None, comparisons: Comparisons
 ) -> None:
-    from rich.console import Console
-
     from lm_deluge.timeline.tables import print_report
 
-    class Printing(Console):
-        def on_broken_pipe(self) -> None:
-            """Let the command line end as it does whenever its output was closed."""
-            raise BrokenPipeError
-
     # Into a pipe or file a table is as wide as it needs to be.
-    console = Printing() if sys.stdout.isatty() else Printing(width=200)
+    console = make_console(highlight=True, width=None if sys.stdout.isatty() else 200)
     print_report(console, new, told, old, comparisons)

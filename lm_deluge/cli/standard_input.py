@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,6 +10,8 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Final
 
 import click
+
+from lm_deluge.cli.terminal import notice
 
 if TYPE_CHECKING:
     from typing import Self
@@ -58,8 +59,7 @@ class Patience:
         while not over.wait(max(0.0, self._since + _PATIENCE - monotonic())):
             if monotonic() - self._since >= _PATIENCE:
                 self._told = True
-                with contextlib.suppress(OSError):
-                    click.echo(f"lm-deluge: {self._message}", err=True)
+                notice(f"lm-deluge: {self._message}")
                 return
 
 
@@ -68,7 +68,7 @@ def pieces(what: str) -> Iterator[bytes]:
     file: IO[bytes] = sys.stdin.buffer
     read = getattr(file, "read1", file.read)
     if sys.stdin.isatty():
-        click.echo(f"lm-deluge: reading {what}; Ctrl-D ends it", err=True)
+        notice(f"lm-deluge: reading {what}; Ctrl-D ends it")
         while piece := read(_PIECE):
             yield piece
         return
@@ -89,9 +89,8 @@ def text(what: str) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        click.echo(
+        notice(
             f"lm-deluge: standard input is not UTF-8 ({error.reason} at byte {error.start}); "
-            "what cannot be read is replaced",
-            err=True,
+            "what cannot be read is replaced"
         )
         return data.decode("utf-8-sig", "replace")

@@ -50,10 +50,19 @@ def wants_no_escapes() -> bool:
     return bool(os.environ.get("NO_COLOR")) or is_dumb()
 
 
+class _Console(Console):
+    """Leaves what a closed pipe means to whoever writes; rich's own ends the process with 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Go on with the error."""
+        raise BrokenPipeError
+
+
 def make_console(*, stderr: bool = False, **settings: Any) -> Console:
     """Return rich's console; it writes no escape sequences where ``NO_COLOR`` or ``TERM`` ask for that."""
     system = None if wants_no_escapes() else "auto"
-    return Console(stderr=stderr, highlight=False, color_system=system, **settings)  # type: ignore[arg-type]
+    settings = {"highlight": False, "color_system": system, **settings}
+    return _Console(stderr=stderr, **settings)
 
 
 def shown(text: str, file: TextIO | None) -> str:
@@ -62,11 +71,14 @@ def shown(text: str, file: TextIO | None) -> str:
 
 
 def notice(text: str, *, nl: bool = True, **style: Any) -> None:
-    """Write to stderr, in click's ``style`` where that is seen as one."""
+    """Write to stderr, in click's ``style`` where that is seen as one; if nobody listens, so be it."""
     if sys.stderr is None:
         return
-    plain = wants_no_escapes() or not sys.stderr.isatty()
-    click.secho(shown(text, sys.stderr), err=True, nl=nl, **({} if plain else style))
+    text = shown(text, sys.stderr)
+    if style and sys.stderr.isatty() and not wants_no_escapes():
+        text = click.style(text, **style)
+    with contextlib.suppress(OSError):
+        click.echo(text, err=True, nl=nl)
 
 
 class Printer(StdoutPrinter):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import shlex
 import time
+from typing import Any
 
 import pytest
 
-from lm_deluge.simulator import Simulator
+from lm_deluge.simulator import EOF, ReceivedRequest, Reply, Simulator
 from programs import Run, clean_environment, simulated
 
 
@@ -126,3 +127,50 @@ async def test_what_cannot_work_is_said_before_the_first_question(
     assert word in chat.out
     assert len(chat.out.splitlines()) == 1
     assert "You: " not in chat.out
+
+
+NOTHING = b'data: {"choices":[{"index":0,"delta":{"content":%s},"finish_reason":"length"}]}\n\n'
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        [NOTHING % b'""', b"data: [DONE]\n\n"],
+        [NOTHING % b'" \\n"', b"data: [DONE]\n\n"],
+        [NOTHING.replace(b"content", b"reasoning") % b'"Hm."', b"data: [DONE]\n\n"],
+        [NOTHING % b'"  "', EOF],
+        None,
+    ],
+    ids=["nothing", "white space", "only thoughts", "white space, cut", "refused"],
+)
+async def test_no_empty_answer_stays_in_the_conversation(
+    run: Run, command_name: tuple[str, ...], empty: list[Any] | None
+) -> None:
+    """Nor the question that has none: servers refuse a conversation that holds either."""
+    first = Reply(steps=empty) if empty is not None else Reply(steps=[b"{}"], status=400)
+
+    def reply(record: ReceivedRequest) -> Reply | None:
+        return first if record.index == 0 else None
+
+    async with Simulator(text="Yes.", reply=reply) as simulator:
+        done = await run(*command_name, "chat", env=simulated(simulator), stdin="One\nTwo\n")
+        last = simulator.requests[-1].json["messages"]
+    assert last == [{"role": "user", "content": "Two"}]
+    assert done.out.endswith("Yes.\n")
+    assert len(done.err.splitlines()) == 1
+
+
+async def test_an_empty_answer_is_told(run: Run, command_name: tuple[str, ...]) -> None:
+    raw = [NOTHING % b'""', b"data: [DONE]\n\n"]
+    async with Simulator(raw=raw) as simulator:
+        done = await run(*command_name, "chat", env=simulated(simulator), stdin="One\n")
+    assert (done.code, done.out) == (0, "")
+    assert done.err == "lm-deluge: the answer has no text (finish reason: length)\n"
+
+
+async def test_a_refusal_is_an_answer(run: Run, command_name: tuple[str, ...]) -> None:
+    async with Simulator(refusal="I cannot.") as simulator:
+        done = await run(*command_name, "chat", env=simulated(simulator), stdin="One\nTwo\n")
+        sent = [message["content"] for message in simulator.requests[1].json["messages"]]
+    assert (done.code, done.out) == (0, "I cannot.\nI cannot.\n")
+    assert sent == ["One", "I cannot.", "Two"]

@@ -1,0 +1,195 @@
+"""What a terminal shows: no escape sequences where none are wanted, and what a model is doing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from lm_deluge.simulator import Simulator
+from programs import clean_environment, simulated
+
+PLAIN = [{"NO_COLOR": "1", "TERM": "xterm-256color"}, {"TERM": "dumb"}]
+
+
+def of_terminal(base: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
+    dropped = ("NO_COLOR", "TERM", "FORCE_COLOR", "COLORTERM")
+    return {**{name: value for name, value in base.items() if name not in dropped}, **settings}
+
+
+async def everything(start, command: str, settings: Mapping[str, str], tmp_path: Path) -> str:
+    """Let a command show all that it can show on a terminal."""
+    (tmp_path / "p.txt").write_text("a\nb\nc\n")
+    faults = ["status:503:retry-after-ms=10", None, "status:400", None]
+    async with Simulator(text="One two.", reasoning=3, gap=0.02, faults=faults) as simulator:
+        env = of_terminal(simulated(simulator), settings)
+        args = {
+            "stream": ["Why?"],
+            "run": [str(tmp_path / "p.txt"), "--concurrency", "1"],
+            "simulate": ["--fault", "nosuch"],
+            "report": [str(tmp_path / "log.jsonl")],
+        }.get(command, [])
+        if command == "report":
+            logged = await start("stream", "Why?", "--log", *args, env=env)
+            await logged.ended()
+        running = await start(command, *args, env=env, terminal=True)
+        if command == "chat":
+            for line in ("Hello\n", "Again\n", "More\n", "quit\n"):
+                await running.until("You: ")
+                running.out = running.out.replace("You: ", "You. ")
+                running.type(line)
+        await running.ended()
+        if command == "stream":
+            failed = await start("stream", "Why?", env=env, terminal=True)
+            await failed.ended()
+            return running.out + failed.out
+    return running.out
+
+
+COMMANDS = ("stream", "chat", "run", "demo", "simulate", "report")
+
+
+@pytest.mark.parametrize("settings", PLAIN, ids=str)
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_no_escape_sequence_where_none_is_wanted(
+    start, tmp_path: Path, command: str, settings: Mapping[str, str]
+) -> None:
+    shown = await everything(start, command, settings, tmp_path)
+    assert len(shown) > 20
+    assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize("command", ["stream", "run", "demo", "report"])
+async def test_a_terminal_that_can_more_gets_more(start, tmp_path: Path, command: str) -> None:
+    assert "\x1b[" in await everything(start, command, {"TERM": "xterm-256color"}, tmp_path)
+
+
+def chunk(**delta: str) -> bytes:
+    choice = {"index": 0, "delta": delta, "finish_reason": None}
+    return b"data: " + json.dumps({"id": "1", "choices": [choice]}).encode() + b"\n\n"
+
+
+END = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+
+
+def screen(text: str) -> list[str]:
+    """Return the lines as they stand at the end, carriage returns and erasures obeyed."""
+    lines = []
+    for line in text.split("\n"):
+        cells: list[str] = []
+        at = 0
+        for piece in re.findall(r"\x1b\[[?\d;]*[A-Za-z]|\r|[^\r\x1b]", line):
+            if piece == "\r":
+                at = 0
+            elif piece in ("\x1b[K", "\x1b[2K"):
+                del cells[at if piece == "\x1b[K" else 0 :]
+            elif not piece.startswith("\x1b"):
+                cells[at : at + 1] = [piece]
+                at += 1
+        lines.append("".join(cells).rstrip())
+    return lines
+
+
+@pytest.mark.parametrize("settings", [{"TERM": "xterm"}, *PLAIN[:2]], ids=str)
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+async def test_a_model_that_thinks_is_seen_to_until_it_speaks(
+    start, settings: Mapping[str, str], field: str
+) -> None:
+    gate = asyncio.Event()
+    raw = [chunk(role="assistant"), chunk(**{field: "Hm."}), gate, chunk(content="Yes."), END]
+    async with Simulator(raw=raw) as simulator:
+        env = of_terminal(simulated(simulator), settings)
+        running = await start("stream", "Why?", env=env, terminal=True)
+        await running.until("thinking…")
+        gate.set()
+        assert await running.ended() == 0
+    first, second, *_ = (line for line in screen(running.out) if line != "thinking…")
+    assert first == "Yes."
+    assert re.match(r"first reasoning after \d+\.\d\d s · first token after \d+\.\d\d s", second)
+    if settings["TERM"] != "dumb":  # there it stays, on a line of its own
+        assert "thinking" not in "\n".join(screen(running.out))
+
+
+async def test_both_times_are_told_and_differ(start) -> None:
+    raw = [chunk(reasoning_content="Hm."), 0.6, chunk(content="Yes."), END]
+    async with Simulator(raw=raw) as simulator:
+        running = await start("stream", "Why?", env=simulated(simulator), terminal=True)
+        assert await running.ended() == 0
+    found = re.search(r"reasoning after ([\d.]+) s · first token after ([\d.]+) s", running.out)
+    assert found
+    assert float(found[2]) - float(found[1]) >= 0.55
+
+
+@pytest.mark.parametrize(
+    ("args", "code"), [(("--quiet",), 0), ((), 0)], ids=["quiet", "not a terminal"]
+)
+async def test_nobody_else_is_told_of_thoughts(start, args: tuple[str, ...], code: int) -> None:
+    raw = [chunk(reasoning_content="Hm."), 0.1, chunk(content="Yes."), END]
+    async with Simulator(raw=raw) as simulator:
+        env = simulated(simulator)
+        running = await start("stream", "Why?", *args, env=env, terminal=bool(args))
+        assert await running.ended() == code
+    assert (running.out, running.err) == ("Yes.\n", "")
+
+
+async def test_the_word_goes_when_the_stream_breaks(start) -> None:
+    raw = [chunk(reasoning_content="Hm."), 0.1, b'data: {"error": {"message": "boom"}}\n\n']
+    async with Simulator(raw=raw) as simulator:
+        running = await start("stream", "Why?", env=simulated(simulator), terminal=True)
+        assert await running.ended() == 1
+    assert "thinking" in running.out
+    shown = "\n".join(screen(running.out))
+    assert "thinking" not in shown
+    assert "boom" in shown
+
+
+async def test_the_second_answer_of_a_chat_thinks_like_the_first(start) -> None:
+    raw = [chunk(reasoning_content="Hm."), 0.1, chunk(content="Yes."), END]
+    async with Simulator(raw=raw) as simulator:
+        chat = await start("chat", env=simulated(simulator), terminal=True)
+        for line in ("One\n", "Two\n", "quit\n"):
+            await chat.until("You: ")
+            chat.out = chat.out.replace("You: ", "You. ")
+            chat.type(line)
+        assert await chat.ended() == 0
+    assert chat.out.count("thinking…") == 2
+
+
+async def test_what_servers_say_moves_no_cursor(start) -> None:
+    """Nor sets a title: in errors, tool calls and rows of results it is shown, not obeyed."""
+    evil = "\x1b]0;title\x07\x9b31m"
+    async with Simulator(tool_calls=[("look", evil)]) as simulator:
+        running = await start("stream", "Why?", env=simulated(simulator), terminal=True)
+        await running.ended()
+    assert not set("\x1b\x07\x9b") & set(running.out)
+    raw = [b"data: " + json.dumps({"error": {"message": evil}}).encode() + b"\n\n"]
+    async with Simulator(raw=raw) as simulator:
+        running = await start("stream", "Why?", env=simulated(simulator), terminal=True)
+        assert await running.ended() == 1
+    assert "title" in running.out
+    assert not set("\x1b\x07\x9b") & set(running.out)
+
+
+async def test_rows_and_bar_share_a_terminal(start, tmp_path: Path) -> None:
+    prompts = tmp_path / "p.txt"
+    prompts.write_text("".join(f"p{n}\n" for n in range(5)))
+    async with Simulator(text=f"a {'long ' * 60}answer", ttft=0.05) as simulator:
+        for settings in ({"TERM": "xterm"}, {"NO_COLOR": "1", "TERM": "xterm"}, {"TERM": "dumb"}):
+            env = of_terminal(simulated(simulator), settings)
+            running = await start("run", str(prompts), "--concurrency", "1", env=env, terminal=True)
+            assert await running.ended() == 0
+            rows = [json.loads(line) for line in screen(running.out) if line.startswith("{")]
+            assert len(rows) == 5
+            assert {row["completion"] for row in rows} == {f"a {'long ' * 60}answer"}
+
+
+async def test_without_an_environment_of_a_terminal_nothing_breaks(start) -> None:
+    env = clean_environment()
+    env.pop("TERM", None)
+    running = await start("demo", env=env, terminal=True)
+    assert await running.ended() == 0
+    assert "How it felt" in running.out

@@ -53,7 +53,8 @@ async def test_a_pipe_that_was_closed_before_the_first_word_is_141(
 
 @pytest.mark.parametrize("settings", ["NO_COLOR=1", "FORCE_COLOR=1"])
 @pytest.mark.parametrize(
-    "line", ["report log.jsonl | head -1", "run p.txt | head -1", "demo | head -c 9"]
+    "line",
+    ["report log.jsonl | head -1", "run p.txt --concurrency 2 | head -1", "demo | head -c 9"],
 )
 async def test_a_pipe_that_is_closed_later_is_141(
     run: Run, command_name: tuple[str, ...], folder: Path, line: str, settings: str

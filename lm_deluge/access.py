@@ -19,7 +19,12 @@ from lm_deluge.errors import AuthenticationError
 from lm_deluge.models import DEFAULT_API_KEY_ENV, ModelInfo, registration_of, resolve_model
 from lm_deluge.proxies import PROXY_VARIABLES, Proxy, proxy_for
 from lm_deluge.redaction import Redactor, redactor_of
-from lm_deluge.secret_values import secrets_in_headers, secrets_in_query, secrets_in_url
+from lm_deluge.secret_values import (
+    secrets_in_data,
+    secrets_in_headers,
+    secrets_in_query,
+    secrets_in_url,
+)
 from lm_deluge.socks import require
 from lm_deluge.transport import Request
 
@@ -45,7 +50,7 @@ class Route:
     ``secrets``: all that is secret of that.
     """
 
-    info: ModelInfo
+    info: ModelInfo = field(repr=lambda info: info.name)
     url: str = field(repr=False)
     shown_url: str
     headers: Mapping[str, str] = field(repr=False)
@@ -165,19 +170,21 @@ class Access:
             )
             raise ValueError(message)
         proxy, tls = self._way_to(base_url)
+        query = {**info.query, **self.query}
+        secrets = (
+            *([] if key is None else [key]),
+            *secrets_in_headers(headers, (self.auth_header or "", info.auth_header)),
+            *secrets_in_query(query),
+            *secrets_in_url(base_url),
+            *secrets_in_url("" if proxy is None else proxy.url),
+        )
         return Route(
             info=info,
             url=f"{base_url}/chat/completions",
-            shown_url=redact_url(base_url),
+            shown_url=redactor_of(secrets).text(redact_url(base_url)),
             headers=validate_headers(headers),
-            query={**info.query, **self.query},
-            secrets=(
-                *([] if key is None else [key]),
-                *secrets_in_headers(headers, (self.auth_header or "", info.auth_header)),
-                *secrets_in_query({**info.query, **self.query}),
-                *secrets_in_url(base_url),
-                *secrets_in_url("" if proxy is None else proxy.url),
-            ),
+            query=query,
+            secrets=secrets,
             proxy=proxy,
             tls=tls,
         )
@@ -235,11 +242,18 @@ def _custom_headers() -> dict[str, str]:
     return headers
 
 
-def redactor_for(routes: Sequence[Route]) -> Redactor:
-    """Return what knows the secrets of all of a stream's routes: an error of one may quote another's."""
-    if len(routes) == 1:
-        return redactor_of(routes[0].secrets)
-    return redactor_of(tuple(dict.fromkeys(secret for route in routes for secret in route.secrets)))
+def redactor_for(routes: Sequence[Route], *sent: Any) -> Redactor:
+    """Return what knows the secrets of all of a stream's routes: an error of one may quote another's.
+
+    ``sent``: what of the body may hold secrets, too.
+    """
+    secrets = routes[0].secrets
+    for route in routes[1:]:
+        secrets += route.secrets
+    for value in sent:
+        if value:
+            secrets += tuple(secrets_in_data(value))
+    return redactor_of(secrets)
 
 
 _warned_of: set[str] = set()

@@ -263,7 +263,7 @@ class LLMClient:
         targets = []
         choices = params.n
         routes = [self._access.route(name) for name in (self.model, *self.fallback_models)]
-        redactor = redactor_for(routes)
+        redactor = redactor_for(routes, extra, tools)
         for route in routes:
             info = route.info
             body = build_body(

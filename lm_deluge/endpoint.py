@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from lm_deluge.plain import encodable, plain_text
+from lm_deluge.secret_values import name_shown
 
 
 def redact_url(url: object) -> str:
@@ -22,7 +23,8 @@ def redact_url(url: object) -> str:
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises if it is none
-        if parts.scheme and parts.hostname:
+        # An @ beyond the host: somebody's password has a slash in it.
+        if parts.scheme and parts.hostname and "@" not in parts.path:
             host = parts.netloc.rpartition("@")[2]
             return urlunsplit((parts.scheme, host, parts.path, "", ""))
     except ValueError:
@@ -118,7 +120,8 @@ def validate_query(query: Mapping[str, str] | None) -> dict[str, str]:
         raise TypeError(f"query must be a dict of str to str, not {type(given).__name__}")
     for key, value in given.items():
         if not isinstance(key, str) or not isinstance(value, str):
-            raise TypeError(f"query must be a dict of str to str; {key!r} is not")
+            shown = name_shown(key) if isinstance(key, str) else repr(key)
+            raise TypeError(f"query must be a dict of str to str; {shown} is not")
         encodable(key, "a name in query")
         encodable(value, f"query[{key!r}]")
     return {plain_text(key): plain_text(value) for key, value in given.items()}
@@ -145,10 +148,10 @@ def validate_headers(headers: Mapping[str, str] | None, what: str = "headers") -
         if not isinstance(name, str):
             raise TypeError(f"a name in {what} must be a str, not {type(name).__name__}")
         if not _TOKEN.fullmatch(name):
-            raise ValueError(f"{what}: {name[:60]!r} is no header name")
+            raise ValueError(f"{what}: {name_shown(name)} is no header name")
         if not isinstance(value, str):
             raise TypeError(
-                f"{what}: the value of {name!r} must be a str, not {type(value).__name__}"
+                f"{what}: the value of {name_shown(name)} must be a str, not {type(value).__name__}"
             )
         if _UNSENDABLE.search(value):
             raise ValueError(f"{what}: the value of {name!r} has a control character (CR, LF, …)")

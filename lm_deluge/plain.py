@@ -79,7 +79,13 @@ def _plain(value: Any, where: str) -> Any:
     if value is None or kind is int or kind is bool:
         return value
     if isinstance(value, Mapping):
-        return {_key(key, where): _plain(value[key], f"{where}[{key!r}]") for key in value}
+        plain = {}
+        for key, item in value.items():
+            # Most are plain as they are: a call for each would cost more than sending them.
+            name = key if type(key) is str and key.isascii() else _key(key, where)
+            is_plain = type(item) is str and item.isascii()
+            plain[name] = item if is_plain else _plain(item, f"{where}[{key!r}]")
+        return plain
     if isinstance(value, (list, tuple)):
         return [_plain(item, f"{where}[{at}]") for at, item in enumerate(value)]
     if isinstance(value, str):

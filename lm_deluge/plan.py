@@ -23,7 +23,7 @@ __all__ = ["Plan", "Slots", "Target"]
 class Target:
     """One model to ask, and the request that asks it. ``recorder`` hears of every network read."""
 
-    info: ModelInfo
+    info: ModelInfo = field(repr=lambda info: info.name)
     request: Request
     timeouts: ResolvedTimeouts
     recorder: StreamRecorder | None = None
@@ -41,7 +41,7 @@ class Plan:
     policy: RetryPolicy
     limits: Limits
     redactor: Redactor = field(factory=Redactor, repr=False)
-    tags: Mapping[str, Any] = field(factory=dict)
+    tags: Mapping[str, Any] = field(factory=dict, repr=False)
     choices: int = 1
     prompt_chars: int = 0
     strict: bool = False

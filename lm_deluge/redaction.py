@@ -303,6 +303,8 @@ def _redact_link(error: BaseException, redactor: Redactor) -> None:
 
 
 def _shows_secret(error: BaseException, redactor: Redactor) -> bool:
+    if hasattr(error, "request_info"):  # aiohttp's: its repr shows the request's headers
+        return True
     try:
         texts = f"{error!r} {error} {error.args!r} {vars(error)!r}"
     except Exception:  # noqa: BLE001 - whatever cannot be shown is not to be chained

@@ -8,7 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["secrets_in_headers", "secrets_in_query", "secrets_in_url"]
+__all__ = [
+    "name_shown",
+    "secrets_in_data",
+    "secrets_in_headers",
+    "secrets_in_query",
+    "secrets_in_url",
+]
 
 #: Of a header, or of a parameter of a URL.
 _NAME: Final = re.compile(
@@ -23,6 +29,39 @@ _VALUE: Final = re.compile(
 
 #: Between the scheme, the parameters and their values: ``Bearer x``, ``a=x; b=y``.
 _BETWEEN: Final = re.compile(r"[\s,;]+")
+
+
+#: The same of a field of a body, where more is called a key or a token that is no secret.
+_FIELD: Final = re.compile(
+    r"api[_-]?key|authorization|secret|passw(?:or)?d\b|(?:access|auth|bearer)[_-]?token|^token$|cookie",
+    re.IGNORECASE,
+)
+
+
+def name_shown(name: str) -> str:
+    """Return the name of a header or parameter for a message, unless it looks like a key in its place."""
+    return "(hidden: it looks like a key)" if _VALUE.match(name) else repr(name[:60])
+
+
+def secrets_in_data(value: object) -> Iterator[str]:
+    """Yield the secret values of JSON data, by the names they go under; none of what holds itself."""
+    try:
+        yield from _in_data(value)
+    except RecursionError:
+        return
+
+
+def _in_data(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            if isinstance(item, str):
+                if isinstance(name, str) and (_FIELD.search(name) or _VALUE.match(item)):
+                    yield from _parts(item, pairs=False)
+            else:
+                yield from _in_data(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _in_data(item)
 
 
 def secrets_in_headers(headers: Mapping[str, str], also: Iterable[str] = ()) -> Iterator[str]:

@@ -180,7 +180,7 @@ class StreamRecorder:
     ) -> None:
         """The head of the response arrived."""
         kept = {
-            name.lower(): request.redact(value)
+            request.redact(name.lower()): request.redact(value)
             for name, value in headers
             if is_harmless(name.lower())
         }

@@ -19,8 +19,8 @@ class ReceivedRequest:
 
     method: str
     path: str
-    query: dict[str, str]
-    headers: Mapping[str, str]
+    query: dict[str, str] = attrs.field(repr=False)
+    headers: Mapping[str, str] = attrs.field(repr=False)
     """Case-insensitive."""
     body: bytes = attrs.field(repr=False)
     json: Any = attrs.field(repr=False)

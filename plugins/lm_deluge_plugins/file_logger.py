@@ -142,6 +142,7 @@ class FileLogger(StreamHandler):
 
     def on_delta(self, stream: Stream, delta: Delta) -> None:
         """Log one piece of anything else."""
+        log = self._log(stream)
         if delta.kind == "tool_call":
             self._add(
                 tool_call_line(
@@ -153,7 +154,6 @@ class FileLogger(StreamHandler):
                 )
             )
             return
-        log = self._log(stream)
         log.pieces += 1
         busy = None
         if log.read != delta.read:
@@ -188,6 +188,7 @@ class FileLogger(StreamHandler):
 
     def on_complete(self, stream: Stream, response: APIResponse) -> Awaitable[None]:
         """Log a whole answer. The ending waits until the line is written."""
+        self._log(stream)
         self._add(
             complete_line(
                 stream.id,
@@ -331,8 +332,10 @@ def _encoded(veils: dict[str, _Veil], lines: list[Line]) -> bytes:
         for line in lines:
             try:
                 kept.append(encode(line) + b"\n")
-            except Exception:
-                logger.exception("a line of the timeline log could not be written")
+            except Exception as error:  # noqa: BLE001 - likewise
+                # Its words are those of somebody's object: they may quote anything.
+                kind = type(error).__name__
+                logger.error("a line of the timeline log could not be written: %s", kind)  # noqa: TRY400
         return b"".join(kept)
 
 

@@ -5,6 +5,7 @@ What the model said, and what it is called, reaches whoever asked as it came.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import html
 import json
@@ -26,11 +27,13 @@ from lm_deluge import (
     Stream,
     StreamHandler,
     Token,
+    attach,
     register_model,
 )
 from lm_deluge.errors import StreamError
 from lm_deluge.models import unregister_model
 from lm_deluge.recording import read_recording
+from lm_deluge.simulator import Simulator
 from lm_deluge.timeline import read_timelines
 from lm_deluge_plugins import FileLogger
 from scripted import (
@@ -351,3 +354,93 @@ async def test_bytes_of_a_header_that_are_no_text_reach_nobody_as_half_a_charact
                     json.dumps(answer.partial.to_dict(), ensure_ascii=False).encode()
     log.read_text("utf-8")
     record.read_text("utf-8")
+
+
+async def test_a_secret_in_the_body_or_the_path_is_known(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log, record = tmp_path / "log", tmp_path / "rec"
+    other = "zz-Another-key-of-9876543210"
+    page = reply(
+        "401 No", f"{KEY} {other}", kind="text/plain", headers=f"x-ratelimit-{other}: 1\r\n"
+    )
+    async with ScriptedServer(page) as server:
+        with FileLogger(log) as logger:
+            client = LLMClient(
+                "gpt-4o", base_url=f"{server.base_url}/{KEY}", api_key=KEY, printer=None,
+                record=record, handlers=[logger], retries=RetryPolicy.none(),
+                extra_body={"provider": {"api_key": other}, "prompt_cache_key": "No such words"},
+            )  # fmt: skip
+            stream = client.open_stream(
+                "hi", tools=[{"type": "mcp", "headers": {"Authorization": f"Bearer {other}"}}]
+            )
+            with pytest.raises(StreamError) as caught:
+                await stream
+    assert KEY in server.requests[0].line
+    assert other in server.requests[0].body.decode()
+    shown = texts_of(caught.value) + log.read_text() + record.read_text() + caplog.text
+    shown += stream.base_url + repr(client._access.route("gpt-4o"))
+    assert_hidden(shown)
+    assert_hidden(shown, other)
+    assert "No such words" in record.read_text()
+
+
+async def test_a_logger_that_comes_late_hides_secrets_too(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    call = {"index": 0, "id": KEY, "function": {"name": KEY, "arguments": KEY}}
+    late = asyncio.Event()
+    script = [
+        HEADERS, http(events("a")), late,
+        http(sse(delta(tool_calls=[call])) + ending().replace(b"chatcmpl-1", KEY.encode())) + END,
+    ]  # fmt: skip
+    async with ScriptedServer(script) as server:
+        client = LLMClient("gpt-4o", base_url=server.base_url, api_key=KEY, printer=None)
+        with FileLogger(log) as logger:
+            async with client.open_stream("hi") as stream:
+                async for _ in stream:
+                    attached = attach(logger)
+                    late.set()
+            attached.detach()
+    assert "tool_call" in log.read_text()
+    assert "complete" in log.read_text()
+    assert_hidden(log.read_text())
+
+
+def test_a_key_that_was_given_in_a_wrong_place_is_not_shown() -> None:
+    for give in (
+        lambda: LLMClient("gpt-4o", extra_headers={f"Bearer {KEY}": "Authorization"}),
+        lambda: LLMClient("gpt-4o", extra_headers={KEY: "Authorization"}),
+        lambda: LLMClient("gpt-4o", auth_header=KEY),
+        lambda: LLMClient("gpt-4o", base_url=KEY),
+        lambda: LLMClient("gpt-4o", base_url=f"ftp://{KEY}@host/v1"),
+        lambda: LLMClient("gpt-4o", query={KEY: 1}),  # type: ignore[dict-item]
+        lambda: LLMClient("gpt-4o", api_key=f"{KEY} "),
+    ):
+        with pytest.raises((ValueError, TypeError)) as caught:
+            give()
+        assert_hidden(texts_of(caught.value))
+
+
+async def test_a_short_key_is_not_looked_for_and_still_not_shown_by_us() -> None:
+    async with ScriptedServer(
+        reply("500 No", "any of it", kind="text/plain"), [b"any\r\n\r\n", HANG]
+    ) as server:
+        url = server.base_url.replace("://", "://any:any@")
+        client = LLMClient("gpt-4o", base_url=url, printer=None, retries=RetryPolicy.none())
+        with pytest.raises(StreamError) as caught:
+            await client.stream("hi")
+        assert "any of it" in str(caught.value)
+        with pytest.raises(StreamError) as caught:
+            await client.stream("hi")
+    assert "any:any" not in texts_of(caught.value) + repr(client)
+    assert base64.b64encode(b"any:any").decode() not in texts_of(caught.value)
+
+
+async def test_what_the_simulator_received_is_shown_without_secrets() -> None:
+    async with Simulator(text="hi") as simulator:
+        client = LLMClient(
+            "gpt-4o", base_url=simulator.base_url, api_key=KEY, printer=None, query={"key": KEY}
+        )
+        await client.stream("hi")
+    assert simulator.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    assert_hidden(repr(simulator.requests))

@@ -21,6 +21,7 @@ from faults.checker import (
     pooled,
     within,
 )
+from faults.coalescing import Coalescing
 from faults.consumers import CONSUMERS, HANDLERS, Slow, consume
 from lm_deluge import APIResponse, Limits, LLMClient, RetryPolicy, Timeouts
 from lm_deluge.errors import (
@@ -172,7 +173,8 @@ TABLE: list[Row] = [
     ),
     # Every choice has a finish reason by then.
     Row("error-frame:finish", ProviderError, "tail", first(3), reads="disconnected"),
-    Row("error-frame:finish:0", ProviderError, "tail", first(0), reads="disconnected"),
+    # Without output there is nothing that could have ended.
+    Row("error-frame:finish:0", ProviderError, "first_token", first(0), reads="disconnected"),
     healthy("drip"),
     *cut(
         "endless-line",
@@ -339,7 +341,7 @@ def check_cell(row: Row, seen: Consumed, prompt: str, handler: object | None) ->
     check_failures_listed(kind, heard.calls, ending, handler)
 
 
-def check_failure(row: Row, seen: Consumed, pieces: Pieces) -> None:
+def check_failure(row: Row, seen: Consumed, pieces: Pieces, attempts: int = 1) -> None:
     error = seen.error
     assert type(error) is row.error, f"{type(error).__name__}: {error}"
     assert isinstance(error, StreamError)
@@ -348,7 +350,7 @@ def check_failure(row: Row, seen: Consumed, pieces: Pieces) -> None:
         assert error.phase == row.phase, f"phase {error.phase}: {error}"
     assert error.partial is not None
     assert error.partial.usage is None
-    assert error.attempts == 1
+    assert error.attempts == attempts
     if row.text is not None:
         assert error.partial.text == row.text(pieces), error.partial.text
     if row.status is not None:
@@ -445,6 +447,99 @@ async def test_a_passing_failure_before_any_output_is_told_and_tried_again(spec:
             (retry,) = seen.ears[0].retries
             assert retry.attempt == 1
             check_no_key(seen)
+
+
+def outcome_of(row: Row, seen: Consumed, attempts: int) -> None:
+    """Assert what the table says of a fault that was met at a certain attempt."""
+    consumed_check(seen)
+    check_no_key(seen)
+    pieces = said("hi")
+    ending = seen.ears[0].endings[0]
+    assert ending.attempts == attempts == 1 + len(seen.ears[0].retries)
+    assert len(ending.failed_attempts) == attempts - 1
+    if row.error is None:
+        assert isinstance(ending, APIResponse), f"{type(ending).__name__}: {ending}"
+        assert (ending.usage is not None) is row.usage
+        assert row.text is not None
+        assert [choice.completion for choice in ending.choices] == [row.text(pieces)] * row.n
+    else:
+        check_failure(row, seen, pieces, attempts)
+
+
+#: What may come before a fault: a refusal, a connection that breaks, and two waits in vain.
+BEFORE = ("status:503:empty", "reset-before-headers", "hang-before-headers", "stall:0")
+
+
+#: Each of the others waits in vain before its turn: every third is a sample.
+LATER = [
+    row if at % 3 == 0 else pytest.param(row, marks=pytest.mark.slow)
+    for at, row in enumerate(TABLE)
+]
+
+
+@pytest.mark.parametrize("row", LATER, ids=lambda row: row.spec)
+async def test_a_fault_is_the_same_at_the_second_and_the_third_attempt(row: Row) -> None:
+    """The matrix's axis of several attempts: nothing of those before it is left over."""
+    at = TABLE.index(row)
+    before = [BEFORE[at % 4], BEFORE[(at + at // 4 + 1) % 4]]
+    times = row.timeouts
+    if row.spec == "refuse":  # what was sent on a kept connection is reset
+        row = attrs.evolve(row, reads="")
+    if times.total == SOON.total:
+        before = ["status:503:empty", "status:429"]
+    else:
+        times = attrs.evolve(times, first_token=0.4)
+    retries = RetryPolicy(initial_delay=0.002)
+
+    async def met(earlier: list[str]) -> Consumed:
+        text = said("hi")
+        async with Simulator(text=text, faults=[*earlier, row.spec]) as sim:
+            # The last attempt that there is: a fault that passes is the end, too.
+            client = attempts_of(
+                sim, row, times, attrs.evolve(retries, max_attempts=len(earlier) + 1)
+            )
+            seen = await consume("stream", client, "hi", None, str(len(earlier) + 1))
+            await client.close()
+        return seen
+
+    async with no_longer_than(12, row.spec):
+        for seen in await all_of([met(before[:1]), met(before)]):
+            # The limits are those of this test.
+            reads = "" if "0.25" in row.reads else row.reads
+            outcome_of(attrs.evolve(row, reads=reads), seen, int(seen.name))
+
+
+def attempts_of(sim: Simulator, row: Row, times: Timeouts, retries: RetryPolicy) -> LLMClient:
+    return LLMClient(
+        "gpt-4o",
+        base_url=sim.base_url,
+        api_key=KEY,
+        timeouts=times,
+        limits=row.limits,
+        retries=retries,
+        extra_body={"n": row.n} if row.n > 1 else None,
+    )
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in TABLE if row.spec != "refuse"], ids=lambda row: row.spec
+)
+async def test_a_fault_is_the_same_where_its_bytes_come_in_one_read(row: Row) -> None:
+    """The matrix's axis of coalesced reads: head, answer and fault at once."""
+    async with no_longer_than(8, row.spec), Simulator(text=said("hi"), faults=row.spec) as sim:
+        async with Coalescing(sim.base_url) as forwarder:
+            client = LLMClient(
+                "gpt-4o",
+                base_url=forwarder.base_url,
+                api_key=KEY,
+                timeouts=row.timeouts,
+                limits=row.limits,
+                retries=RetryPolicy.none(),
+                extra_body={"n": row.n} if row.n > 1 else None,
+            )
+            seen = await consume("stream", client, "hi", None, "none")
+            await client.close()
+    outcome_of(row, seen, 1)
 
 
 @pytest.mark.parametrize("spec", ["reset:1", "drop:1", "stall:1", "eof:1", "error-frame:object:1"])

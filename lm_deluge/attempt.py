@@ -25,7 +25,7 @@ from lm_deluge.plan import Target
 from lm_deluge.redaction import redact_error
 from lm_deluge.transport import Transport
 from lm_deluge.wire.answer import Answer
-from lm_deluge.wire.beginning import kind_of
+from lm_deluge.wire.beginning import is_object, kind_of
 
 __all__ = ["Attempt"]
 
@@ -278,14 +278,19 @@ class Attempt:
         # JSON may spell a character in twelve bytes; the answer itself counts its characters.
         limit = 12 * self._limits.max_answer_chars + self._limits.max_event_bytes
         body = bytearray(_joined(begun))
-        while len(body) < limit:
-            data = await self._next(exchange)
-            if data is None:
-                raise self._timeout()
-            if not data:
-                break
-            self._heard(exchange, data)
-            body += data
+        failure: StreamError | None = None
+        try:
+            while len(body) < limit and (data := await self._next(exchange)) != b"":
+                if data is None:
+                    failure = self._timeout()
+                    break
+                self._heard(exchange, data)
+                body += data
+        except ConnectionLostError as error:
+            failure = error
+        # All of it may be there though its end is not.
+        if failure is not None and not is_object(body):
+            raise failure
         self.decided = arrived = self._clock.at(exchange.arrived)
         if len(body) >= limit:
             raise LimitExceededError(

@@ -197,7 +197,8 @@ class Timeouts:
     """How long to wait, in seconds on the monotonic clock; None means no limit.
 
     What does not count as output (keep-alive comments, the role chunk, empty deltas) resets none of
-    them.
+    them. What is there already when a limit passes, because something held the process or its event
+    loop, is in time. Once a status other than 2xx has come, a limit only ends the wait for its body.
 
     Attributes:
         connect: DNS, TCP and TLS of one attempt.
@@ -205,7 +206,8 @@ class Timeouts:
             reasoning, refusal, tool call). "auto" is 120 s, and 600 s for reasoning models, which
             think before they speak.
         between_tokens: between two pieces of output. "auto" is 60 s, and 300 s for
-            reasoning models.
+            reasoning models. For an answer whose finish reason cannot be trusted, because text
+            came with it or after it, this silence, at most 10 s of it, is the end.
         total: from t0, just before the first attempt's request, to the end, over all attempts.
         tail: once every choice has a finish reason, how long to wait for usage and `[DONE]`; the
             answer is whole then in any case. A number, 0 or more.
@@ -271,6 +273,9 @@ def _statuses(value: Any) -> frozenset[int]:
 class RetryPolicy:
     """When and how an attempt that failed *before any output* is followed by another.
 
+    Each attempt starts with `Timeouts` of its own; `Timeouts.total` covers them and the waits between
+    them, and a wait that does not fit into it is not begun. `fallback_models` are asked without a wait.
+
     Attributes:
         max_attempts: attempts in all for one model, the first included; 1 means no retry.
         initial_delay: seconds before the second attempt, at most; doubles with each failure.
@@ -278,7 +283,8 @@ class RetryPolicy:
         max_retry_after: seconds; a server that asks for a longer wait is not asked again.
         statuses: HTTP statuses to retry, beside the 5xx.
         server_errors: retry every 5xx.
-        connection_errors: retry when the connection could not be made or broke.
+        connection_errors: retry when the connection could not be made or broke, or when what came over
+            it was cut or not the protocol.
         timeouts: retry when connecting or the first token took too long.
     """
 

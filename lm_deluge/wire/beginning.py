@@ -1,11 +1,13 @@
-"""What a response body is, by its first bytes. No I/O."""
+"""What a response body is, by the bytes of it that have come. No I/O."""
 
 from __future__ import annotations
 
 import re
 from typing import Final, Literal
 
-__all__ = ["kind_of"]
+from lm_deluge.wire.chunks import decode_any
+
+__all__ = ["is_object", "kind_of"]
 
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -31,3 +33,11 @@ def kind_of(data: bytes) -> Literal["events", "json", "other"] | None:
     if any(field.startswith(text) for field in _FIELDS):
         return None
     return "other"
+
+
+def is_object(data: bytes | bytearray) -> bool:
+    """Whether these bytes are one JSON object, whole."""
+    try:
+        return isinstance(decode_any(bytes(data)), dict)
+    except ValueError:
+        return False

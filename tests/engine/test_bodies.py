@@ -14,6 +14,7 @@ from lm_deluge.errors import (
     APIStatusError,
     APITimeoutError,
     AuthenticationError,
+    ConnectionLostError,
     InternalServerError,
     ProtocolError,
     ProviderError,
@@ -86,6 +87,19 @@ async def test_a_whole_answer_is_taken_under_any_type_but_a_page(kind: str) -> N
     async with ScriptedServer(reply("200 OK", json.dumps(error), kind=kind)) as server:
         with pytest.raises(ProviderError, match="overloaded"):
             await client_for(server).stream("hi")
+
+
+@pytest.mark.parametrize("end", [HANG, CLOSE, RESET], ids=repr)
+async def test_a_whole_answer_is_taken_though_the_end_of_its_body_is_missing(end: Any) -> None:
+    whole = json.dumps({"choices": [{"message": {"content": "ab"}, "finish_reason": "stop"}]})
+    begun = head("200 OK", "application/json")
+    timeouts = Timeouts(first_token=0.2)
+    async with ScriptedServer([begun, http(whole.encode()), 0.02, end]) as server:
+        response = await client_for(server, timeouts=timeouts).stream("hi")
+    assert response.completion == "ab"
+    async with ScriptedServer([begun, http(whole[:-1].encode()), 0.02, end]) as server:
+        with pytest.raises(APITimeoutError if end is HANG else ConnectionLostError):
+            await client_for(server, timeouts=timeouts).stream("hi")
 
 
 @pytest.mark.parametrize("status", ["200 OK", "203 Other"])

@@ -62,13 +62,16 @@ class BareServer:
 
 
 class Connection(asyncio.Protocol):
+    """One connection of a server: plays a script for each request."""
+
+    transport: asyncio.Transport
+
     def __init__(self, server: BareServer) -> None:
         self._server = server
         self._data = b""
         self._handle: asyncio.Handle | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, transport: Any) -> None:
         self.transport = transport
         self._server.connections += 1
         self._server.open.add(self)

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar
 
-from lm_deluge.handlers import methods_of
+from lm_deluge.foreign import type_name
+from lm_deluge.handler_methods import METHODS, methods_of
 from lm_deluge.plain import plain_number, plain_tags, plain_text
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "checked_names",
     "checked_seconds",
     "checked_tags",
+    "listed_handlers",
 ]
 
 T = TypeVar("T")
@@ -27,13 +29,31 @@ _LONGEST: Final = sys.float_info.max
 
 def checked_handlers(handlers: Iterable[object]) -> tuple[object, ...]:
     """Return handlers as a tuple; ``TypeError`` for what is none."""
-    if isinstance(handlers, (str, bytes, Mapping)) or not isinstance(handlers, Iterable):
-        message = f"handlers must be a list of handlers, not {type(handlers).__name__}"
-        raise TypeError(message)
-    handlers = tuple(handlers)
+    handlers = listed_handlers(handlers)
     for handler in handlers:
         methods_of(handler)
     return handlers
+
+
+def listed_handlers(handlers: Iterable[object]) -> tuple[object, ...]:
+    """Return handlers as a tuple; ``TypeError`` for what is no list. ``attach`` looks at each."""
+    if isinstance(handlers, (list, tuple)):
+        return tuple(handlers)
+    if isinstance(handlers, (str, bytes, Mapping)) or not isinstance(handlers, Iterable):
+        message = f"handlers must be a list of handlers, not {type_name(handlers)}"
+        raise TypeError(message)
+    if _is_handler(handlers):
+        # One that is iterable, too (a MagicMock), would pass for a list of none.
+        message = f"handlers must be a list of handlers, not one handler: [{type_name(handlers)}()]"
+        raise TypeError(message)
+    return tuple(handlers)
+
+
+def _is_handler(value: object) -> bool:
+    try:
+        return any(hasattr(value, name) for name in METHODS)
+    except Exception:  # noqa: BLE001 - an object may raise anything when it is asked
+        return True
 
 
 def checked_instance(name: str, value: T, kind: type[T]) -> T:

@@ -20,6 +20,7 @@ from lm_deluge.arguments import (
     checked_names,
     checked_seconds,
     checked_tags,
+    listed_handlers,
 )
 from lm_deluge.config import Limits, ReasoningEffort, RetryPolicy, SamplingParams, Timeouts
 from lm_deluge.conversation import Prompt, to_messages
@@ -30,7 +31,8 @@ from lm_deluge.endpoint import (
     validate_headers,
     validate_query,
 )
-from lm_deluge.handlers import attach, methods_of
+from lm_deluge.handler_methods import methods_of
+from lm_deluge.handlers import attach
 from lm_deluge.many import Outcome, Tags, stream_many
 from lm_deluge.plain import plain_text
 from lm_deluge.plan import Plan, Slots, Target
@@ -250,7 +252,7 @@ class LLMClient:
 
         Raises what ``stream`` raises before anything is sent.
         """
-        handlers = checked_handlers(handlers)
+        handlers = listed_handlers(handlers)
         messages = to_messages(prompt)
         params = self.sampling_params
         if sampling_params is not None:

@@ -1,23 +1,25 @@
 """From a stream's pieces to its receivers: in order, isolated, timed.
 
-Plain methods are called at once. ``async`` methods get a cursor of their own: a task that awaits them
-in order, so that a slow one delays nobody.
+Plain methods are called at once. ``async`` methods get a cursor of their own (``cursor.py``).
 """
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import logging
-import traceback
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from contextvars import ContextVar
 from functools import partial
+from inspect import iscoroutine
 from time import perf_counter
+from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
+from lm_deluge.cursor import Cursor, Settling
+from lm_deluge.errors import StreamError
+from lm_deluge.foreign import is_awaitable, is_exit, message_of, traceback_of, type_name
 from lm_deluge.handlers import ROUTER_IDS, Attachment, process_roster
 from lm_deluge.payloads import Delta, HandlerFailure, Token
 from lm_deluge.redaction import Redactor
@@ -33,29 +35,48 @@ logger = logging.getLogger("lm_deluge")
 #: A receiver ready to be called with (stream, payload), and what it is called in a failure.
 Call = tuple[Callable[..., Any], "Attachment | str"]
 
-#: Seconds that a cancelled handler gets to end before the stream goes on without it.
-_CANCEL_GRACE = 1.0
+#: The streams inside of whose handlers this code runs, or that have started what runs it.
+_inside: ContextVar[tuple[Place, ...]] = ContextVar("lm_deluge_inside", default=())
+
+#: Different failures of one stream that are told apart; those beyond are counted as one.
+_KINDS = 100
+
+
+class Place:
+    """One stream in ``_inside``; ``left`` once it has ended."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = False
 
 
 class Dispatcher:
-    """The receivers of one stream.
+    """The receivers of one stream. Nothing that one of them does is raised from here.
 
-    ``failures``: what went wrong in handlers so far. ``busy``: seconds the inline receivers held the
-    event loop for the last network read. ``fatal``: the first failure, if the client is strict.
+    ``failures``: what went wrong in handlers so far; ``complete_failures`` brings its counts up to date.
+    ``busy``: seconds the inline receivers held the event loop for the last network read. ``fatal``: the
+    first failure, if the client is strict. ``passing``: the first ``KeyboardInterrupt`` or
+    ``SystemExit`` out of a receiver. ``interrupt`` is called for both.
     """
 
     __slots__ = (
         "_closed",
+        "_counted",
         "_cursors",
         "_for_pieces",
         "_for_pieces_at",
+        "_hurried",
         "_interrupt",
+        "_place",
         "_redactor",
+        "_settling",
         "_stream",
         "_strict",
         "busy",
         "failures",
         "fatal",
+        "passing",
         "stopped",
     )
 
@@ -70,34 +91,46 @@ class Dispatcher:
         self.failures: list[HandlerFailure] = []
         self.busy = 0.0
         self.fatal: HandlerFailure | None = None
+        self.passing: BaseException | None = None
         self.stopped = False
         self._closed = False
         self._stream = stream
         self._strict = strict
         self._interrupt = interrupt
         self._redactor = redactor
-        self._cursors: dict[Attachment, _Cursor] = {}
+        self._cursors: dict[Attachment, Cursor] = {}
+        self._counted: dict[tuple[str, str, str], HandlerFailure] = {}
+        self._hurried = False
+        self._place = Place()
+        self._settling: Settling | None = None
         self._for_pieces: tuple[Sequence[Call], Sequence[Call]] = ((), ())
         self._for_pieces_at = -1
 
-    def emit(self, signal: StreamSignal, *payload: Any) -> None:
-        """Send a signal to everyone who listens; nobody's failure stops the others.
+    def enter(self) -> None:
+        """Mark the running task, and all that its handlers start, as inside of this stream."""
+        around = _inside.get()
+        if around:
+            around = tuple([place for place in around if not place.left])
+        _inside.set((*around, self._place))
 
-        What is no ``Exception`` (``SystemExit``, ``KeyboardInterrupt``) goes on after all have heard.
-        """
-        passing: BaseException | None = None
+    def is_inside(self) -> bool:
+        """Whether this code runs inside a handler of the stream, or was started by one."""
+        return self._place in _inside.get()
+
+    def emit(self, signal: StreamSignal, *payload: Any) -> None:
+        """Send a signal to everyone who listens; nobody's failure stops the others."""
+        call: Any
+        owner: Any
         for call, owner in self._calls(signal):
             try:
                 result = call(self._stream, *payload)
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a handler may raise anything
+            except BaseException as error:  # noqa: BLE001 - a handler may raise anything
                 self._failed(owner, signal.name, error)
-            except BaseException as error:  # noqa: BLE001 - goes on after all have heard
-                passing = passing or error
             else:
                 if result is not None:
                     self._returned(owner, signal.name, result)
-        if passing is not None:
-            raise passing
+        # An error of the stream that a handler raises again keeps this frame behind its handler's.
+        call = owner = None
 
     def emit_pieces(self, pieces: Sequence[Token | Delta]) -> None:
         """Send the pieces of one network read, in order."""
@@ -114,7 +147,7 @@ class Dispatcher:
             for call, owner in token_calls if type(piece) is Token else delta_calls:
                 try:
                     result = call(stream, piece)
-                except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a handler may raise anything
+                except BaseException as error:  # noqa: BLE001 - a handler may raise anything
                     name = "on_token" if type(piece) is Token else "on_delta"
                     self._failed(owner, name, error)
                 else:
@@ -134,24 +167,26 @@ class Dispatcher:
         StreamSignal.changes += 1
 
     async def settle(self, limit: float) -> None:
-        """Wait until the async handlers have heard everything, at most ``limit`` seconds."""
-        tasks = {}
-        for attachment, cursor in self._cursors.items():
-            if (task := cursor.finish()) is not None:
-                tasks[task] = (attachment, cursor)
-        if not tasks:
+        """Wait until the async handlers have heard everything, at most ``limit`` seconds; at most 1 s
+        more for those that must be cancelled. ``hurry`` shortens both to 1 s together."""
+        if not self._cursors:
             return
-        try:
-            await asyncio.wait(tasks, timeout=limit)
-        finally:
-            late = [task for task in tasks if not task.done()]
-            for task in late:
-                attachment, cursor = tasks[task]
-                text = f"still {cursor.behind} calls behind {limit:g} s after the stream ended"
-                self._note(attachment.label, cursor.method, "HandlerLagging", text)
-                task.cancel()
-        if late:
-            await asyncio.wait(late, timeout=_CANCEL_GRACE)
+        working = {
+            task: (attachment, cursor)
+            for attachment, cursor in self._cursors.items()
+            if (task := cursor.finish()) is not None
+        }
+        if working:
+            self._settling = Settling()
+            if self._hurried:
+                self._settling.hurry()
+            await self._settling.wait(working, limit, self._lagging)
+
+    def hurry(self) -> None:
+        """Whoever waits for the end was cancelled: async handlers get 1 s from here."""
+        self._hurried = True
+        if self._settling is not None:
+            self._settling.hurry()
 
     def close(self) -> None:
         """Let go of every handler and of the stream's receivers."""
@@ -160,19 +195,29 @@ class Dispatcher:
             return
         for attachment in self._stream.roster.attachments:
             attachment.detach()
+        for cursor in self._cursors.values():
+            cursor.abandon()
         self._cursors.clear()
         self._for_pieces, self._for_pieces_at = ((), ()), -1
         # Nothing is emitted from here on, and the stream and all it holds must go when its user lets
         # go of it, without waiting for the cycle collector.
         self._closed = True
+        self._place.left = True
         del self._stream, self._interrupt
+
+    def complete_failures(self) -> list[HandlerFailure]:
+        """Bring ``failures`` up to date, whatever a handler did to the list; return it."""
+        self.failures[:] = self._counted.values()
+        return self.failures
 
     def deliver(self, attachment: Attachment, name: str, *payload: Any) -> None:
         """Call one method of an attached handler, isolated."""
+        if self._closed:
+            return
         call, owner = self._call(attachment, name)
         try:
             result = call(self._stream, *payload)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a handler may raise anything
+        except BaseException as error:  # noqa: BLE001 - a handler may raise anything
             self._failed(owner, name, error)
         else:
             if result is not None:
@@ -211,113 +256,102 @@ class Dispatcher:
             return partial(self._cursor(attachment).push, name, method), attachment
         return method, attachment
 
-    def _cursor(self, attachment: Attachment) -> _Cursor:
+    def _cursor(self, attachment: Attachment) -> Cursor:
         cursor = self._cursors.get(attachment)
         if cursor is None:
-            cursor = self._cursors[attachment] = _Cursor(partial(self._failed, attachment))
+            cursor = self._cursors[attachment] = Cursor(
+                partial(self._failed, attachment),
+                name=f"lm_deluge {attachment.label} of stream {self._stream.id}",
+            )
         return cursor
 
     def _returned(self, owner: Attachment | str, name: str, result: object) -> None:
-        """A plain function returned something: an awaitable is an ``async`` one in disguise."""
-        if not inspect.isawaitable(result):
-            return
+        """A plain function returned something."""
+        try:
+            advice = self._take(owner, name, result)
+        except BaseException as error:  # noqa: BLE001 - the result may be anything
+            self._failed(owner, name, error)
+        else:
+            if advice:
+                self._failed(owner, name, TypeError(advice))
+
+    def _take(self, owner: Attachment | str, name: str, result: object) -> str:
+        """Queue an awaitable: it is an ``async`` method in disguise. Return what is wrong with others."""
+        # Nobody who hands the stream on means to wait for its end, which waits for its handlers.
+        if result is self._stream:
+            return ""
+        if not is_awaitable(result):
+            if type(result) in (GeneratorType, AsyncGeneratorType):
+                return "it returned a generator, of which nothing was run: write it without yield"
+            return ""
         if isinstance(owner, Attachment):
             self._cursor(owner).push_awaitable(name, result)
-            return
-        if inspect.iscoroutine(result):
+            return ""
+        if iscoroutine(result):
             result.close()
-        advice = TypeError(
+        return (
             "a coroutine function cannot be connected to a signal: "
             "attach an object with an async method (lm_deluge.attach)"
         )
-        self._failed(owner, name, advice)
 
     def _failed(self, owner: Attachment | str, name: str, error: BaseException) -> None:
-        label = owner.label if isinstance(owner, Attachment) else owner
-        if self._note(label, name, type(error).__name__, str(error)):
-            # As text: a log record that kept the exception would keep the stream.
-            text = self._redactor.text("".join(traceback.format_exception(error)))
-            logger.error("handler %s failed in %s of stream %s\n%s", label, name,
-                         self._stream.id, text)  # fmt: skip
+        """Count, log and forget what a receiver raised. Raises nothing."""
+        if self._closed:
+            return
+        try:
+            if is_exit(error):
+                self._go_on(error)
+                return
+            label = owner.label if isinstance(owner, Attachment) else owner
+            redact = self._redactor.text
+            if self._note(label, name, type_name(error), lambda: message_of(error, redact)):
+                # As text: a log record that kept the exception would keep the stream.
+                self._log("handler %s failed in %s of stream %s\n%s", label, name,
+                          self._stream.id, traceback_of(error, redact))  # fmt: skip
+            _let_go(error, self._stream.id)
+        except BaseException as exit_:  # noqa: BLE001 - only an interrupt of the program comes here
+            self._go_on(exit_)
 
-    def _note(self, label: str, method: str, kind: str, message: str) -> bool:
+    def _go_on(self, error: BaseException) -> None:
+        """End the stream; what ends the program is raised to whoever waits for it, after the ending."""
+        if self.passing is None:
+            self.passing = error
+        self.stop()
+        self._interrupt()
+
+    def _lagging(self, late: tuple[Attachment, Cursor], waited: float) -> None:
+        attachment, cursor = late
+        text = f"still {cursor.behind} calls behind {waited:.2g} s after the stream ended"
+        if self._note(attachment.label, cursor.method, "HandlerLagging", lambda: text):
+            self._log("handler %s is lagging in %s of stream %s: %s", attachment.label,
+                      cursor.method, self._stream.id, text)  # fmt: skip
+        cursor.give_up()
+
+    def _log(self, message: str, *values: str) -> None:
+        try:
+            logger.error(message, *values)
+        except BaseException as error:  # noqa: BLE001 - a logging handler of the user's may raise anything
+            if is_exit(error):
+                self._go_on(error)
+
+    def _note(self, label: str, method: str, kind: str, message: Callable[[], str]) -> bool:
         """Count a failure in; return whether it is the first of its kind."""
-        for position, known in enumerate(self.failures):
-            if (known.handler, known.method, known.type) == (label, method, kind):
-                self.failures[position] = evolve(known, count=known.count + 1)
-                return False
-        failure = HandlerFailure(label, method, kind, self._redactor.text(message))
+        key = (label, method, kind)
+        known = self._counted.get(key)
+        if known is None and len(self._counted) >= _KINDS:
+            key = ("(others)", "(any)", "(others)")
+            known = self._counted.get(key)
+            label, method, kind = key
+        if known is not None:
+            self._counted[key] = evolve(known, count=known.count + 1)
+            return False
+        failure = self._counted[key] = HandlerFailure(label, method, kind, message())
         self.failures.append(failure)
         if self._strict and self.fatal is None:
             self.fatal = failure
             self.stop()
             self._interrupt()
         return True
-
-
-class _Cursor:
-    """The place of one handler's ``async`` methods in one stream."""
-
-    def __init__(self, failed: Callable[[str, BaseException], None]) -> None:
-        self.method = ""
-        self._failed = failed
-        self._queue: deque[tuple[str, Callable[[], Awaitable[Any]]]] = deque()
-        self._waiter: asyncio.Future[None] | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._finishing = False
-
-    @property
-    def behind(self) -> int:
-        """Calls not finished yet."""
-        return len(self._queue) + 1
-
-    def push(
-        self, name: str, method: Callable[..., Awaitable[Any]], stream: Stream, *payload: Any
-    ) -> None:
-        """Queue one call."""
-        self._push(name, partial(method, stream, *payload))
-
-    def push_awaitable(self, name: str, awaitable: Awaitable[Any]) -> None:
-        """Queue what a plain method returned."""
-        self._push(name, lambda: awaitable)
-
-    def finish(self) -> asyncio.Task[None] | None:
-        """Take no more calls; return the task that still works, ``None`` if all is done."""
-        self._finishing = True
-        self._wake()
-        return self._task if self._task is not None and not self._task.done() else None
-
-    def _push(self, name: str, call: Callable[[], Awaitable[Any]]) -> None:
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._work())
-        if not self._task.done():
-            self._queue.append((name, call))
-            self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    async def _work(self) -> None:
-        while True:
-            while self._queue:
-                self.method, call = self._queue.popleft()
-                try:
-                    await call()
-                except asyncio.CancelledError as error:
-                    task = asyncio.current_task()
-                    if task is None or task.cancelling():
-                        raise
-                    self._failed(self.method, error)
-                except Exception as error:  # noqa: BLE001 - a handler may raise anything
-                    self._failed(self.method, error)
-            if self._finishing:
-                return
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
 
 
 def _by_keyword(receiver: Callable[..., Any], keyword: str | None) -> Callable[..., Any]:
@@ -328,4 +362,20 @@ def _by_keyword(receiver: Callable[..., Any], keyword: str | None) -> Callable[.
 
 
 def _label(receiver: Callable[..., Any]) -> str:
-    return getattr(receiver, "__qualname__", None) or type(receiver).__name__
+    try:
+        name = receiver.__qualname__
+    except Exception:  # noqa: BLE001 - an object may raise anything when it is asked
+        name = None
+    return name if type(name) is str else type_name(receiver)
+
+
+def _let_go(error: BaseException, stream_id: str) -> None:
+    """Take the traceback off an exception that its handler may keep, and raise again and again.
+
+    It was logged; its frames hold the stream, and it would grow each time. Those of an error of this
+    stream are cleared at the end.
+    """
+    with suppress(Exception):
+        trace = error.__traceback__
+        ours = issubclass(type(error), StreamError) and error.stream_id == stream_id  # type: ignore[attr-defined]
+        error.__traceback__ = trace.tb_next if ours and trace is not None else None

@@ -21,6 +21,7 @@ from lm_deluge.attempt import Attempt
 from lm_deluge.deadline import Clock
 from lm_deluge.dispatch import Dispatcher
 from lm_deluge.errors import APITimeoutError, HandlerError, StreamCancelled, StreamError
+from lm_deluge.foreign import is_exit, type_name
 from lm_deluge.interruption import Interruption, out_of_time
 from lm_deluge.models import cost_of
 from lm_deluge.payloads import Retry
@@ -41,7 +42,8 @@ class Engine:
 
     ``id``, ``started_at``, ``queued``, ``attempt``: as ``Stream`` shows them. ``ending``: what the one
     ending carried. ``outcome``: what whoever waits gets: the same, but for a strict client whose
-    handler failed in the ending.
+    handler failed in the ending. ``passing``: the ``KeyboardInterrupt`` or ``SystemExit`` that ended
+    it and is to go on, until whoever waits takes it; ``is_awaited`` says that somebody does.
     """
 
     __slots__ = (
@@ -51,12 +53,15 @@ class Engine:
         "_plan",
         "_raised",
         "_task",
+        "_told",
         "attempt",
         "dispatcher",
         "elapsed",
         "ending",
         "id",
+        "is_awaited",
         "outcome",
+        "passing",
         "queued",
         "started_at",
     )
@@ -65,7 +70,7 @@ class Engine:
         self.dispatcher: Final = Dispatcher(
             stream,
             strict=plan.strict,
-            interrupt=self._on_fatal_handler,
+            interrupt=self._on_handler_that_ends_it,
             redactor=plan.redactor,
         )
         self.id: Final = uuid4().hex
@@ -74,6 +79,9 @@ class Engine:
         self.attempt = 0
         self.ending: APIResponse | StreamError | None = None
         self.outcome: APIResponse | StreamError | None = None
+        self.passing: BaseException | None = None
+        self.is_awaited = False
+        self._told: asyncio.Future[None] | None = None
         self._plan = plan
         self._task: asyncio.Task[None] | None = None
         self.elapsed: Final = Clock()
@@ -100,13 +108,29 @@ class Engine:
             self.dispatcher.stop()
             self._interruption.stop(error)
 
+    def hurry(self) -> None:
+        """Whoever waits for the end was cancelled: let it come soon, whatever handlers still do."""
+        self.dispatcher.hurry()
+
     def partial(self) -> Partial:
         """What has been received so far."""
         received = Partial(**self._received())
         received.source = self._timeline_source()
         return received
 
+    def told(self) -> asyncio.Future[None]:
+        """Return a future that is done once everybody was told of the ending.
+
+        What runs inside a handler of the stream waits for this one: the end itself waits for the handler.
+        """
+        if self._told is None:
+            self._told = asyncio.get_running_loop().create_future()
+            if self.outcome is not None:
+                self._told.set_result(None)
+        return self._told
+
     async def _run(self) -> None:
+        self.dispatcher.enter()
         passing: BaseException | None = None
         interruption, slots = self._interruption, self._plan.slots
         queued = perf_counter()
@@ -218,10 +242,12 @@ class Engine:
         failure.__cause__ = error
         return failure
 
-    def _on_fatal_handler(self) -> None:
-        failure = self.dispatcher.fatal
-        assert failure is not None
-        self.stop(HandlerError(failure))
+    def _on_handler_that_ends_it(self) -> None:
+        passing, failure = self.dispatcher.passing, self.dispatcher.fatal
+        if passing is not None:
+            self.stop(StreamCancelled(f"{type_name(passing)} was raised"))
+        elif failure is not None:
+            self.stop(HandlerError(failure))
 
     def _received(self) -> dict[str, Any]:
         answer = self._attempt.answer
@@ -276,7 +302,7 @@ class Engine:
         error.stream_id = self.id
         error.attempts = self.attempt
         error.failed_attempts = list(self._failed)
-        error.handler_failures = self.dispatcher.failures
+        error.handler_failures = self.dispatcher.complete_failures()
         error.elapsed = self._attempt.decided
         if error.phase is None:
             error.phase = self._attempt.phase
@@ -293,23 +319,28 @@ class Engine:
         else:
             ending.source = self._timeline_source()
         fatal_before = dispatcher.fatal
-        try:
-            if isinstance(ending, StreamError):
-                dispatcher.emit(on_error, ending)
-            else:
-                dispatcher.emit(on_complete, ending)
-        except BaseException as error:  # noqa: BLE001 - the rest of the ending has to happen
-            passing = passing or error
-        patience = self._plan.handler_wait
+        if isinstance(ending, StreamError):
+            dispatcher.emit(on_error, ending)
+        else:
+            dispatcher.emit(on_complete, ending)
+        self.outcome = ending
+        if self._told is not None:
+            self._tell()
+        if isinstance(passing, GeneratorExit):
+            raise passing  # the loop is gone: nothing can be waited for
+        if passing is not None or dispatcher.passing is not None:
+            dispatcher.hurry()
         try:
             await self._attempt.drain()
         except asyncio.CancelledError as error:
-            passing, patience = passing or error, 0.0
+            passing = passing or error
+            dispatcher.hurry()
         try:
-            await dispatcher.settle(patience)
+            await dispatcher.settle(self._plan.handler_wait)
         except asyncio.CancelledError as error:
             passing = passing or error
-        self.outcome = ending
+        ending.handler_failures = dispatcher.complete_failures()
+        passing = dispatcher.passing or passing
         if dispatcher.fatal is not None and fatal_before is None:
             late = HandlerError(dispatcher.fatal)
             if isinstance(ending, StreamError):
@@ -317,8 +348,16 @@ class Engine:
             else:
                 self._bind(late)
                 self.outcome = late
-        if passing is not None:
+        if passing is not None and is_exit(passing):
+            # Out of this task it would stop the event loop under everybody else.
+            self.passing = passing
+        elif passing is not None:
             raise passing
+
+    def _tell(self) -> None:
+        told = self._told
+        if told is not None and not told.done() and not told.get_loop().is_closed():
+            told.set_result(None)
 
     def _finish(self, task: asyncio.Task[None], finished: asyncio.Future[None]) -> None:
         """After the task's last step: let go of everything, wake whoever waits."""
@@ -327,7 +366,13 @@ class Engine:
             # Cancelled before its first step, or broken while ending.
             self.outcome = self._interruption.stopped or StreamCancelled("its task was cancelled")
             self.outcome.__cause__ = failure
+        if self._told is not None:
+            self._tell()
         self.dispatcher.close()
+        if self.passing is not None:
+            self._raised.append(self.passing)
+            if not self.is_awaited:
+                task.get_loop().call_soon(_raise, self.passing)
         if failure is not None:
             self._raised.append(failure)
         if isinstance(self.outcome, StreamError):
@@ -340,6 +385,11 @@ class Engine:
         self._task = None
         if not finished.done():
             finished.set_result(None)
+
+
+def _raise(error: BaseException) -> None:
+    """Let it out of the event loop: nobody waits for the stream that it ended."""
+    raise error
 
 
 def _clear_frames(error: BaseException) -> None:

@@ -2,57 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
-from collections.abc import Callable
-from types import FunctionType, TracebackType
+from collections.abc import Callable, Set
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
 
 from attrs import define, field
 from blinker import ANY
 
+from lm_deluge.handler_methods import StreamHandler, methods_of
 from lm_deluge.signals import SIGNALS, StreamSignal
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from lm_deluge.errors import StreamError
-    from lm_deluge.payloads import Delta, Retry, Token
-    from lm_deluge.response import APIResponse
-    from lm_deluge.stream import Stream
-
 __all__ = ["Attachment", "Roster", "Sender", "StreamHandler", "attach", "process_roster"]
-
-METHODS: Final = tuple(signal.name for signal in SIGNALS)
-
-
-class StreamHandler:
-    """Base class of handlers: every method does nothing.
-
-    A handler need not derive from it; any object with some of these methods will do. Methods may be
-    plain or ``async def``. Plain ones run on the event loop and must not block; ``async`` ones run
-    in order off the reading path. Neither can hurt the stream: what they raise is logged and listed
-    in ``handler_failures``.
-    """
-
-    def on_start(self, stream: Stream) -> Any:
-        """The first attempt is about to be sent."""
-
-    def on_token(self, stream: Stream, token: Token) -> Any:
-        """A piece of visible answer text arrived."""
-
-    def on_delta(self, stream: Stream, delta: Delta) -> Any:
-        """A piece of reasoning, of a refusal or of a tool call arrived."""
-
-    def on_retry(self, stream: Stream, retry: Retry) -> Any:
-        """An attempt failed before any output, and another follows."""
-
-    def on_complete(self, stream: Stream, response: APIResponse) -> Any:
-        """The answer is whole."""
-
-    def on_error(self, stream: Stream, error: StreamError) -> Any:
-        """The stream ended any other way."""
 
 
 @define(eq=False)
@@ -83,10 +46,10 @@ class Attachment:
     It can be used in a ``with`` statement, and holds the handler strongly until it is undone.
     """
 
-    handler: object
+    handler: object = field(repr=False)
     label: str
-    methods: dict[str, Callable[..., Any]]
-    queued: frozenset[str]
+    methods: dict[str, Callable[..., Any]] = field(repr=False)
+    queued: Set[str] = field(repr=False)
     # The alias is attrs' own rule, said aloud for type checkers that do not know it.
     _roster: Roster = field(alias="roster")
     _sender: Any = field(alias="sender", repr=False)
@@ -126,7 +89,8 @@ def attach(handler: object, sender: Any = ANY) -> Attachment:
     first, then those of the stream, each group in the order of attaching. Attaching and detaching
     in the middle of a stream takes effect with the next piece.
 
-    Raises ``TypeError`` if the handler has none of the six methods or if ``sender`` is no ``Stream``.
+    Raises ``TypeError`` if the handler has none of the six methods, a misspelt one, or one that cannot
+    be called as it would be; and if ``sender`` is no ``Stream``.
     """
     roster: Roster
     if sender is ANY:
@@ -139,76 +103,21 @@ def attach(handler: object, sender: Any = ANY) -> Attachment:
     methods = methods_of(handler)
     attachment = Attachment(
         handler=handler,
-        label=type(handler).__name__,
-        methods=methods,
-        queued=frozenset(name for name, method in methods.items() if _is_async(method)),
+        label=methods.label,
+        methods=methods.calls,
+        queued=methods.queued,
         roster=roster,
         sender=sender,
     )
     routers = _PROCESS_ROUTERS if sender is ANY else _STREAM_ROUTERS
     for signal in SIGNALS:
-        if signal.name in methods and not any(
+        if signal.name in methods.calls and not any(
             signal.name in other.methods for other in roster.attachments
         ):
             signal.connect(routers[signal.name], sender, weak=False)
     roster.attachments = (*roster.attachments, attachment)
     StreamSignal.changes += 1
     return attachment
-
-
-def methods_of(handler: object) -> dict[str, Callable[..., Any]]:
-    """Return a handler's methods by name, without those it inherits from ``StreamHandler``.
-
-    Raises ``TypeError`` for what cannot be a handler, with the likely typo.
-    """
-    if isinstance(handler, type):
-        message = f"a handler must be an object, not the class {handler.__name__}: call it first"
-        raise TypeError(message)
-    methods: dict[str, Callable[..., Any]] = {}
-    for name in METHODS:
-        method = getattr(handler, name, None)
-        if method is None:
-            continue
-        if not callable(method):
-            message = f"{type(handler).__name__}.{name} must be callable, not {method!r}"
-            raise TypeError(message)
-        if getattr(method, "__func__", None) is not getattr(StreamHandler, name):
-            methods[name] = method
-    if methods or type(handler) is StreamHandler:
-        return methods
-    near = [
-        f"{name} (did you mean {match[0]}?)"
-        for name in dir(handler)
-        if not name.startswith("_") and (match := difflib.get_close_matches(name, METHODS, 1, 0.7))
-    ]
-    found = f"; it has {', '.join(near)}" if near else ""
-    message = (
-        f"{type(handler).__name__} is no handler: it has none of the methods "
-        f"{', '.join(METHODS)}{found}"
-    )
-    raise TypeError(message)
-
-
-#: Whether a function is ``async``: asked for every handler of every stream, and slow to find out.
-_known_async: Final[WeakKeyDictionary[FunctionType, bool]] = WeakKeyDictionary()
-
-
-def _is_async(method: Any) -> bool:
-    function = getattr(method, "__func__", None)
-    if type(function) is not FunctionType:
-        return _find_async(method)
-    known = _known_async.get(function)
-    if known is None:
-        known = _known_async[function] = _find_async(method)
-    return known
-
-
-def _find_async(method: Any) -> bool:
-    while hasattr(method, "func"):  # functools.partial
-        method = method.func
-    return inspect.iscoroutinefunction(method) or inspect.iscoroutinefunction(
-        getattr(method, "__call__", None)  # noqa: B004 - an object with async __call__
-    )
 
 
 def _router(signal: StreamSignal, roster_of: Callable[[Sender], Roster]) -> Callable[..., None]:

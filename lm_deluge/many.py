@@ -7,22 +7,25 @@ from collections import deque
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
-    AsyncIterator,
     Callable,
     Iterable,
     Mapping,
     Sequence,
 )
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from lm_deluge.config import SamplingParams, Timeouts
 from lm_deluge.conversation import Prompt
 from lm_deluge.errors import PromptError, StreamError
+from lm_deluge.foreign import is_exit, message_of
 from lm_deluge.plain import plain_number
 from lm_deluge.response import APIResponse
 from lm_deluge.stream import Stream
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from lm_deluge.client import LLMClient
 
 __all__ = ["Outcome", "Tags", "as_they_finish", "stream_many"]
@@ -76,13 +79,11 @@ async def stream_many(
         own = tags(index, prompt) if callable(tags) else tags
         return lambda: client.open_stream(prompt, **given, tags=own)
 
-    outcomes = as_they_finish(_openings(prompts, opening), concurrency=concurrency)
-    try:
-        async for numbered in outcomes:
-            yield numbered
-            del numbered
-    finally:
-        await outcomes.aclose()
+    async with _Crowd(concurrency, prompts, opening) as crowd:
+        while await crowd.something_finished():
+            # No name holds an outcome while its consumer works on the next.
+            yield crowd.finished.popleft()
+            crowd.wake()
 
 
 async def as_they_finish(
@@ -92,85 +93,118 @@ async def as_they_finish(
 ) -> AsyncGenerator[tuple[int, Outcome], None]:
     """Open and run streams, at most ``concurrency`` at a time; yield each outcome with its index.
 
-    ``openings``: functions that return a new stream, taken one by one as there is room. A
-    ``ValueError`` or ``TypeError`` of one becomes a ``PromptError``. What the iterable itself raises
-    is raised here, after the outcomes of the streams that ran by then.
+    ``openings``: functions that return a new stream, taken one by one as there is room. An exception
+    of one becomes a ``PromptError``. What the iterable itself raises is raised here, after the outcomes
+    of the streams that ran by then; ``KeyboardInterrupt`` and ``SystemExit`` at once.
 
     Leaving it ends the streams that run and waits until they have ended.
     """
-    concurrency = plain_number(concurrency)
-    if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
-        message = f"concurrency must be an integer of at least 1, not {concurrency!r}"
-        raise ValueError(message)
-    crowd = _Crowd(concurrency)
-    feeder = asyncio.create_task(crowd.feed(openings), name="lm_deluge stream_many")
-    try:
+    async with _Crowd(concurrency, openings, lambda _, opening: opening) as crowd:
         while await crowd.something_finished():
-            # No name holds an outcome while its consumer works on the next.
             yield crowd.finished.popleft()
             crowd.wake()
-        if crowd.failure is not None:
-            raise crowd.failure
-    finally:
-        feeder.cancel()
-        try:
-            await crowd.close()
-        finally:
-            del crowd
-        await asyncio.wait([feeder])
 
 
-async def _openings(
-    prompts: Iterable[Prompt] | AsyncIterable[Prompt],
-    opening: Callable[[int, Prompt], Callable[[], Stream]],
-) -> AsyncIterator[Callable[[], Stream]]:
-    index = 0
-    async for prompt in _each(prompts):
-        yield opening(index, prompt)
-        index += 1
+class _Source:
+    """The items of an iterable, sync or async, one at a time; ``None`` after the last."""
 
+    def __init__(self, items: Iterable[Any] | AsyncIterable[Any]) -> None:
+        self._async = aiter(items) if isinstance(items, AsyncIterable) else None
+        self._sync = iter(items) if not isinstance(items, AsyncIterable) else None
 
-async def _each(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
-    else:
-        for item in items:
-            yield item
+    async def next(self) -> tuple[Any] | None:
+        """Return the next item in a tuple. Each kind of iterable has one way only to say it is over."""
+        if self._async is not None:
+            try:
+                return (await anext(self._async),)
+            except StopAsyncIteration:
+                return None
+        assert self._sync is not None
+        for item in self._sync:
+            return (item,)
+        return None
 
 
 class _Crowd:
-    """The streams that run, and the outcomes that nobody has taken yet, in order of finishing."""
+    """The streams that run, and the outcomes that nobody has taken yet, in order of finishing.
 
-    def __init__(self, concurrency: int) -> None:
+    ``opening`` makes, of an item's index and the item, a function that returns a new stream.
+    """
+
+    def __init__(
+        self,
+        concurrency: int,
+        items: Iterable[Any] | AsyncIterable[Any],
+        opening: Callable[[int, Any], Callable[[], Stream]],
+    ) -> None:
+        concurrency = plain_number(concurrency)
+        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
+            message = f"concurrency must be an integer of at least 1, not {concurrency!r}"
+            raise ValueError(message)
         self.finished: deque[tuple[int, Outcome]] = deque()
-        self.failure: Exception | None = None
+        self._items = items
+        self._opening = opening
+        self._failure: BaseException | None = None
         self._concurrency = concurrency
         self._running: dict[int, tuple[Stream, asyncio.Future[None]]] = {}
         self._fed = False
+        self._left = False
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
+        self._feeder: asyncio.Task[None] | None = None
 
-    async def feed(
-        self, openings: Iterable[Callable[[], Stream]] | AsyncIterable[Callable[[], Stream]]
+    async def __aenter__(self) -> Self:
+        self._feeder = asyncio.create_task(self._feed(), name="lm_deluge stream_many")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
+        """End what still runs, and wait for it; raise what the items raised."""
+        self._left = True
+        assert self._feeder is not None
+        self._feeder.cancel()
+        streams = [stream for stream, _ in self._running.values()]
+        endings = [stream.leave("the loop over stream_many was left") for stream in streams]
+        if endings:
+            await asyncio.wait(endings)
+        for stream in streams:
+            self._failure = stream.take_passing() or self._failure
+        del streams
+        self._running.clear()
+        self.finished.clear()
+        await asyncio.wait([self._feeder])
+        failure, self._failure = self._failure, None
+        if failure is not None and (kind is None or is_exit(failure)):
+            try:
+                raise failure
+            finally:
+                del failure, self
+
+    async def _feed(self) -> None:
         """Start one stream after the other, as there is room."""
-        source = _each(openings)
         index = 0
         try:
+            source = _Source(self._items)
             while True:
                 await self._has_room()
-                try:
-                    opening = await anext(source)
-                except StopAsyncIteration:
+                item = await source.next()
+                if item is None:
                     return
+                opening = self._opening(index, *item)
                 self._start(index, opening)
-                del opening
+                del opening, item
                 index += 1
                 # Those that run get their turn: opening thousands takes a while.
                 await asyncio.sleep(0)
-        except Exception as error:  # noqa: BLE001 - the caller's iterable may raise anything
-            self.failure = error
+        except BaseException as error:  # noqa: BLE001 - the caller's iterable may raise anything
+            if not self._left:
+                # Without this frame, which holds the streams.
+                trace = error.__traceback__
+                self._failure = error.with_traceback(trace.tb_next if trace is not None else None)
         finally:
             self._fed = True
             self._changed.set()
@@ -180,23 +214,15 @@ class _Crowd:
         while not self.finished:
             if self._fed and not self._running:
                 return False
+            if self._failure is not None and is_exit(self._failure):
+                return False
             self._changed.clear()
             await self._changed.wait()
-        return True
+        return self._failure is None or not is_exit(self._failure)
 
     def wake(self) -> None:
         """An outcome was taken: there may be room again."""
         self._room.set()
-
-    async def close(self) -> None:
-        """End what still runs, and wait for it."""
-        for stream, _ in list(self._running.values()):
-            stream.cancel("the loop over stream_many was left")
-        endings = [ended for _, ended in self._running.values()]
-        if endings:
-            await asyncio.wait(endings)
-        self._running.clear()
-        self.finished.clear()
 
     async def _has_room(self) -> None:
         while (
@@ -209,23 +235,24 @@ class _Crowd:
     def _start(self, index: int, opening: Callable[[], Stream]) -> None:
         try:
             stream = opening()
-        except (ValueError, TypeError) as error:
-            wrong = PromptError(f"prompt {index} makes no sense: {error}")
-            wrong.__cause__ = error.with_traceback(None)
-            self.finished.append((index, wrong))
-            self._changed.set()
-            return
         except StreamError as error:  # the key has gone meanwhile
             self.finished.append((index, error.with_traceback(None)))
             self._changed.set()
             return
-        ended = stream.start()
+        except Exception as error:  # noqa: BLE001 - a prompt may be anything
+            wrong = PromptError(f"prompt {index} makes no sense: {message_of(error)}")
+            wrong.__cause__ = error.with_traceback(None)
+            self.finished.append((index, wrong))
+            self._changed.set()
+            return
+        ended = stream.until_end()
         self._running[index] = (stream, ended)
         ended.add_done_callback(lambda _: self._end(index))
 
     def _end(self, index: int) -> None:
         stream, _ = self._running.pop(index, (None, None))
         if stream is not None:
+            self._failure = stream.take_passing() or self._failure
             self.finished.append((index, stream.result()))
         self._changed.set()
         self._room.set()

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Generator, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from lm_deluge.engine import Engine
 from lm_deluge.errors import StreamCancelled, StreamError
@@ -20,7 +20,7 @@ from lm_deluge.response import APIResponse, Partial
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["Stream", "outcome_of"]
+__all__ = ["Stream", "TokenQueue", "outcome_of"]
 
 
 class Stream(Sender):
@@ -57,6 +57,12 @@ class Stream(Sender):
 
     def __repr__(self) -> str:
         return f"<Stream {self.id} {self.model} {self.state}>"
+
+    def __reduce__(self) -> NoReturn:
+        message = (
+            "a Stream cannot be copied or pickled: it belongs to its event loop; keep stream.id"
+        )
+        raise TypeError(message)
 
     @property
     def id(self) -> str:
@@ -129,8 +135,13 @@ class Stream(Sender):
         """Start the stream without consuming it; a second time does nothing.
 
         The future returned is done once the stream has ended and every handler was heard; the result
-        is in ``response`` or ``error``.
+        is in ``response`` or ``error``. Inside a handler of the stream it is done once the ending was
+        told. Cancelling it does nothing to the stream.
         """
+        self._begin()
+        return asyncio.shield(self._end())
+
+    def _begin(self) -> asyncio.Future[None]:
         if self._finished is None:
             if self._engine.outcome is not None:  # cancelled before its start
                 self._finished = asyncio.get_running_loop().create_future()
@@ -139,6 +150,54 @@ class Stream(Sender):
             else:
                 self._finished = self._engine.start()
         return self._finished
+
+    def _end(self) -> asyncio.Future[None]:
+        """Return what this code can wait for: the end waits for what runs inside the handlers."""
+        finished = self._finished or self._begin()
+        if finished.done() or not self._engine.dispatcher.is_inside():
+            return finished
+        return self._engine.told()
+
+    def _is_over(self) -> bool:
+        return self._finished is not None and (self._finished.done() or self._end().done())
+
+    def until_end(self) -> asyncio.Future[None]:
+        """Start it if need be; return what whoever consumes it waits for, before ``pass_on``."""
+        end = self._end()
+        self._engine.is_awaited = True
+        return end
+
+    def pass_on(self) -> None:
+        """Raise the ``KeyboardInterrupt`` or ``SystemExit`` that ended the stream, once."""
+        if self._engine.passing is not None:
+            passing = self.take_passing()
+            assert passing is not None
+            try:
+                raise passing
+            finally:
+                del passing
+
+    def take_passing(self) -> BaseException | None:
+        """Return what ended the stream and is to go on, to the first who asks; for ``stream_many``."""
+        passing, self._engine.passing = self._engine.passing, None
+        return passing
+
+    def leave(self, reason: str) -> asyncio.Future[None]:
+        """End the stream if it runs; return a future of its end.
+
+        A task that was cancelled does not wait for handlers longer than 1 s.
+        """
+        if self._finished is None:
+            self.cancel(reason)
+            self._begin()
+        end = self._end()
+        if not end.done():
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                self._engine.hurry()
+            self._engine.is_awaited = True
+            self._engine.stop(StreamCancelled(reason))
+        return end
 
     def deliver(self, attachment: Attachment, name: str, *payload: Any) -> None:
         """Call one method of an attached handler, isolated; for the signals' router."""
@@ -172,17 +231,15 @@ class Stream(Sender):
 
     async def aclose(self, reason: str = "its consumer walked away") -> None:
         """End the stream if it runs and wait until it has ended. Without effect after the end."""
-        if self._finished is None:
-            self.cancel(reason)
-            self.start()
-        elif not self._finished.done():
-            self._engine.stop(StreamCancelled(reason))
-            await asyncio.shield(self._finished)
+        end = self.leave(reason)
+        if not end.done():
+            await asyncio.shield(end)
+            self.pass_on()
 
     def result(self) -> APIResponse | StreamError:
         """How it ended; for a stream that has (``RuntimeError`` otherwise)."""
         outcome = self._engine.outcome
-        if outcome is None or self._finished is None or not self._finished.done():
+        if outcome is None or not self._is_over():
             message = f"stream {self.id} has not ended yet"
             raise RuntimeError(message)
         return outcome
@@ -195,12 +252,13 @@ async def outcome_of(stream: Stream) -> APIResponse:
     frames that an exception keeps holds the stream.
     """
     try:
-        finished = stream.start()
+        end = stream.until_end()
         try:
-            await asyncio.shield(finished)
+            await asyncio.shield(end)
         except asyncio.CancelledError:
             await stream.aclose("the task that waited for it was cancelled")
             raise
+        stream.pass_on()
         outcome = stream.result()
     finally:
         del stream
@@ -212,56 +270,62 @@ async def outcome_of(stream: Stream) -> APIResponse:
     return outcome
 
 
-class _TokenQueue:
-    """What the consuming loop has not taken yet. Heard through the signals like any handler."""
+class TokenQueue:
+    """What a consuming loop has not taken yet, heard through the signals like any handler.
 
-    __slots__ = (
-        "_waiter",
-        "tokens",
-    )
+    ``tokens``: in order of arrival. The loop takes them while there are ``more``, then calls ``close``.
+    Making one starts the stream.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_attachment", "_end", "_waiter", "tokens")
+
+    def __init__(self, stream: Stream) -> None:
         self.tokens: deque[Token] = deque()
         self._waiter: asyncio.Future[None] | None = None
+        self._attachment = attach(self, stream)
+        self._end = stream.until_end()
+        self._end.add_done_callback(self._wake)
 
     def on_token(self, stream: Stream, token: Token) -> None:
         """Keep the token and wake the loop."""
         self.tokens.append(token)
         if self._waiter is not None:
-            self.wake()
+            self._wake()
 
-    def wake(self, finished: object = None) -> None:
-        """Let ``wait`` return."""
+    async def more(self) -> bool:
+        """Wait until there is a token; ``False`` once there will be none any more."""
+        while not self.tokens:
+            if self._end.done():
+                return False
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return True
+
+    def close(self) -> None:
+        """Hear no more."""
+        self._attachment.detach()
+
+    def _wake(self, finished: object = None) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
         self._waiter = None
 
-    def wait(self) -> asyncio.Future[None]:
-        """Return a future that is done at the next token or the end."""
-        waiter = self._waiter = asyncio.get_running_loop().create_future()
-        return waiter
-
 
 async def _tokens_of(stream: Stream) -> AsyncGenerator[Token, None]:
-    queue = _TokenQueue()
-    attachment = attach(queue, stream)
+    queue = TokenQueue(stream)
     tokens = queue.tokens
     try:
-        finished = stream.start()
-        finished.add_done_callback(queue.wake)
-        while True:
+        while await queue.more():
             while tokens:
                 yield tokens.popleft()
-            if finished.done():
-                break
-            await queue.wait()
+        stream.pass_on()
         outcome = stream.result()
     finally:
-        attachment.detach()
+        queue.close()
         try:
             await stream.aclose()
         finally:
-            del stream, attachment
+            del stream, queue
     if isinstance(outcome, StreamError):
         try:
             raise outcome

@@ -25,10 +25,10 @@ PLUGINS = Path(str(lm_deluge_plugins.__file__)).parent
 
 #: From low to high: a module may import from its own room and from those before it.
 ROOMS = {
-    "values": "_version plain errors disguises redaction secret_values pydantic_schema payloads config "
-    "conversation response arrivals endpoint naming models",
+    "values": "_version plain foreign errors disguises redaction secret_values pydantic_schema payloads "
+    "config conversation response arrivals endpoint naming models",
     "wire": "wire",
-    "engine": "signals handlers arguments deadline interruption retrying http_errors "
+    "engine": "signals cursor handler_methods handlers arguments deadline interruption retrying http_errors "
     "aiohttp_errors connection exchange proxies socks certificates transport "
     "access plan dispatch attempt engine stream",
     "recording": "recording",

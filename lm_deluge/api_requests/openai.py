@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from lm_deluge.client import LLMClient
 from lm_deluge.config import SamplingParams, Timeouts
 from lm_deluge.conversation import Prompt
+from lm_deluge.errors import StreamError
 from lm_deluge.response import APIResponse
+from lm_deluge.stream import TokenQueue
 
 if TYPE_CHECKING:
     from lm_deluge.transport import Transport
@@ -67,19 +69,30 @@ async def stream_chat(
         tags=tags,
     )
     del client
-    tokens = stream.__aiter__()
+    # Without a generator inside of this one: of two that are collected together, each would be closed
+    # by the event loop, and by the other.
+    queue = TokenQueue(stream)
+    tokens = queue.tokens
     try:
-        async for token in tokens:
-            if token.choice == 0:
-                yield token.text
-        response = stream.response
+        while await queue.more():
+            while tokens:
+                token = tokens.popleft()
+                if token.choice == 0:
+                    yield token.text
+        stream.pass_on()
+        outcome = stream.result()
     finally:
+        queue.close()
         try:
-            await tokens.aclose()
+            await stream.aclose()
         finally:
-            del stream, tokens
-    assert response is not None
-    yield response
+            del stream, queue
+    if isinstance(outcome, StreamError):
+        try:
+            raise outcome
+        finally:
+            del outcome
+    yield outcome
 
 
 _transport: Transport | None = None

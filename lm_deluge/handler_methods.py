@@ -1,0 +1,428 @@
+"""What a handler is: an object with some of the six methods. What is none is told where it is given.
+
+Nothing is asked of a handler that it could answer endlessly: types, functions and their code are
+looked at, not what an object says of itself.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial, partialmethod
+from inspect import (
+    CO_ASYNC_GENERATOR,
+    CO_COROUTINE,
+    CO_GENERATOR,
+    CO_ITERABLE_COROUTINE,
+    CO_VARARGS,
+    CO_VARKEYWORDS,
+)
+from types import FunctionType, MemberDescriptorType, MethodType
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
+
+from attrs import define, field
+
+from lm_deluge.foreign import message_of, name_of, shown, type_name
+from lm_deluge.signals import SIGNALS
+
+if TYPE_CHECKING:
+    from lm_deluge.errors import StreamError
+    from lm_deluge.payloads import Delta, Retry, Token
+    from lm_deluge.response import APIResponse
+    from lm_deluge.stream import Stream
+
+__all__ = ["METHODS", "Methods", "StreamHandler", "methods_of"]
+
+logger = logging.getLogger("lm_deluge")
+
+METHODS: Final = tuple(signal.name for signal in SIGNALS)
+
+#: What each method is called with, by the names of the documentation.
+_CALLED_WITH: Final = {
+    signal.name: ("stream",) if signal.payload is None else ("stream", signal.payload)
+    for signal in SIGNALS
+}
+
+
+class StreamHandler:
+    """Base class of handlers: every method does nothing.
+
+    A handler need not derive from it; any object with some of these methods will do. Methods may be
+    plain or ``async def``. Plain ones run on the event loop and must not block; ``async`` ones run
+    in order off the reading path. Neither can hurt the stream: what they raise is logged and listed
+    in ``handler_failures``. Only ``KeyboardInterrupt`` and ``SystemExit`` go on, to whoever waits
+    for the stream, after its ending was told.
+    """
+
+    def on_start(self, stream: Stream) -> Any:
+        """The first attempt is about to be sent."""
+
+    def on_token(self, stream: Stream, token: Token) -> Any:
+        """A piece of visible answer text arrived."""
+
+    def on_delta(self, stream: Stream, delta: Delta) -> Any:
+        """A piece of reasoning, of a refusal or of a tool call arrived."""
+
+    def on_retry(self, stream: Stream, retry: Retry) -> Any:
+        """An attempt failed before any output, and another follows."""
+
+    def on_complete(self, stream: Stream, response: APIResponse) -> Any:
+        """The answer is whole."""
+
+    def on_error(self, stream: Stream, error: StreamError) -> Any:
+        """The stream ended any other way."""
+
+
+_INHERITED: Final = {name: vars(StreamHandler)[name] for name in METHODS}
+
+
+@define(eq=False)
+class Methods:
+    """A handler's methods by name, the names of those that are ``async``, and its own name."""
+
+    label: str
+    calls: dict[str, Callable[..., Any]] = field(factory=dict)
+    queued: set[str] = field(factory=set)
+
+
+def methods_of(handler: object) -> Methods:
+    """Return a handler's methods, without those it inherits from ``StreamHandler``.
+
+    Raises ``TypeError`` for what cannot be a handler: none of the six methods, a misspelt one, one
+    that cannot be read or called, that never runs (it yields), or that cannot take what it would be
+    called with. A signature that cannot be read passes.
+    """
+    known = _known_class(type(handler))
+    label = known.label
+    if known.is_metaclass:
+        message = f"a handler must be an object, not the class {name_of(handler)}: call it first"
+        raise TypeError(message)
+    methods = Methods(label)
+    for name in METHODS:
+        try:
+            method = getattr(handler, name, None)
+        except Exception as error:
+            raise _unreadable(label, name, error) from error
+        if method is None:
+            if name in known.holds:
+                _check_absence(handler, name, label)
+        elif type(method) is not MethodType or method.__func__ is not _INHERITED[name]:
+            if _check_method(method, name, label):
+                methods.queued.add(name)
+            methods.calls[name] = method
+    _check_spelling(handler, methods.calls, known)
+    if not methods.calls and type(handler) is not StreamHandler:
+        raise TypeError(_no_handler(handler, label))
+    return methods
+
+
+def _check_method(method: Any, name: str, label: str) -> bool:
+    """Raise ``TypeError`` if a call of it is certain to fail; return whether it is ``async``."""
+    bound, function = (1, method.__func__) if type(method) is MethodType else (0, method)
+    facts: _Facts | None
+    if type(function) is FunctionType:
+        facts = _known.get(function)
+        if facts is None:
+            facts = _known[function] = _read_facts(function)
+    else:
+        if not callable(method):
+            message = f"{label}.{name} must be callable, not {shown(method)}"
+            raise TypeError(message)
+        facts, bound = _foreign_facts(method), 0
+        if facts is None:
+            return _says_async(method)
+    if facts.yields:
+        message = f"{label}.{name} is a generator function, of which a call runs nothing: no yield"
+        raise TypeError(message)
+    if wrong := facts.misfit(bound, name):
+        message = f"{label}.{name} is called with ({', '.join(_CALLED_WITH[name])}): {wrong}"
+        raise TypeError(message)
+    return facts.is_async
+
+
+def _check_absence(handler: object, name: str, label: str) -> None:
+    """Raise ``TypeError`` for a property that fails with AttributeError: it looks like none at all."""
+    if type(_static(type(handler), name)) is MemberDescriptorType:
+        return
+    try:
+        getattr(handler, name)
+    except Exception as error:
+        raise _unreadable(label, name, error) from error
+
+
+def _unreadable(label: str, name: str, error: Exception) -> TypeError:
+    return TypeError(f"{label}.{name} cannot be read: {type_name(error)}: {message_of(error)}")
+
+
+def _static(kind: type, name: str) -> object:
+    """Return what a class and its bases hold under a name."""
+    for link in kind.__mro__:
+        if name in vars(link):
+            return vars(link)[name]
+    return None
+
+
+# What is known of a function.
+
+
+@define(eq=False)
+class _Facts:
+    """What a function's code says; nothing here holds the function.
+
+    ``yields``: a call only makes a generator. ``takes``: names of the positional arguments, the first
+    ``unnamed`` of which cannot be given by name. ``optional``: how many of the last have a default.
+    ``needs``: keyword-only arguments without one. ``any_count``, ``any_name``: ``*args``, ``**kwargs``.
+    ``given``, ``named``: arguments that a partial gives beforehand.
+    """
+
+    is_async: bool
+    yields: bool
+    takes: tuple[str, ...]
+    unnamed: int
+    optional: int
+    keyword_only: frozenset[str]
+    needs: frozenset[str]
+    any_count: bool
+    any_name: bool
+    given: int
+    named: frozenset[str]
+    _misfits: dict[tuple[int, str], str] = field(factory=dict, init=False)
+
+    def misfit(self, bound: int, name: str) -> str:
+        """Say why the call of the method ``name`` is certain to fail; ``""`` if it is not."""
+        known = self._misfits.get((bound, name))
+        if known is None:
+            known = self._misfits[bound, name] = self._misfit(bound, len(_CALLED_WITH[name]))
+        return known
+
+    def _misfit(self, bound: int, count: int) -> str:
+        count += bound + self.given
+        if count > len(self.takes) and not self.any_count:
+            first = bound + self.given
+            if first > len(self.takes):
+                return "it takes no argument, not even self"
+            return f"it takes ({', '.join(self.takes[first:])})"
+        nameable = {*self.takes[self.unnamed :]}
+        if twice := self.named & {*self.takes[self.unnamed : count]}:
+            return f"it would get {_listed(twice)} twice"
+        if not self.any_name and (unknown := self.named - nameable - self.keyword_only):
+            return f"it takes no {_listed(unknown)}"
+        missing = {*self.takes[count : len(self.takes) - self.optional]} | self.needs
+        if missing := missing - self.named:
+            return f"it needs {_listed(missing)}, too"
+        return ""
+
+
+def _listed(names: set[str] | frozenset[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+#: Asked for every handler of every stream, and slow to find out.
+_known: Final[WeakKeyDictionary[FunctionType, _Facts]] = WeakKeyDictionary()
+
+
+def _read_facts(
+    function: FunctionType, given: int = 0, named: frozenset[str] = frozenset()
+) -> _Facts:
+    code = function.__code__
+    flags, names = code.co_flags, code.co_varnames
+    coroutine = bool(flags & (CO_COROUTINE | CO_ITERABLE_COROUTINE))
+    keyword_only = names[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    return _Facts(
+        is_async=coroutine or _says_async(function),
+        yields=bool(flags & (CO_GENERATOR | CO_ASYNC_GENERATOR)) and not coroutine,
+        takes=names[: code.co_argcount],
+        unnamed=code.co_posonlyargcount,
+        optional=len(function.__defaults__ or ()),
+        keyword_only=frozenset(keyword_only),
+        needs=frozenset(keyword_only) - {*(function.__kwdefaults__ or ())},
+        any_count=bool(flags & CO_VARARGS),
+        any_name=bool(flags & CO_VARKEYWORDS),
+        given=given,
+        named=named,
+    )
+
+
+def _foreign_facts(method: Any) -> _Facts | None:
+    """Return what is certain of a callable that is no function; ``None`` if nothing is."""
+    given, named = 0, frozenset[str]()
+    for _ in range(20):
+        if not issubclass(type(method), partial):
+            break
+        given += len(method.args)
+        named |= {*method.keywords}
+        method = method.func
+    if type(method) is MethodType:
+        given, method = given + 1, method.__func__
+    elif (
+        type(method) is not FunctionType and type(_static(type(method), "__call__")) is FunctionType
+    ):
+        given, method = given + 1, _static(type(method), "__call__")
+    if type(method) is not FunctionType:
+        return None
+    return _read_facts(method, given, named)
+
+
+def _says_async(method: Any) -> bool:
+    """Whether a callable passes for a coroutine function; what it returns is looked at anyway."""
+    try:
+        return inspect.iscoroutinefunction(method) is True
+    except Exception:  # noqa: BLE001 - an object may answer anything
+        return False
+
+
+# Names that are nearly one of the six.
+
+#: The six without ``on_`` and their inflections: what a hurried hand or memory makes of them.
+_FORMS: Final = {
+    "on_start": ("start", ("", "s", "ed", "ing")),
+    "on_token": ("token", ("", "s", "ed")),
+    "on_delta": ("delta", ("", "s")),
+    "on_retry": ("retr", ("y", "ys", "ies", "ied", "ying")),
+    "on_complete": ("complet", ("e", "es", "ed", "ing", "ion", "ions")),
+    "on_error": ("error", ("", "s", "ed")),
+}
+
+#: Words that other libraries use for the same moments.
+_SYNONYMS: Final = {
+    "begin": "on_start", "open": "on_start", "request": "on_start",
+    "chunk": "on_token", "text": "on_token", "content": "on_token", "message": "on_token",
+    "reasoning": "on_delta", "thinking": "on_delta", "refusal": "on_delta", "tool": "on_delta",
+    "end": "on_complete", "finish": "on_complete", "done": "on_complete", "stop": "on_complete",
+    "close": "on_complete", "success": "on_complete", "response": "on_complete",
+    "fail": "on_error", "exception": "on_error", "cancel": "on_error",
+}  # fmt: skip
+
+
+@define(eq=False)
+class _ClassFacts:
+    """``label``: its name. ``holds``: which of the six it has. ``spelt``: its names were looked at."""
+
+    label: str
+    is_metaclass: bool
+    holds: frozenset[str]
+    spelt: bool = False
+
+
+_known_classes: Final[WeakKeyDictionary[type, _ClassFacts]] = WeakKeyDictionary()
+
+
+def _known_class(kind: type) -> _ClassFacts:
+    try:
+        known = _known_classes.get(kind)
+        if known is None:
+            known = _known_classes[kind] = _read_class(kind)
+    except Exception:  # noqa: BLE001 - a metaclass may refuse to be hashed
+        return _read_class(kind)
+    return known
+
+
+def _read_class(kind: type) -> _ClassFacts:
+    holds = frozenset(name for name in METHODS if _static(kind, name) is not None)
+    return _ClassFacts(name_of(kind), issubclass(kind, type), holds)
+
+
+def _check_spelling(handler: object, calls: Mapping[str, object], known: _ClassFacts) -> None:
+    """Raise ``TypeError`` for a method that is one of the six but for its spelling."""
+    try:
+        own = object.__getattribute__(handler, "__dict__")
+    except Exception:  # noqa: BLE001 - slots, or a class that has its own idea of attributes
+        own = {}
+    if type(own) is dict:
+        for name in own:
+            if type(name) is str and name[:2].lower() == "on" and name not in METHODS:
+                _check_name(name, own[name], calls, known.label)
+    if known.spelt:
+        return
+    for name, value in _of_classes(type(handler)):
+        _check_name(name, value, calls, known.label)
+        if calls and name.startswith("on_") and _is_method(value) and _misspelt(name) is None:
+            meant = _like(name)
+            logger.warning(
+                "%s.%s is none of the six methods of a handler and is never called by a stream%s",
+                known.label, name, f": did you mean {meant}?" if meant else "",
+            )  # fmt: skip
+    known.spelt = bool(calls)
+
+
+def _check_name(name: str, value: object, calls: Mapping[str, object], label: str) -> None:
+    near = _misspelt(name)
+    if near is not None and near not in calls and _is_method(value):
+        message = f"{label}.{name} would never be called: did you mean {near}?"
+        raise TypeError(message)
+
+
+def _of_classes(kind: type) -> Iterator[tuple[str, object]]:
+    """Yield the public attributes of a class, those of the base class and the six left out."""
+    for link in kind.__mro__:
+        if link is object or link is StreamHandler:
+            continue
+        for name, value in vars(link).items():
+            if not name.startswith("_") and name not in METHODS:
+                yield name, value
+
+
+def _is_method(value: object) -> bool:
+    kind = type(value)
+    if issubclass(kind, type):
+        return False
+    return callable(value) or issubclass(kind, (staticmethod, classmethod, partialmethod))
+
+
+def _misspelt(name: str) -> str | None:
+    """Return which of the six a name is but for its spelling."""
+    if name[:2].lower() != "on":
+        return None
+    bare = name.lower().replace("_", "").removeprefix("on")
+    for method, (root, endings) in _FORMS.items():
+        if any(bare == root + ending for ending in endings):
+            return method
+        if _is_one_slip(bare, method.removeprefix("on_")):
+            return method
+    return None
+
+
+def _is_one_slip(written: str, meant: str) -> bool:
+    """Whether one letter is missing, too many, another, or two neighbours changed places."""
+    if abs(len(written) - len(meant)) > 1:
+        return False
+    at = next((i for i, (a, b) in enumerate(zip(written, meant, strict=False)) if a != b), None)
+    if at is None:
+        return True
+    rest, wanted = written[at:], meant[at:]
+    return (
+        rest[1:] == wanted[1:]
+        or rest[1:] == wanted
+        or rest == wanted[1:]
+        or (rest[:2] == wanted[:2][::-1] and rest[2:] == wanted[2:])
+    )
+
+
+def _like(name: str) -> str | None:
+    """Return the method that a name may stand for."""
+    near = _misspelt(name)
+    if near is not None:
+        return near
+    lowered = name.lower()
+    for method, (root, _) in _FORMS.items():
+        if root in lowered:
+            return method
+    for word, method in _SYNONYMS.items():
+        if word in lowered:
+            return method
+    return next(iter(difflib.get_close_matches(lowered, METHODS, 1, 0.7)), None)
+
+
+def _no_handler(handler: object, label: str) -> str:
+    near = [
+        f"{name} (did you mean {meant}?)"
+        for name in dict.fromkeys(name for name, _ in _of_classes(type(handler)))
+        if (name[:2].lower() == "on" or difflib.get_close_matches(name, METHODS, 1, 0.7))
+        and (meant := _like(name))
+    ]
+    found = f"; it has {', '.join(near)}" if near else ""
+    its = "overrides" if issubclass(type(handler), StreamHandler) else "has"
+    return f"{label} is no handler: it {its} none of the methods {', '.join(METHODS)}{found}"

@@ -252,7 +252,8 @@ class LLMClient:
 
         Raises what ``stream`` raises before anything is sent.
         """
-        handlers = listed_handlers(handlers)
+        if type(handlers) is not tuple:
+            handlers = listed_handlers(handlers)
         messages = to_messages(prompt)
         params = self.sampling_params
         if sampling_params is not None:

@@ -45,16 +45,14 @@ _KINDS = 100
 class Place:
     """One stream in ``_inside``; ``left`` once it has ended."""
 
-    __slots__ = ("left",)
-
-    def __init__(self) -> None:
-        self.left = False
+    left = False
 
 
 class Dispatcher:
     """The receivers of one stream. Nothing that one of them does is raised from here.
 
-    ``failures``: what went wrong in handlers so far; ``complete_failures`` brings its counts up to date.
+    ``failures``: what went wrong in handlers so far; ``complete_failures`` brings its counts up to date,
+    if something ``has_failed``.
     ``busy``: seconds the inline receivers held the event loop for the last network read. ``fatal``: the
     first failure, if the client is strict. ``passing``: the first ``KeyboardInterrupt`` or
     ``SystemExit`` out of a receiver. ``interrupt`` is called for both.
@@ -76,6 +74,7 @@ class Dispatcher:
         "busy",
         "failures",
         "fatal",
+        "has_failed",
         "passing",
         "stopped",
     )
@@ -91,6 +90,7 @@ class Dispatcher:
         self.failures: list[HandlerFailure] = []
         self.busy = 0.0
         self.fatal: HandlerFailure | None = None
+        self.has_failed = False
         self.passing: BaseException | None = None
         self.stopped = False
         self._closed = False
@@ -345,6 +345,7 @@ class Dispatcher:
         if known is not None:
             self._counted[key] = evolve(known, count=known.count + 1)
             return False
+        self.has_failed = True
         failure = self._counted[key] = HandlerFailure(label, method, kind, message())
         self.failures.append(failure)
         if self._strict and self.fatal is None:

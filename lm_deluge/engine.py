@@ -339,20 +339,24 @@ class Engine:
             await dispatcher.settle(self._plan.handler_wait)
         except asyncio.CancelledError as error:
             passing = passing or error
-        ending.handler_failures = dispatcher.complete_failures()
+        if dispatcher.has_failed:
+            ending.handler_failures = dispatcher.complete_failures()
         passing = dispatcher.passing or passing
         if dispatcher.fatal is not None and fatal_before is None:
-            late = HandlerError(dispatcher.fatal)
-            if isinstance(ending, StreamError):
-                ending.add_note(str(late))
-            else:
-                self._bind(late)
-                self.outcome = late
+            self._fail_late(ending, HandlerError(dispatcher.fatal))
         if passing is not None and is_exit(passing):
             # Out of this task it would stop the event loop under everybody else.
             self.passing = passing
         elif passing is not None:
             raise passing
+
+    def _fail_late(self, ending: APIResponse | StreamError, failure: HandlerError) -> None:
+        """Raise what failed in the ending to whoever waits; a failed stream keeps its own error."""
+        if isinstance(ending, StreamError):
+            ending.add_note(str(failure))
+        else:
+            self._bind(failure)
+            self.outcome = failure
 
     def _tell(self) -> None:
         told = self._told

@@ -10,6 +10,7 @@ import difflib
 import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial, partialmethod
 from inspect import (
     CO_ASYNC_GENERATOR,
@@ -20,7 +21,7 @@ from inspect import (
     CO_VARKEYWORDS,
 )
 from types import FunctionType, MemberDescriptorType, MethodType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from weakref import WeakKeyDictionary
 
 from attrs import define, field
@@ -79,28 +80,27 @@ class StreamHandler:
 _INHERITED: Final = {name: vars(StreamHandler)[name] for name in METHODS}
 
 
-@define(eq=False)
-class Methods:
-    """A handler's methods by name, the names of those that are ``async``, and its own name."""
-
-    label: str
-    calls: dict[str, Callable[..., Any]] = field(factory=dict)
-    queued: set[str] = field(factory=set)
+#: A handler's own name, its methods by name, and the names of those that are ``async``.
+Methods: TypeAlias = tuple[str, dict[str, Callable[..., Any]], set[str]]
 
 
 def methods_of(handler: object) -> Methods:
-    """Return a handler's methods, without those it inherits from ``StreamHandler``.
+    """Return a handler's name and methods, without those it inherits from ``StreamHandler``.
 
     Raises ``TypeError`` for what cannot be a handler: none of the six methods, a misspelt one, one
     that cannot be read or called, that never runs (it yields), or that cannot take what it would be
     called with. A signature that cannot be read passes.
     """
-    known = _known_class(type(handler))
+    try:
+        known = _known_classes.get(type(handler)) or _read_class(type(handler))
+    except Exception:  # noqa: BLE001 - a metaclass may refuse to be hashed
+        known = _read_class(type(handler))
     label = known.label
     if known.is_metaclass:
         message = f"a handler must be an object, not the class {name_of(handler)}: call it first"
         raise TypeError(message)
-    methods = Methods(label)
+    calls: dict[str, Callable[..., Any]] = {}
+    queued: set[str] = set()
     for name in METHODS:
         try:
             method = getattr(handler, name, None)
@@ -111,12 +111,12 @@ def methods_of(handler: object) -> Methods:
                 _check_absence(handler, name, label)
         elif type(method) is not MethodType or method.__func__ is not _INHERITED[name]:
             if _check_method(method, name, label):
-                methods.queued.add(name)
-            methods.calls[name] = method
-    _check_spelling(handler, methods.calls, known)
-    if not methods.calls and type(handler) is not StreamHandler:
+                queued.add(name)
+            calls[name] = method
+    _check_spelling(handler, calls, known)
+    if not calls and type(handler) is not StreamHandler:
         raise TypeError(_no_handler(handler, label))
-    return methods
+    return label, calls, queued
 
 
 def _check_method(method: Any, name: str, label: str) -> bool:
@@ -137,7 +137,10 @@ def _check_method(method: Any, name: str, label: str) -> bool:
     if facts.yields:
         message = f"{label}.{name} is a generator function, of which a call runs nothing: no yield"
         raise TypeError(message)
-    if wrong := facts.misfit(bound, name):
+    wrong = facts.misfits.get((bound, name))
+    if wrong is None:
+        wrong = facts.misfits[bound, name] = facts.misfit(bound, len(_CALLED_WITH[name]))
+    if wrong:
         message = f"{label}.{name} is called with ({', '.join(_CALLED_WITH[name])}): {wrong}"
         raise TypeError(message)
     return facts.is_async
@@ -175,7 +178,8 @@ class _Facts:
     ``yields``: a call only makes a generator. ``takes``: names of the positional arguments, the first
     ``unnamed`` of which cannot be given by name. ``optional``: how many of the last have a default.
     ``needs``: keyword-only arguments without one. ``any_count``, ``any_name``: ``*args``, ``**kwargs``.
-    ``given``, ``named``: arguments that a partial gives beforehand.
+    ``given``, ``named``: arguments that a partial gives beforehand. ``misfits``: what ``misfit`` said, by
+    how many arguments are bound and the method's name.
     """
 
     is_async: bool
@@ -189,16 +193,10 @@ class _Facts:
     any_name: bool
     given: int
     named: frozenset[str]
-    _misfits: dict[tuple[int, str], str] = field(factory=dict, init=False)
+    misfits: dict[tuple[int, str], str] = field(factory=dict, init=False)
 
-    def misfit(self, bound: int, name: str) -> str:
-        """Say why the call of the method ``name`` is certain to fail; ``""`` if it is not."""
-        known = self._misfits.get((bound, name))
-        if known is None:
-            known = self._misfits[bound, name] = self._misfit(bound, len(_CALLED_WITH[name]))
-        return known
-
-    def _misfit(self, bound: int, count: int) -> str:
+    def misfit(self, bound: int, count: int) -> str:
+        """Say why a call with ``count`` arguments is certain to fail; ``""`` if it is not."""
         count += bound + self.given
         if count > len(self.takes) and not self.any_count:
             first = bound + self.given
@@ -310,19 +308,12 @@ class _ClassFacts:
 _known_classes: Final[WeakKeyDictionary[type, _ClassFacts]] = WeakKeyDictionary()
 
 
-def _known_class(kind: type) -> _ClassFacts:
-    try:
-        known = _known_classes.get(kind)
-        if known is None:
-            known = _known_classes[kind] = _read_class(kind)
-    except Exception:  # noqa: BLE001 - a metaclass may refuse to be hashed
-        return _read_class(kind)
-    return known
-
-
 def _read_class(kind: type) -> _ClassFacts:
     holds = frozenset(name for name in METHODS if _static(kind, name) is not None)
-    return _ClassFacts(name_of(kind), issubclass(kind, type), holds)
+    known = _ClassFacts(name_of(kind), issubclass(kind, type), holds)
+    with suppress(Exception):  # else it is read again
+        _known_classes[kind] = known
+    return known
 
 
 def _check_spelling(handler: object, calls: Mapping[str, object], known: _ClassFacts) -> None:

@@ -100,18 +100,18 @@ def attach(handler: object, sender: Any = ANY) -> Attachment:
     else:
         message = f"sender must be a Stream or blinker.ANY, not {type(sender).__name__}"
         raise TypeError(message)
-    methods = methods_of(handler)
+    label, methods, queued = methods_of(handler)
     attachment = Attachment(
         handler=handler,
-        label=methods.label,
-        methods=methods.calls,
-        queued=methods.queued,
+        label=label,
+        methods=methods,
+        queued=queued,
         roster=roster,
         sender=sender,
     )
     routers = _PROCESS_ROUTERS if sender is ANY else _STREAM_ROUTERS
     for signal in SIGNALS:
-        if signal.name in methods.calls and not any(
+        if signal.name in methods and not any(
             signal.name in other.methods for other in roster.attachments
         ):
             signal.connect(routers[signal.name], sender, weak=False)

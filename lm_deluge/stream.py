@@ -158,20 +158,16 @@ class Stream(Sender):
             return finished
         return self._engine.told()
 
-    def _is_over(self) -> bool:
-        return self._finished is not None and (self._finished.done() or self._end().done())
-
     def until_end(self) -> asyncio.Future[None]:
-        """Start it if need be; return what whoever consumes it waits for, before ``pass_on``."""
-        end = self._end()
+        """Start it if need be; return what whoever consumes it waits for, before ``result``."""
+        end = self._begin() if self._finished is None else self._end()
         self._engine.is_awaited = True
         return end
 
-    def pass_on(self) -> None:
+    def _pass_on(self) -> None:
         """Raise the ``KeyboardInterrupt`` or ``SystemExit`` that ended the stream, once."""
-        if self._engine.passing is not None:
-            passing = self.take_passing()
-            assert passing is not None
+        passing = self.take_passing()
+        if passing is not None:
             try:
                 raise passing
             finally:
@@ -234,14 +230,19 @@ class Stream(Sender):
         end = self.leave(reason)
         if not end.done():
             await asyncio.shield(end)
-            self.pass_on()
+            self._pass_on()
 
     def result(self) -> APIResponse | StreamError:
-        """How it ended; for a stream that has (``RuntimeError`` otherwise)."""
-        outcome = self._engine.outcome
-        if outcome is None or not self._is_over():
+        """How it ended; for a stream that has (``RuntimeError`` otherwise).
+
+        Raises the ``KeyboardInterrupt`` or ``SystemExit`` of a handler that ended it, once.
+        """
+        outcome, finished = self._engine.outcome, self._finished
+        if outcome is None or finished is None or not (finished.done() or self._end().done()):
             message = f"stream {self.id} has not ended yet"
             raise RuntimeError(message)
+        if self._engine.passing is not None:
+            self._pass_on()
         return outcome
 
 
@@ -258,7 +259,6 @@ async def outcome_of(stream: Stream) -> APIResponse:
         except asyncio.CancelledError:
             await stream.aclose("the task that waited for it was cancelled")
             raise
-        stream.pass_on()
         outcome = stream.result()
     finally:
         del stream
@@ -318,7 +318,6 @@ async def _tokens_of(stream: Stream) -> AsyncGenerator[Token, None]:
         while await queue.more():
             while tokens:
                 yield tokens.popleft()
-        stream.pass_on()
         outcome = stream.result()
     finally:
         queue.close()

@@ -79,7 +79,6 @@ async def stream_chat(
                 token = tokens.popleft()
                 if token.choice == 0:
                     yield token.text
-        stream.pass_on()
         outcome = stream.result()
     finally:
         queue.close()

@@ -160,14 +160,31 @@ def _chance(new: Group, old: Group, metric: str) -> float:
     name, _, statistic = metric.partition(".")
     if name == "gap":
         return rank_sum(*_shares_above(new, old, float(statistic[1:])))
-    values, others = new.values(name), old.values(name)
+    if (name in new.never or name in old.never) and _is_upset(new, old, name, statistic):
+        return 1.0
+    values, others = (
+        np.append(group.values(name), np.full(group.never.get(name, 0), np.inf))
+        for group in (new, old)
+    )
     shifted = rank_sum(values, others)
     if name not in PER_STREAM or statistic in ("mean", "p50"):
         return shifted
     # A tail can differ where the middle does not: so look at it, too, and pay for two looks.
-    edge = np.percentile(np.concatenate((values, others)), float(statistic[1:]))
+    pooled = np.sort(np.concatenate((values, others)))
+    edge = pooled[int(float(statistic[1:]) / 100 * (len(pooled) - 1))]
     above, others_above = int((values > edge).sum()), int((others > edge).sum())
     return min(1.0, 2 * min(shifted, fisher(above, len(values), others_above, len(others))))
+
+
+def _is_upset(new: Group, old: Group, name: str, statistic: str) -> bool:
+    """Whether a difference turns about, or goes, once what never came counts as late."""
+    seen = (
+        look_up(new.summary(), f"{name}.{statistic}"),
+        look_up(old.summary(), f"{name}.{statistic}"),
+    )
+    with_all = (group.percentile(name, float(statistic[1:])) for group in (new, old))
+    (a, b), (c, d) = seen, with_all
+    return a is None or b is None or c is None or d is None or (a < b) != (c < d) or c == d
 
 
 def _shares_above(new: Group, old: Group, q: float) -> tuple[Floats, Floats]:

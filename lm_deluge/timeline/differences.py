@@ -173,7 +173,7 @@ def _interval(comparison: Comparison) -> str:
     if low is None or high is None:
         return "unknown"
     if low <= 0 <= high:
-        return f"{_signed(metric, low)} to {_signed(metric, high)}"
+        return f"{_signed(metric, low).removesuffix(_unit(metric))} to {_signed(metric, high)}"
     ends = sorted((abs(low), abs(high)))
     return f"{_amount(metric, ends[0])}–{_amount(metric, ends[1])}{_unit(metric)}"
 

@@ -238,6 +238,21 @@ class Group:
         column = self.column(name)
         return column[~np.isnan(column)]
 
+    def percentile(self, name: str, q: float) -> float | None:
+        """Return a percentile of TTFT, TTFA or E2E that no failure makes better, in seconds.
+
+        A failed stream whose moment never came counts as later than any: infinity, where the
+        percentile falls among them. ``None`` where no stream got so far.
+        """
+        values = np.sort(self.values(name))
+        if not len(values):
+            return None
+        late = self.never.get(name, 0)
+        if q / 100 * (len(values) + late - 1) > len(values) - 1:
+            return float("inf")
+        # Where the rank ends there is no need for a finite neighbour.
+        return float(np.percentile(np.append(values, np.full(late, values[-1])), q))
+
     @property
     def seconds(self) -> float | None:
         """Length of the run: first start to last ending, wall clock; ``None`` where unknown."""

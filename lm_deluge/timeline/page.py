@@ -25,6 +25,7 @@ from lm_deluge.timeline.tables import (
     settings_in_words,
     share_with_interval,
     signed,
+    without_failed,
 )
 from lm_deluge.timeline.wording import NOTHING, number, percent, seconds
 
@@ -35,14 +36,13 @@ _MOST_TICKS = 80_000
 
 _GLANCE = (
     ("streams", "how many answers"),
-    ("failed", "broke; 95 % interval"),
-    ("retried", "more than one attempt"),
+    ("failed", "broke"),
     ("TTFT, median", "something appears"),
     ("TTFT, p95", "for the slowest 5 %"),
     ("gap, p95", "silence between pieces"),
     ("stalled", "streams with a stall"),
     ("longest silence", ""),
-    ("rate, median", "of whole answers"),
+    ("rate, median", "tokens/s, if whole"),
     ("reader waits", "on average"),
     ("QoE, mean", "1 is best"),
     ("cost", "US dollars"),
@@ -116,6 +116,7 @@ def html_page(
             comparisons = comparisons or compare_all(measured, baseline)
             values["comparison"] = list(_comparison(comparisons))
             values["comparisons_made"] = comparisons.n
+        values["outcomes"] = list(_outcomes(groups))
         values["errors"] = list(_errors(groups))
         values["distributions"] = list(_distributions(groups))
     template = (files(__package__) / "page.html").read_text(encoding="utf-8")
@@ -193,19 +194,14 @@ def _glance(group: Group) -> Iterator[tuple[str, bool]]:
     summary = group.summary()
     gap = summary["gap"]["max"]
     yield f"{group.streams:,}", False
-    failed = f"{group.failed:,}"
-    if group.failed:
-        failed += f", {share_with_interval(group.failed, group.streams)}"
-    yield failed, group.failed > 0
-    retried = f"{group.retried:,}"
-    yield (f"{retried}, {percent(group.retried / group.streams)}" if group.retried else "0"), False
+    share = f" ({percent(group.failed / group.streams)})" if group.failed else ""
+    yield f"{group.failed:,}{share}", group.failed > 0
     yield seconds(summary["ttft"]["p50"]), False
     yield seconds(summary["ttft"]["p95"]), False
     yield seconds(summary["gap"]["p95"]), False
     yield percent(summary["stalls"]["streams"]), bool(summary["stalls"]["count"])
     yield seconds(gap), gap is not None and gap > group.settings.stall
-    rates = len(group.values("rate"))
-    yield known_of(rates, group.streams, number("rate.p50", summary["rate"]["p50"])), False
+    yield number("rate.p50", summary["rate"]["p50"]).removesuffix(" tokens/s"), False
     yield seconds(summary["starvation"]["mean"]), False
     yield number("qoe.mean", summary["qoe"]["mean"]), False
     costs = len(group.values("cost"))
@@ -221,13 +217,28 @@ def _comparison(comparisons: Comparisons) -> Iterator[dict[str, Any]]:
                 "first": first,
                 "metric": in_words(metric),
                 "name": pair.new.name,
-                "before": number(metric, comparison.old),
-                "now": number(metric, comparison.new),
+                "before": without_failed(pair.old, metric, comparison.old),
+                "now": without_failed(pair.new, metric, comparison.new),
                 "change": signed(comparison),
                 "is_clear": comparison.is_clear,
                 "interval": interval(comparison),
             }
             first = False
+
+
+def _outcomes(groups: Sequence[Group]) -> Iterator[dict[str, str]]:
+    for group in groups:
+        yield {
+            "name": group.name,
+            "whole": f"{group.completed:,}",
+            "failed": f"{group.failed:,}",
+            "failed_share": share_with_interval(group.failed, group.streams),
+            "retried": f"{group.retried:,}",
+            "retried_share": share_with_interval(group.retried, group.streams),
+            "cancelled": f"{group.cancelled:,}",
+            "unfinished": f"{group.unfinished:,}",
+            "censored": f"{group.censored:,}",
+        }
 
 
 def _errors(groups: Sequence[Group]) -> Iterator[dict[str, str]]:

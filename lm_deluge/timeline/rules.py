@@ -25,7 +25,6 @@ from lm_deluge.timeline.names import (
     share_of,
     unit,
 )
-from lm_deluge.timeline.numeric import np
 from lm_deluge.timeline.targets import parse_number
 
 __all__ = [
@@ -220,17 +219,9 @@ def _value(group: Group, metric: str, *, share: bool) -> float | None:
     if share:
         return share_of(group.summary(), metric)
     name, _, statistic = metric.partition(".")
-    never = group.never.get(name, 0)
-    if not never or not statistic.startswith("p"):
-        return look_up(group.summary(), metric)
-    values = group.values(name)
-    if not len(values):
-        return None
-    ordered = np.append(np.sort(values), np.full(never, np.inf))
-    rank = float(statistic[1:]) / 100 * (len(ordered) - 1)
-    if rank > len(values) - 1:
-        return inf
-    return float(np.percentile(ordered, float(statistic[1:]), method="linear"))
+    if name in group.never and statistic.startswith("p"):
+        return group.percentile(name, float(statistic[1:]))
+    return look_up(group.summary(), metric)
 
 
 def _never(group: Group, metric: str) -> str:

@@ -29,6 +29,7 @@ __all__ = [
     "settings_in_words",
     "share_with_interval",
     "signed",
+    "without_failed",
 ]
 
 DISTRIBUTIONS = (
@@ -248,12 +249,20 @@ def _errors(measured: Measured) -> Table:
     return table
 
 
+def without_failed(group: Group, metric: str, value: float | None) -> str:
+    """Return a figure, with a star where streams that failed before it are left out."""
+    mark = "*" if metric.partition(".")[0] in group.never else ""
+    return f"{number(metric, value).removesuffix(' tokens/s')}{mark}"
+
+
 def _comparison(measured: Measured, comparisons: Comparisons) -> Table:
     columns = ("before", "now", "change", "95 % interval")
     title = (
         "Compared with the baseline\n(bold: clear also among "
         f"{comparisons.n} comparisons, by Holm's method)"
     )
+    if any(pair.new.never or pair.old.never for pair in comparisons.pairs):
+        title += "\n(*: without streams that failed before it)"
     table = _table(title, "metric", _kind(measured), *columns, left=2)
     pairs = comparisons.pairs
     for metric in COMPARED:
@@ -262,8 +271,8 @@ def _comparison(measured: Measured, comparisons: Comparisons) -> Table:
             cells = (
                 "" if position else metric,
                 pair.new.name,
-                number(metric, comparison.old).removesuffix(" tokens/s"),
-                number(metric, comparison.new).removesuffix(" tokens/s"),
+                without_failed(pair.old, metric, comparison.old),
+                without_failed(pair.new, metric, comparison.new),
                 signed(comparison).removesuffix(" tokens/s"),
                 interval(comparison).removesuffix(" tokens/s"),
             )

@@ -152,7 +152,7 @@ def test_few_failures_are_compared_and_not_called_a_difference() -> None:
     other = [*whole(3, model="b")]
     lines = findings_of(measure([*one, *other]))
     assert lines[0] == (
-        "0 of 3 streams of b failed, 1 of 3 of a: 33.3 points fewer, 95 % interval −79.2 points to "
+        "0 of 3 streams of b failed, 1 of 3 of a: 33.3 points fewer, 95 % interval −79.2 to "
         "+29.1 points. That is no clear difference."
     )
 
@@ -183,6 +183,35 @@ def test_a_regression_counts_what_never_came_as_later() -> None:
     assert broken_by("e2e.p95=50%", bad, bad) == [
         "e2e.p95=50%: m: no data for e2e.p95 in the baseline"
     ]
+
+
+def silent(n: int, model: str) -> list[Timeline]:
+    return [
+        timeline([], ended=30.0, failed="APITimeoutError", phase="first_token", model=model)
+    ] * n
+
+
+def test_of_answers_that_mostly_never_came_no_figure_is_called_better() -> None:
+    """Ten quick answers of 40 against 40 whole ones: half of the readers wait for ever."""
+    for broken in (silent(30, "b"), broken_after(30, 0, model="b")):
+        measured = measure([*whole(40, model="a"), *whole(10, begin=0.2, model="b"), *broken])
+        clear = {entry.metric: entry for _, entry in compare_all(measured).clear()}
+        assert (clear["failed_share"].difference or 0) > 0
+        assert (clear["qoe.mean"].difference or 0) < 0
+        assert not {"ttft.p50", "ttft.p95"} & clear.keys()
+    old, new = measure(whole(40, begin=2.0)), measure([*whole(10), *silent(30, "whole")])
+    table = {entry.metric for _, entry in compare_all(new, old).clear()}
+    assert "e2e.p50" not in table
+    assert "3.5" in (
+        row := next(line for line in printed(new, old).splitlines() if "e2e.p50" in line)
+    )
+    assert row.count("*") == 1
+
+
+def test_a_few_that_never_came_do_not_hide_a_difference() -> None:
+    lines = [*whole(40, model="a"), *whole(38, begin=0.2, model="b"), *silent(1, "b")]
+    clear = {entry.metric for _, entry in compare_all(measure(lines)).clear()}
+    assert "ttft.p50" in clear
 
 
 def printed(measured: Measured, old: Measured | None = None) -> str:

@@ -176,6 +176,8 @@ class Redactor:
             return {self._data(key): self._data(item) for key, item in value.items()}
         if type(value) is list or type(value) is tuple:
             return type(value)([self._data(item) for item in value])
+        if type(value) is int and self.find(str(value)):
+            return REDACTED  # some keys are digits alone
         return value
 
 

@@ -21,6 +21,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from lm_deluge.plain import plain_number, plain_text
+
 __all__ = [
     "SCHEMA_VERSION",
     "CompleteLine",
@@ -305,7 +307,15 @@ def error_line(
     )
 
 
-_ENCODER = msgspec.json.Encoder(enc_hook=str)
+def _written(value: Any) -> Any:
+    """Return what stands for an object of the user's own in the log: a number is one, whoever made it."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    plain = plain_text(value) if isinstance(value, str) else plain_number(value)
+    return str(value) if plain is value else plain
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_written)
 _encode = _ENCODER.encode
 _read_start_line = msgspec.json.Decoder(StartLine).decode
 
@@ -319,7 +329,7 @@ def encode(line: Line) -> bytes:
     try:
         return _encode(line)
     except UnicodeEncodeError:
-        return _encode(_encodable(msgspec.to_builtins(line, enc_hook=str)))
+        return _encode(_encodable(msgspec.to_builtins(line, enc_hook=_written)))
     except RecursionError:
         message = "tags nest too deeply for JSON, or hold themselves"
         raise ValueError(message) from None

@@ -20,6 +20,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
+from faults.checker import check_hidden
 from lm_deluge import (
     APIResponse,
     LLMClient,
@@ -80,12 +81,8 @@ def unworn(text: str) -> Iterator[str]:
 
 def assert_hidden(text: str, secret: str = KEY, *, run: int = 11) -> None:
     """No run of a secret, in no encoding, whatever is left of it is shorter than half."""
-    parts = {secret[at : at + run].lower() for at in range(len(secret) - run + 1)}
-    parts.add(secret[:8].lower())
     for seen in unworn(text):
-        for part in parts:
-            at = seen.lower().find(part)
-            assert at < 0, f"{part!r} of the key shows in {text[max(at - 60, 0) : at + 90]!r}"
+        check_hidden(seen, secret, run=run)
 
 
 def texts_of(error: BaseException | None) -> str:
@@ -203,6 +200,32 @@ async def test_a_secret_that_the_server_says_back_is_written_nowhere(
     assert loud.retries or shown
     for text in (*shown, *loud.retries, caplog.text, log.read_text(), record.read_text("utf-8")):
         assert_hidden(text)
+
+
+async def test_arguments_of_a_tool_that_hold_a_secret_are_recorded_without_it(
+    tmp_path: Path,
+) -> None:
+    whole = json.dumps({"url": f"https://x/{KEY}?key={quote(KEY, safe='')}", "key": KEY})
+    for size in (1, 2, 3, 5, 9, 16):
+        record = tmp_path / f"rec{size}"
+        parts = [whole[at : at + size] for at in range(0, len(whole), size)]
+        calls = [{"index": 0, "function": {"arguments": part}} for part in parts]
+        calls[0] |= {"id": "call_1", "function": {"name": "get", "arguments": parts[0]}}
+        said = b"".join(sse(delta(tool_calls=[call])) for call in calls)
+        async with ScriptedServer([HEADERS, http(said), http(ending()) + END]) as server:
+            client = LLMClient(
+                "gpt-4o", base_url=server.base_url, api_key=KEY, printer=None, record=record
+            )
+            response = await client.stream("hi")
+        assert response.tool_calls[0].arguments == whole
+        (exchange,) = read_recording(record)
+        told = [
+            json.loads(line[6:])["choices"][0]["delta"]["tool_calls"][0]["function"]["arguments"]
+            for line in exchange.data.decode().split("\n")
+            if '"tool_calls"' in line
+        ]
+        assert len(told) == len(parts)
+        assert_hidden("".join(told).replace("[redacted]", ""), run=8)
 
 
 @pytest.mark.parametrize("field", ["content", "reasoning_content", "refusal"])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import enum
 import json
 import math
+from fractions import Fraction
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -144,3 +147,15 @@ def test_lines_end_with_a_newline_each() -> None:
     written = record.encode_lines(lines)
     assert written == b"".join(record.encode(line) + b"\n" for line in lines)
     assert written.count(b"\n") == 3
+
+
+def test_numbers_and_texts_of_other_classes_are_such_in_tags() -> None:
+    class Share(float):
+        pass
+
+    class Word(enum.StrEnum):
+        AUTO = "auto"
+
+    tags = {"a": Share(0.5), "b": Word.AUTO, "c": MappingProxyType({"d": Fraction(1, 2)}), "e": {1}}
+    line = as_object(record.start_line("s", model="m", at="", base_url="", tags=tags))
+    assert line["tags"] == {"a": 0.5, "b": "auto", "c": {"d": 0.5}, "e": [1]}

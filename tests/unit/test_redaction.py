@@ -149,6 +149,13 @@ def test_a_secret_that_events_tell_piece_by_piece_is_in_no_recording(
     assert not any(KEY[at : at + 8] in joined for at in range(len(KEY) - 7))
 
 
+def test_a_key_of_digits_is_found_in_a_number() -> None:
+    assert Redactor(["1234567890123"]).data({"code": 1234567890123, "n": [12345, 1.5]}) == {
+        "code": "[redacted]",
+        "n": [12345, 1.5],
+    }
+
+
 def test_a_recorded_piece_is_found_in_the_texts_of_its_own_choice() -> None:
     veil = Veil(Redactor([KEY]), choices=2)
     said = b"".join(

@@ -1,8 +1,8 @@
 """The authorities that the environment trusts for TLS: all that it names, or an error that says why not.
 
-``REQUESTS_CA_BUNDLE``, else ``CURL_CA_BUNDLE``, as requests takes them: a file or a directory instead
-of the system's authorities. Else ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``, as OpenSSL takes them: each
-instead of the system's own file or directory.
+``REQUESTS_CA_BUNDLE`` and ``CURL_CA_BUNDLE``, as requests takes them: a file or a directory, without
+the system's authorities. ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``, as OpenSSL takes them: each instead of
+the system's own file or directory. Where several are set, each adds whom it names.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import Final
 
 __all__ = ["CERTIFICATE_VARIABLES", "tls_of_environment"]
 
-#: The later count only where none of the earlier is set.
 _BUNDLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 CERTIFICATE_VARIABLES: Final = (*_BUNDLES, "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -38,25 +37,36 @@ def _context(settings: tuple[str | None, ...]) -> ssl.SSLContext | None:
     named = {
         name: value
         for name, value in zip(CERTIFICATE_VARIABLES, settings, strict=True)
-        if value is not None
+        if value is not None and value.strip()
     }
-    named = {name: value for name, value in named.items() if value.strip()}
-    for variable in _BUNDLES:
-        if (value := named.get(variable)) is not None:
-            if Path(value).is_dir():
-                _check_directory(variable, value)
-                return ssl.create_default_context(capath=value)
-            _check_file(variable, value)
-            return ssl.create_default_context(cafile=value)
     if not named:
         return None
-    if (file := named.get("SSL_CERT_FILE")) is not None:
-        _check_file("SSL_CERT_FILE", file)
-    if (directories := named.get("SSL_CERT_DIR")) is not None:
-        for directory in filter(None, directories.split(os.pathsep)):
-            _check_directory("SSL_CERT_DIR", directory)
-    # OpenSSL reads both of them itself, each time a context is made.
-    return ssl.create_default_context()
+    context: ssl.SSLContext | None = None
+    for variable, value in named.items():
+        if variable in _BUNDLES:
+            path = {"capath" if Path(value).is_dir() else "cafile": value}
+            _check(variable, value)
+            if context is None:
+                context = ssl.create_default_context(**path)
+            else:
+                context.load_verify_locations(**path)
+        else:
+            several = variable == "SSL_CERT_DIR"
+            for one in filter(None, value.split(os.pathsep)) if several else (value,):
+                _check(variable, one)
+    if context is None:
+        return ssl.create_default_context()
+    if len(named) > sum(bundle in named for bundle in _BUNDLES):
+        context.load_default_certs()  # OpenSSL reads its variables itself
+    return context
+
+
+def _check(variable: str, path: str) -> None:
+    """Raise ``ValueError`` if nobody can be trusted by what is there."""
+    if variable == "SSL_CERT_DIR" or (variable != "SSL_CERT_FILE" and Path(path).is_dir()):
+        _check_directory(variable, path)
+    else:
+        _check_file(variable, path)
 
 
 def _check_file(variable: str, path: str) -> None:

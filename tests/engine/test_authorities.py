@@ -10,7 +10,7 @@ import pytest
 import trustme
 from support import client_for, side_of
 
-from lm_deluge.certificates import CERTIFICATE_VARIABLES
+from lm_deluge.certificates import CERTIFICATE_VARIABLES, tls_of_environment
 from lm_deluge.errors import APIConnectionError
 from scripted import ScriptedServer, answer
 
@@ -59,21 +59,38 @@ async def test_authorities_of_the_environment_are_trusted(
             await client.stream("hi")
 
 
-async def test_the_bundle_of_requests_counts_before_openssls(
-    monkeypatch: pytest.MonkeyPatch, authority: trustme.CA, bundle: Path, tmp_path: Path
+@pytest.mark.parametrize("variable", CERTIFICATE_VARIABLES)
+async def test_each_variable_adds_whom_it_names(
+    monkeypatch: pytest.MonkeyPatch,
+    authority: trustme.CA,
+    bundle: Path,
+    tmp_path: Path,
+    variable: str,
 ) -> None:
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(other)
+    for name in CERTIFICATE_VARIABLES:
+        directory = name == "SSL_CERT_DIR"
+        monkeypatch.setenv(name, str(hashed(other, tmp_path / "others") if directory else other))
     async with ScriptedServer(answer("a"), tls=side_of(authority)) as server:
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-        monkeypatch.setenv("SSL_CERT_FILE", str(other))
-        await client_for(server).stream("hi")
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other))
-        monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
         with pytest.raises(APIConnectionError, match="certificate"):
             await client_for(server).stream("hi")
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")
+        path = hashed(bundle, tmp_path / "ours") if variable == "SSL_CERT_DIR" else bundle
+        monkeypatch.setenv(variable, str(path))
         await client_for(server).stream("hi")
+
+
+async def test_a_bundle_counts_instead_of_the_systems_authorities(
+    monkeypatch: pytest.MonkeyPatch, authority: trustme.CA, bundle: Path
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    context = tls_of_environment()
+    assert context is not None
+    assert len(context.get_ca_certs()) == 1
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", " ")
+    assert tls_of_environment() is None
 
 
 async def test_a_context_of_ones_own_counts_before_the_environment(

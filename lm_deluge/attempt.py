@@ -20,6 +20,7 @@ from lm_deluge.errors import (
 from lm_deluge.exchange import Exchange
 from lm_deluge.http_errors import error_from_reply, request_id
 from lm_deluge.interruption import Interruption, out_of_time
+from lm_deluge.narration import DEBUG, hears, tell_head, tell_output
 from lm_deluge.payloads import Delta, Token
 from lm_deluge.plan import Target
 from lm_deluge.redaction import redact_error
@@ -65,6 +66,7 @@ class Attempt:
         "_interruption",
         "_limits",
         "_recorder",
+        "_stream_id",
         "_undrained",
         "answer",
         "decided",
@@ -76,6 +78,7 @@ class Attempt:
         self,
         target: Target,
         *,
+        stream_id: str,
         choices: int,
         limits: Limits,
         dispatcher: Dispatcher,
@@ -89,6 +92,7 @@ class Attempt:
         self.decided = 0.0
         self.request_id: str | None = None
         self._recorder = target.recorder
+        self._stream_id = stream_id
         self._limits = limits
         self._dispatcher = dispatcher
         self._interruption = interruption
@@ -171,6 +175,9 @@ class Attempt:
         """Read the body as what it is: by its status, its content type and its first bytes."""
         shown = request_id(exchange.headers)
         self.request_id = None if shown is None else exchange.request.redact(shown)
+        if hears(DEBUG):
+            model, at = self.target.info.name, self._clock.at(exchange.arrived)
+            tell_head(self._stream_id, model, exchange, self.request_id, at)
         status, content_type = exchange.status, exchange.content_type
         if not 200 <= status < 300:
             await self._raise_status(exchange, [])
@@ -254,6 +261,8 @@ class Attempt:
             if answer.error is not None:
                 raise redact_error(answer.error, exchange.request.redactor)
             if answer.done:
+                if waiting == "first_token" and hears(DEBUG) and answer.has_output:
+                    tell_output(self._stream_id, self.target.info.name, arrived)
                 return
             if not data:
                 # A lost connection is no end that ``accept_eof`` accepts.
@@ -267,6 +276,8 @@ class Attempt:
             elif pieces or answer.may_be_over:
                 phase = "silence" if answer.may_be_over else "between_tokens"
                 if waiting != phase:
+                    if waiting == "first_token" and hears(DEBUG):
+                        tell_output(self._stream_id, self.target.info.name, arrived)
                     waiting = phase
                     deadline.wait("between_tokens", _patience(answer, timeouts.between_tokens))
                 elif pieces:

@@ -44,12 +44,12 @@ def _context(settings: tuple[str | None, ...]) -> ssl.SSLContext | None:
     context: ssl.SSLContext | None = None
     for variable, value in named.items():
         if variable in _BUNDLES:
-            path = {"capath" if Path(value).is_dir() else "cafile": value}
             _check(variable, value)
+            file, directory = (None, value) if Path(value).is_dir() else (value, None)
             if context is None:
-                context = ssl.create_default_context(**path)
+                context = ssl.create_default_context(cafile=file, capath=directory)
             else:
-                context.load_verify_locations(**path)
+                context.load_verify_locations(file, directory)
         else:
             several = variable == "SSL_CERT_DIR"
             for one in filter(None, value.split(os.pathsep)) if several else (value,):

@@ -24,6 +24,7 @@ from lm_deluge.errors import APITimeoutError, HandlerError, StreamCancelled, Str
 from lm_deluge.foreign import is_exit, type_name
 from lm_deluge.interruption import Interruption, out_of_time
 from lm_deluge.models import cost_of
+from lm_deluge.narration import DEBUG, INFO, hears, tell_ending, tell_request, tell_retry
 from lm_deluge.payloads import Retry
 from lm_deluge.plan import Plan, Target
 from lm_deluge.redaction import redact_error
@@ -183,6 +184,8 @@ class Engine:
                     self._attempt = self._new_attempt(target)
                 self.attempt += 1
                 attempt = self._attempt
+                if hears(DEBUG):
+                    tell_request(self.id, target, self.attempt)
                 try:
                     await attempt.run(plan.transport)
                     return self._response()
@@ -202,6 +205,7 @@ class Engine:
     def _new_attempt(self, target: Target) -> Attempt:
         return Attempt(
             target,
+            stream_id=self.id,
             choices=self._plan.choices,
             limits=self._plan.limits,
             dispatcher=self.dispatcher,
@@ -224,7 +228,10 @@ class Engine:
             self._failed.append(evolve(failed, delay=0.0))
             raise self._no_time_left(error, delay)
         self._failed.append(failed)
-        self.dispatcher.emit(on_retry, Retry(error, self.attempt, delay, target.info.name))
+        retry = Retry(error, self.attempt, delay, target.info.name)
+        if hears(INFO):
+            tell_retry(self.id, failed.model, retry)
+        self.dispatcher.emit(on_retry, retry)
         self._interruption.check()
         await self._interruption.sleep(delay)
         if deadline.total_left <= 0:
@@ -318,6 +325,8 @@ class Engine:
             self._bind(ending)
         else:
             ending.source = self._timeline_source()
+        if hears(INFO):
+            tell_ending(self.id, self._attempt.target.info.name, ending)
         fatal_before = dispatcher.fatal
         if isinstance(ending, StreamError):
             dispatcher.emit(on_error, ending)

@@ -22,7 +22,8 @@ class Exchange:
     """One request and its response.
 
     ``status``, ``headers``: of the response. ``content_type``: lower case, ``""`` if it names none.
-    ``tap``: of the connection; ``None`` for a response that did not come from one.
+    ``tap``: of the connection; ``None`` for a response that did not come from one. ``reused``: the
+    connection has served another request.
     """
 
     __slots__ = (
@@ -33,11 +34,17 @@ class Exchange:
         "content_type",
         "headers",
         "request",
+        "reused",
         "status",
     )
 
     def __init__(
-        self, response: aiohttp.ClientResponse, request: Request, tap: Tap | None = None
+        self,
+        response: aiohttp.ClientResponse,
+        request: Request,
+        tap: Tap | None = None,
+        *,
+        reused: bool = False,
     ) -> None:
         self.status: Final = response.status
         self.headers: Final = response.headers
@@ -45,6 +52,7 @@ class Exchange:
             response.content_type.lower() if "Content-Type" in response.headers else ""
         )
         self.request: Final = request
+        self.reused: Final = reused
         self._response = response
         self._reader = response.content
         self._taken = 0

@@ -14,7 +14,6 @@ import functools
 import ipaddress
 import os
 import re
-import urllib.request
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
@@ -123,7 +122,11 @@ def _setting(values: dict[str, str | None], name: str) -> tuple[str, str]:
 
 def _of_the_system(scheme: str, host: str) -> Proxy | None:
     """Ask Windows' registry or macOS' settings; elsewhere urllib knows the environment alone."""
-    proxies = {} if os.name == "posix" and not _is_macos() else urllib.request.getproxies()
+    if os.name == "posix" and not _is_macos():
+        return None
+    import urllib.request  # takes its time
+
+    proxies = urllib.request.getproxies()
     value = proxies.get(scheme) or proxies.get("all") or proxies.get("socks")
     if not value or urllib.request.proxy_bypass(host):
         return None

@@ -130,7 +130,7 @@ class Transport:
                 break
             tap = sending.tap
             if not sending.connected or (tap is not None and not (sending.early and response.ok)):
-                return Exchange(response, request, tap)
+                return Exchange(response, request, tap, reused=sending.reused)
             response.close()
             if not sending.reused:
                 failure = APIConnectionError(

@@ -29,7 +29,7 @@ ROOMS = {
     "config conversation response arrivals endpoint naming models",
     "wire": "wire",
     "engine": "signals cursor handler_methods handlers arguments deadline interruption retrying http_errors "
-    "aiohttp_errors connection exchange proxies socks certificates transport "
+    "aiohttp_errors connection exchange narration proxies socks certificates transport "
     "access plan dispatch attempt engine stream",
     "recording": "recording",
     "consumers": "many client api_requests",

@@ -315,18 +315,22 @@ class Engine:
             error.phase = self._attempt.phase
         error.partial = self.partial()
 
-    async def _end(self, ending: APIResponse | StreamError, passing: BaseException | None) -> None:
-        """The single place that ends a stream: one signal, then nothing."""
-        dispatcher = self.dispatcher
+    def _decide(self, ending: APIResponse | StreamError, *, is_cut: bool) -> None:
+        """Give the ending all it carries. ``is_cut``: something from outside ended the stream."""
         self.ending = ending
         if isinstance(ending, StreamError):
-            if ending is self._interruption.stopped or passing is not None:
+            if ending is self._interruption.stopped or is_cut:
                 self._attempt.decided = self.elapsed()
             self._bind(ending)
         else:
             ending.source = self._timeline_source()
         if hears(INFO):
             tell_ending(self.id, self._attempt.target.info.name, ending)
+
+    async def _end(self, ending: APIResponse | StreamError, passing: BaseException | None) -> None:
+        """The single place that ends a stream: one signal, then nothing."""
+        dispatcher = self.dispatcher
+        self._decide(ending, is_cut=passing is not None)
         fatal_before = dispatcher.fatal
         if isinstance(ending, StreamError):
             dispatcher.emit(on_error, ending)

@@ -12,7 +12,7 @@ from typing import Final, TextIO
 import click
 
 from lm_deluge import __version__
-from lm_deluge.cli.terminal import FAILED, INTERRUPTED, OK, PIPE_CLOSED, USAGE, notice, shown
+from lm_deluge.cli.terminal import FAILED, INTERRUPTED, OK, PIPE_CLOSED, USAGE, notice
 from lm_deluge.errors import (
     AuthenticationError,
     StreamCancelled,
@@ -49,9 +49,20 @@ class _Commands(click.Group):
 @click.version_option(__version__, prog_name="lm-deluge")
 def cli() -> None:
     """Stream answers of language models, and look at how the streaming feels."""
-    handler = logging.StreamHandler()
+    handler = _Notices()
     handler.setFormatter(_OneLine("lm-deluge: %(message)s"))
     logging.getLogger().addHandler(handler)
+
+
+class _Notices(logging.Handler):
+    """Tells records as the commands tell everything else, above a bar if there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write it to stderr."""
+        try:
+            notice(self.format(record))
+        except Exception:  # noqa: BLE001 - a message that cannot be made ends no command
+            self.handleError(record)
 
 
 class _OneLine(logging.Formatter):
@@ -59,7 +70,7 @@ class _OneLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         first, *rest = [line.strip() for line in super().format(record).split("\n") if line.strip()]
-        return shown(f"{first}: {rest[-1]}" if rest else first, sys.stderr)
+        return f"{first}: {rest[-1]}" if rest else first
 
 
 def run() -> int:

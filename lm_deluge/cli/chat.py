@@ -13,7 +13,7 @@ import click
 
 from lm_deluge import Conversation, LLMClient, Message
 from lm_deluge.cli.command import Command
-from lm_deluge.cli.files import distinct
+from lm_deluge.cli.files import check_stdout, distinct
 from lm_deluge.cli.options import make_client, model_options
 from lm_deluge.cli.standard_input import Patience
 from lm_deluge.cli.summary import one_line
@@ -47,9 +47,10 @@ def chat(
 ) -> int:
     """Talk to a model. Ctrl-C stops an answer; Ctrl-D or "quit" leaves.
 
-    Without a terminal each line of standard input is one message, and the exit code is 1 if any
-    answer failed.
+    Without a terminal each line of standard input is one message, "quit" as well, and the exit code
+    is 1 if any answer failed.
     """
+    check_stdout(log, record)
     distinct({"--log": log, "--record": record}, stdin=True)
     client = make_client(
         model,
@@ -74,13 +75,15 @@ class _Chat:
         self._client = client
         self._conversation = conversation
         self._quiet = quiet
-        self._interactive = sys.stdin is not None and sys.stdin.isatty()
+        # To ask for a message takes a terminal to read it from, and some place to ask.
+        self._interactive = None not in (sys.stdin, sys.stdout) and sys.stdin.isatty()
         self._patience = Patience("waiting for a message, a line of standard input, or for its end")
 
     def run(self) -> int:
         """Ask and answer until somebody leaves; return the exit code."""
         if isinstance(sys.stdin, io.TextIOWrapper):
-            sys.stdin.reconfigure(errors="replace")  # what is no text is no reason to leave
+            # What is no text is no reason to leave.
+            sys.stdin.reconfigure(errors="surrogateescape")
         failed = False
         with asyncio.Runner() as runner:
             runner.run(self._check())
@@ -114,16 +117,18 @@ class _Chat:
 
     def _ask(self) -> str | None:
         """Return what the user says, ``None`` to leave."""
+        if self._interactive:
+            try:
+                text = input("\nYou: ").strip()
+            except EOFError:
+                click.echo()
+                return None
+            return None if text.lower() in ("quit", "exit") else _readable(text)
         if sys.stdin is None:
             return None
-        try:
-            with contextlib.nullcontext() if self._interactive else self._patience:
-                text = input("\nYou: " if self._interactive else "").strip()
-        except EOFError:
-            if self._interactive:
-                click.echo()
-            return None
-        return None if text.lower() in ("quit", "exit") else text
+        with self._patience:
+            line = sys.stdin.readline()
+        return _readable(line.strip()) if line else None
 
     def _answer(self, runner: asyncio.Runner) -> bool:
         """Stream one answer and add it; one that stopped half way stays, as far as it was read."""
@@ -167,3 +172,11 @@ class _Chat:
             return True
         self._conversation.messages.pop()
         return False
+
+
+def _readable(text: str) -> str:
+    """Replace what standard input could not read, and tell of it."""
+    known = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if known != text:
+        notice("lm-deluge: a message is not UTF-8; what cannot be read is replaced")
+    return known

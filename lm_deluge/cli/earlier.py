@@ -76,15 +76,20 @@ class Earlier:
 
     unread: int = 0
     first: int = 0
-    answered: dict[Question, set[str]] = field(factory=dict)
+    answered: dict[Question, frozenset[str]] = field(factory=dict)
     #: Of versions that did not write the parameters: how many answers there are.
     older: Counter[tuple[str, str, str]] = field(factory=Counter)
+    #: Each set of parameters once: there may be as many answers as prompts, of a few sets.
+    _known: dict[frozenset[str], frozenset[str]] = field(factory=dict)
 
-    def has(self, line: PromptLine, model: str, params: Params) -> bool:
-        """Say whether the very question was answered under these parameters."""
+    def has(self, line: PromptLine, model: str, params: Params, *, again: bool) -> bool:
+        """Say whether the very question was answered under these parameters.
+
+        ``again``: what does not say its parameters is no such answer; else it is taken for one.
+        """
         if _canonical(params) in self.answered.get(question_of(line, model), ()):
             return True
-        return self.older[line.id, line.old_digest, model] > line.sample
+        return not again and self.older[line.id, line.old_digest, model] > line.sample
 
     def differences(self, line: PromptLine, model: str, params: Params) -> list[str]:
         """Say in which parameters answers to the same question differ; none if there are none."""
@@ -108,7 +113,8 @@ class Earlier:
             str(row.get("id")), digest, model, sample if isinstance(sample, int) else 0
         )
         known = _canonical(params if isinstance(params, dict) else {})
-        self.answered.setdefault(question, set()).add(known)
+        under = self.answered.get(question, frozenset()) | {known}
+        self.answered[question] = self._known.setdefault(under, under)
 
 
 def from_log(path: Path) -> Earlier:

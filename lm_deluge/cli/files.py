@@ -19,10 +19,7 @@ import click
 
 from lm_deluge.recording.format import RAW_EVENTS
 
-__all__ = ["OutputFile", "Place", "distinct", "standard_place"]
-
-Place = tuple[str, tuple[object, ...] | None]
-"""What a file is called in messages, and what tells it from others; ``None``: as good as any other."""
+__all__ = ["OutputFile", "check_stdout", "distinct"]
 
 #: Bytes at the start of a file that are looked at to see what it holds.
 _PEEK: Final = 1 << 16
@@ -108,7 +105,7 @@ def _holding(path: Path) -> str | None:
     return None
 
 
-def place_of(path: str | Path) -> tuple[object, ...] | None:
+def _place_of(path: str | Path) -> tuple[object, ...] | None:
     """Return what tells a file from others, by whichever path, link or device it is reached."""
     try:
         found = os.stat(path)  # noqa: PTH116 - paths and names alike
@@ -124,7 +121,7 @@ def place_of(path: str | Path) -> tuple[object, ...] | None:
     return folder.st_dev, folder.st_ino, target.name
 
 
-def standard_place(file: IO[Any] | None) -> tuple[object, ...] | None:
+def _standard_place(file: IO[Any] | None) -> tuple[object, ...] | None:
     """Return the same of a standard stream that is redirected to a file; else ``None``."""
     try:
         found = os.fstat(file.fileno()) if file is not None else None
@@ -133,6 +130,15 @@ def standard_place(file: IO[Any] | None) -> tuple[object, ...] | None:
     if found is None or not (stat.S_ISREG(found.st_mode) or stat.S_ISFIFO(found.st_mode)):
         return None
     return found.st_dev, found.st_ino
+
+
+def check_stdout(*kept: Path | None) -> None:
+    """Raise ``click.UsageError`` if an answer would be paid for and go nowhere.
+
+    ``kept``: the files in which it is kept, too.
+    """
+    if sys.stdout is None and not any(kept):
+        raise click.UsageError("standard output is closed: nobody would see the answer")
 
 
 def distinct(
@@ -147,12 +153,12 @@ def distinct(
     ``outputs``, ``reads``: paths by what to call them. ``stdin``, ``stdout``: whether the command
     reads and writes these, too; they may be redirected to one of the files.
     """
-    inputs: list[Place] = [(name, place_of(path)) for name, path in (reads or {}).items()]
+    inputs = [(name, _place_of(path)) for name, path in (reads or {}).items()]
     if stdin:
-        inputs.append(("standard input", standard_place(sys.stdin)))
-    written: list[Place] = [(n, place_of(p)) for n, p in outputs.items() if p is not None]
+        inputs.append(("standard input", _standard_place(sys.stdin)))
+    written = [(n, _place_of(p)) for n, p in outputs.items() if p is not None]
     if stdout:
-        written.append(("standard output", standard_place(sys.stdout)))
+        written.append(("standard output", _standard_place(sys.stdout)))
     seen = {place: name for name, place in inputs if place is not None}
     for name, place in written:
         if place is None:

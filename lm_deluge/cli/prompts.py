@@ -166,6 +166,8 @@ class PromptFile:
                 text = data.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 raise self.wrong(number, f"not UTF-8 ({error.reason})") from None
+            if "\0" in text:
+                raise self.wrong(number, "a zero byte: this is no text")
             yield number, text
 
     def _text_rows(self) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -158,9 +158,10 @@ def run(
             throttle=throttle,
             out=out,
             concurrency=concurrency,
+            again=again,
             quiet=quiet,
         )
-        job.look_through(again=again)
+        job.look_through()
         return asyncio.run(job.run())
 
 
@@ -203,6 +204,7 @@ class _Run:
     throttle: Throttle
     out: Path | None
     concurrency: int
+    again: bool
     quiet: bool
     _counts: Counts = field(factory=lambda: Counts(0), init=False)
     _asked: dict[int, tuple[PromptLine, str, str]] = field(factory=dict, init=False)
@@ -211,20 +213,23 @@ class _Run:
     _why: str | None = field(default=None, init=False)
     _task: asyncio.Task[Any] | None = field(default=None, init=False)
 
-    def look_through(self, *, again: bool) -> None:
+    def look_through(self) -> None:
         """Count what is to be asked; what makes no sense is told before anything is sent.
 
         Raises ``UsageError`` for a line that cannot be asked, for none at all, and, unless
-        ``again``, where there are answers to the same prompts under other parameters.
+        ``--again`` was given, where there are answers to the same prompts under other parameters.
         """
         differences: dict[str, None] = {}
-        others = 0
+        others = assumed = 0
         for line in self.lines:
             self._check(line)
             params = params_of(self.params, line)
             for model in self.clients:
-                if self.earlier.has(line, model, params):
+                if self.earlier.has(line, model, params, again=self.again):
                     self._counts.skipped += 1
+                    assumed += bool(params) and not self.earlier.has(
+                        line, model, params, again=True
+                    )
                     continue
                 self._counts.total += 1
                 found = self.earlier.differences(line, model, params)
@@ -232,7 +237,7 @@ class _Run:
                 differences |= dict.fromkeys(found)
         if not self._counts.total and not self._counts.skipped:
             raise click.UsageError("there are no prompts in the file")
-        if others and not again:
+        if others and not self.again:
             named = "; ".join(list(differences)[:_NAMED])
             raise click.UsageError(
                 f"{self.kept} has answers to {others} of these under other parameters ({named}): "
@@ -243,10 +248,10 @@ class _Run:
                 f"lm-deluge: {self.kept} has {self.earlier.unread} lines that are no whole rows "
                 f"of answers, the first is line {self.earlier.first}; they stay as they are"
             )
-        if self.earlier.older and any(params_of(self.params, line) for line in self.lines):
+        if assumed:
             notice(
-                f"lm-deluge: {self.kept} has answers that do not say their parameters; "
-                "they are taken to be those of this command"
+                f"lm-deluge: {assumed} answers in {self.kept} do not say their parameters; they are "
+                "taken to be those of this command (--again asks them anew)"
             )
 
     def _check(self, line: PromptLine) -> None:
@@ -318,7 +323,7 @@ class _Run:
         for line in self.lines:
             params = params_of(self.params, line)
             for model, client in self.clients.items():
-                if self.earlier.has(line, model, params):
+                if self.earlier.has(line, model, params, again=self.again):
                     continue
                 taken = await self._until_allowed(line)
                 if self._stopped.is_set() or taken is None:

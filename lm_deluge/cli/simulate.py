@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, Literal
 
@@ -190,7 +191,11 @@ def _plan(
     if rate is not None:
         if not broken:
             raise click.UsageError("--fault-rate needs a --fault")
-        return {fault: rate / len(broken) for fault in broken}
+        if len(broken) < len(faults):
+            raise click.UsageError(
+                "--fault none is for turns; --fault-rate says how often nothing is"
+            )
+        return {fault: rate * count / len(broken) for fault, count in Counter(broken).items()}
     if len(faults) == 1 and faults[0] is not None:
         return faults[0]
     return lambda index: faults[index % len(faults)] if faults else None

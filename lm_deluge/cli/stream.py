@@ -11,7 +11,7 @@ import click
 from lm_deluge import Conversation
 from lm_deluge.cli import standard_input
 from lm_deluge.cli.command import Command
-from lm_deluge.cli.files import distinct
+from lm_deluge.cli.files import check_stdout, distinct
 from lm_deluge.cli.options import make_client, model_options
 from lm_deluge.cli.standard_input import is_piped
 from lm_deluge.cli.summary import one_line
@@ -45,6 +45,7 @@ def stream(
     "-" in its place, it is the prompt.
     """
     reads = _reads_stdin(prompt, no_stdin=no_stdin)
+    check_stdout(log, record)
     distinct({"--log": log, "--record": record}, stdin=reads)
     client = make_client(
         model,

@@ -174,3 +174,17 @@ async def test_a_refusal_is_an_answer(run: Run, command_name: tuple[str, ...]) -
         sent = [message["content"] for message in simulator.requests[1].json["messages"]]
     assert (done.code, done.out) == (0, "I cannot.\nI cannot.\n")
     assert sent == ["One", "I cannot.", "Two"]
+
+
+async def test_what_comes_through_a_pipe_is_a_message_whatever_it_says(
+    run: Run, command_name: tuple[str, ...]
+) -> None:
+    async with Simulator(text=by_turn) as simulator:
+        stdin = b"One\nquit\ncaf\xe9"
+        done = await run(*command_name, "chat", env=simulated(simulator), stdin=stdin)
+        sent = [
+            m["content"] for m in simulator.requests[-1].json["messages"] if m["role"] == "user"
+        ]
+    assert (done.code, done.out) == (0, "Answer 1.\nAnswer 2.\nAnswer 3.\n")
+    assert sent == ["One", "quit", "caf\N{REPLACEMENT CHARACTER}"]
+    assert done.err == "lm-deluge: a message is not UTF-8; what cannot be read is replaced\n"

@@ -14,15 +14,11 @@ from programs import Call, Run, clean_environment, simulated
 
 LINES = {
     "help": "--help",
-    "version": "--version",
-    "help of a command": "run --help",
     "demo": "demo",
     "stream": "stream Why",
     "chat": "chat <<< Hello",
     "run": "run p.txt",
-    "run with a log": "run p.txt --log log",
     "report": "report log.jsonl",
-    "report as JSON": "report log.jsonl --json",
     "simulate": "simulate",
 }
 
@@ -80,14 +76,20 @@ async def test_a_closed_stderr_changes_no_code(
                 assert done.out == f"{code}\n", (line, closed)
 
 
+@pytest.mark.parametrize("line", ["run p.txt", "stream Why", "chat <<< Hello"])
 async def test_answers_without_a_standard_output_need_a_file(
-    run: Run, command_name: tuple[str, ...], folder: Path
+    run: Run, command_name: tuple[str, ...], folder: Path, line: str
 ) -> None:
     async with Simulator(text="Yes.") as simulator:
-        shell = f"{shlex.join(command_name)} run p.txt >&-"
-        done = await run("bash", "-c", shell, env=simulated(simulator), cwd=folder)
-    assert (done.code, simulator.request_count) == (2, 0)
-    assert "--out" in done.err
+        env = simulated(simulator)
+        shell = f"{shlex.join(command_name)} {line}"
+        done = await run("bash", "-c", f"{shell} >&-", env=env, cwd=folder)
+        assert (done.code, simulator.request_count) == (2, 0)
+        assert "standard output is closed" in done.err
+        kept = "--out out" if line.startswith("run") else "--log log"
+        done = await run("bash", "-c", f"{shell} {kept} >&-", env=env, cwd=folder)
+        assert done.code == 0, done.err
+        assert simulator.request_count
 
 
 async def test_answers_are_written_to_standard_output_as_they_end(start, folder: Path) -> None:

@@ -57,6 +57,7 @@ def test_short_and_long_are_one_option(call: Call) -> None:
         ("simulate --speed 1", "--speed"),  # its default, but asked for
         ("simulate --by loop", "--by"),
         ("simulate --fault-rate 0.5", "--fault"),
+        ("simulate --fault-rate 0.5 --fault none --fault reset", "--fault none"),
         ("simulate --text a --tokens 2", "--tokens"),
         ("simulate --replay FILE --ttft 1", "--ttft"),
         ("simulate --replay FILE --gap 1", "--gap"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lm_deluge.simulator import Simulator
-from programs import Call, Run, simulated
+from programs import Call
 
 NOWHERE = {"OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
 
@@ -63,19 +63,16 @@ def test_a_column_that_is_there_twice_is_told(call: Call, tmp_path: Path) -> Non
     assert (done.code, "`lang` twice" in done.err) == (2, True)
 
 
-async def ask(run: Run, command_name: tuple[str, ...], path: Path, *args: str) -> Any:
-    async with Simulator(text="yes") as simulator:
-        done = await run(
-            *command_name, "run", str(path), *args, "--quiet", env=simulated(simulator)
-        )
+def ask(call: Call, path: Path, *args: str) -> Any:
+    with Simulator(text="yes") as simulator:
+        served = {"OPENAI_BASE_URL": simulator.base_url, "OPENAI_API_KEY": "sk-1"}
+        done = call("run", path, *args, "--quiet", **served)
     assert (done.code, done.err) == (0, "")
     return simulator, [json.loads(line) for line in done.out.split("\n") if line]
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "text"])
-async def test_long_texts_are_asked_whole(
-    run: Run, command_name: tuple[str, ...], tmp_path: Path, kind: str
-) -> None:
+def test_long_texts_are_asked_whole(call: Call, tmp_path: Path, kind: str) -> None:
     text = "tell me more " * 40_000  # 520 kB; Python's own limit of a CSV cell is 128 kB
     path = tmp_path / f"p.{'txt' if kind == 'text' else kind}"
     if kind == "csv":
@@ -85,32 +82,28 @@ async def test_long_texts_are_asked_whole(
         path.write_text(json.dumps({"prompt": text, "tags": {"note": text}}) + "\n")
     else:
         path.write_text(text + "\n")
-    simulator, (row,) = await ask(run, command_name, path)
+    simulator, (row,) = ask(call, path)
     assert simulator.requests[0].json["messages"][0]["content"] == text
     assert row["prompt"] == text
     if kind != "text":
         assert row["tags"] == {"note": text}
 
 
-async def test_what_a_line_asks_for_is_sent(
-    run: Run, command_name: tuple[str, ...], tmp_path: Path
-) -> None:
+def test_what_a_line_asks_for_is_sent(call: Call, tmp_path: Path) -> None:
     tools = [{"type": "function", "function": {"name": "look"}}]
     path = tmp_path / "p.jsonl"
     row = {"prompt": "a", "tools": tools, "tool_choice": "none", "extra_body": {"user": "me"}}
     path.write_text(json.dumps(row) + "\n")
-    simulator, _ = await ask(run, command_name, path)
+    simulator, _ = ask(call, path)
     sent = simulator.requests[0].json
     assert (sent["tools"], sent["tool_choice"], sent["user"]) == (tools, "none", "me")
 
 
-async def test_numbers_of_any_size_come_back_as_they_were(
-    run: Run, command_name: tuple[str, ...], tmp_path: Path
-) -> None:
+def test_numbers_of_any_size_come_back_as_they_were(call: Call, tmp_path: Path) -> None:
     tags = {"big": 12345678901234567890123, "small": -0.5, "text": "ü 🎨 \u2028"}
     path, log = tmp_path / "p.jsonl", tmp_path / "log.jsonl"
     path.write_text(json.dumps({"prompt": "a", "id": 10**30, "tags": tags}) + "\n")
-    _, (row,) = await ask(run, command_name, path, "--log", str(log))
+    _, (row,) = ask(call, path, "--log", str(log))
     assert (row["id"], row["tags"]) == (str(10**30), tags)
     start = json.loads(next(line for line in log.read_text().split("\n") if line))
     assert {**start["tags"], "job": 0} == {**tags, "job": 0}

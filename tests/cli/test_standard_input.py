@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lm_deluge.simulator import Simulator
-from programs import Finished, Run, clean_environment, simulated
+from programs import Call, Finished, Run, clean_environment, simulated
 
 
 def asked(simulator: Simulator) -> list[Any]:
@@ -32,11 +32,12 @@ def asked(simulator: Simulator) -> list[Any]:
         (("Summarize:", "--no-stdin"), "The sea.\n", "Summarize:"),
     ],
 )
-async def test_what_comes_in_follows_the_prompt(
-    run: Run, command_name: tuple[str, ...], args: tuple[str, ...], stdin: str, prompt: str
+def test_what_comes_in_follows_the_prompt(
+    call: Call, args: tuple[str, ...], stdin: str, prompt: str
 ) -> None:
-    async with Simulator(text="Yes.") as simulator:
-        done = await run(*command_name, "stream", *args, env=simulated(simulator), stdin=stdin)
+    with Simulator(text="Yes.") as simulator:
+        served = {"OPENAI_BASE_URL": simulator.base_url, "OPENAI_API_KEY": "sk-1"}
+        done = call("stream", *args, stdin=stdin.encode(), **served)
     assert (done.code, done.out, done.err) == (0, "Yes.\n", "")
     assert asked(simulator) == [prompt]
 
@@ -143,26 +144,23 @@ async def test_ctrl_c_while_a_pipe_is_silent(start) -> None:
     assert simulator.request_count == 0
 
 
-async def piped(run: Run, command_name: tuple[str, ...], data: bytes) -> tuple[Finished, list[Any]]:
-    async with Simulator(text="Yes.") as simulator:
-        done = await run(
-            *command_name, "stream", "Summarize:", env=simulated(simulator), stdin=data
-        )
+def piped(call: Call, data: bytes) -> tuple[Finished, list[Any]]:
+    with Simulator(text="Yes.") as simulator:
+        served = {"OPENAI_BASE_URL": simulator.base_url, "OPENAI_API_KEY": "sk-1"}
+        done = call("stream", "Summarize:", stdin=data, **served)
     return done, asked(simulator)
 
 
-async def test_what_is_no_utf8_is_replaced_and_told(
-    run: Run, command_name: tuple[str, ...]
-) -> None:
-    done, prompts = await piped(run, command_name, b"caf\xe9")
+def test_what_is_no_utf8_is_replaced_and_told(call: Call) -> None:
+    done, prompts = piped(call, b"caf\xe9")
     assert prompts == ["Summarize:\n\ncaf\N{REPLACEMENT CHARACTER}"]
     assert done.code == 0
     assert "not UTF-8" in done.err
     assert "byte 3" in done.err
 
 
-async def test_what_is_no_text_is_refused(run: Run, command_name: tuple[str, ...]) -> None:
-    done, prompts = await piped(run, command_name, b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+def test_what_is_no_text_is_refused(call: Call) -> None:
+    done, prompts = piped(call, b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
     assert (done.code, prompts) == (2, [])
     assert "no text" in done.err
     assert len(done.err.splitlines()) == 1

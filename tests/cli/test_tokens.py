@@ -13,7 +13,7 @@ import pytest
 
 from lm_deluge.cli.tokens import image_size, image_tokens, prompt_tokens
 from lm_deluge.simulator import Simulator
-from programs import Run, simulated
+from programs import Call
 
 
 def png(width: int, height: int, *, noise: int = 0) -> bytes:
@@ -114,9 +114,12 @@ def test_a_prompt_costs_its_parts() -> None:
     assert prompt_tokens([{"role": "assistant", "content": None}]) == 0
 
 
-async def test_images_are_not_waited_for_by_their_bytes(
-    run: Run, command_name: tuple[str, ...], tmp_path: Path
-) -> None:
+def served(simulator: Simulator) -> dict[str, str]:
+    return {"OPENAI_BASE_URL": simulator.base_url, "OPENAI_API_KEY": "sk-1"}
+
+
+@pytest.mark.timeout(20)
+def test_images_are_not_waited_for_by_their_bytes(call: Call, tmp_path: Path) -> None:
     """Ten images of 400 kB: 2.7 million tokens by their text, 2,550 by their price."""
     url = data_url(png(512, 512, noise=300_000))
     row = {
@@ -126,25 +129,21 @@ async def test_images_are_not_waited_for_by_their_bytes(
     }
     path = tmp_path / "p.jsonl"
     path.write_text((json.dumps(row) + "\n") * 10)
-    async with Simulator(text="hi") as simulator:
-        done = await run(
-            *command_name, "run", str(path), "--tpm", "600000", "--max-tokens", "10", "--quiet",
-            env=simulated(simulator), seconds=20,
-        )  # fmt: skip
+    with Simulator(text="hi") as simulator:
+        args = ("--tpm", "600000", "--max-tokens", "10", "--quiet")
+        done = call("run", path, *args, **served(simulator))
     assert (done.code, len(done.out.splitlines())) == (0, 10)
     assert "A" * 100 not in done.out
 
 
-async def test_an_estimate_is_corrected_when_usage_arrives(
-    run: Run, command_name: tuple[str, ...], tmp_path: Path
-) -> None:
+def test_an_estimate_is_corrected_when_usage_arrives(call: Call, tmp_path: Path) -> None:
     """Prompts taken for 1 token that were 500: the debt makes the next ones wait."""
     path = tmp_path / "p.txt"
     path.write_text("a\nb\nc\nd\n")
     usage = {"prompt_tokens": 500, "completion_tokens": 1, "total_tokens": 501}
-    async with Simulator(text="hi", usage=usage) as simulator:
+    with Simulator(text="hi", usage=usage) as simulator:
         args = ("--tpm", "60000", "--concurrency", "1", "--max-tokens", "1", "--quiet")
-        done = await run(*command_name, "run", str(path), *args, env=simulated(simulator))
+        done = call("run", path, *args, **served(simulator))
         moments = [request.at for request in simulator.requests]
     assert done.code == 0
     assert moments[-1] - moments[0] >= 0.4

@@ -14,6 +14,7 @@ from lm_deluge.timeline.record import SCHEMA_VERSION
 from lm_deluge.timeline.values import Ending, Timeline
 
 __all__ = [
+    "ASIDE",
     "ENDINGS",
     "FOREIGN",
     "NEWER",
@@ -31,7 +32,13 @@ TWICE = "event seen before"
 BACKWARDS = "time runs backwards within its stream"
 
 ENDINGS = frozenset({"complete", "error"})
-_OTHERS = frozenset({"start", "reasoning", "refusal", "tool_call", "retry"}) | ENDINGS
+ASIDE = frozenset({"request", "note", "seen"})
+"""Events of a log that are no part of a stream's timeline."""
+
+_OTHERS = frozenset({"start", "reasoning", "refusal", "tool_call", "delta", "retry"}) | ENDINGS
+
+#: Kinds of ``delta`` that are output; the others come beside it.
+_OUTPUT = frozenset({"server_tool"})
 
 _JOIN_AT = 512
 _NAN = float("nan")
@@ -71,10 +78,12 @@ class _Rest(msgspec.Struct):
     error: str | None = None
     phase: str | None = None
     busy: _Seconds | None = None
+    kind: str | None = None
 
 
 class _Version(msgspec.Struct):
     v: int
+    e: Any = None
 
 
 decode_piece = msgspec.json.Decoder(Piece).decode
@@ -85,15 +94,17 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding bytes that are no line of ours can raise."""
 
 
-def why_unreadable(line: bytes, error: Exception) -> str:
-    """Return the reason to skip a line that ``decode_piece`` refused."""
+def why_unreadable(line: bytes, error: Exception) -> str | None:
+    """Return the reason to skip a line that ``decode_piece`` refused; ``None`` for a line aside."""
     if not isinstance(error, msgspec.ValidationError):
         return HALF
     try:
-        version = _decode_version(line).v
+        found = _decode_version(line)
     except UNREADABLE:
         return FOREIGN
-    return NEWER if version > SCHEMA_VERSION else FOREIGN
+    if found.v > SCHEMA_VERSION:
+        return NEWER
+    return None if isinstance(found.e, str) and found.e in ASIDE else FOREIGN
 
 
 @define(eq=False)
@@ -217,15 +228,21 @@ class OpenStream:
             facts["attempts"] = rest.attempts
             self._end(Ending("error", line.t, rest.error or "unknown", rest.phase), rest.busy)
         else:
-            facts["reasoning"] = facts.get("reasoning", False) or event == "reasoning"
-            facts.setdefault("first_output", line.t)
-            facts["last_output"] = line.t
-            if event == "tool_call":
-                self._lateness.add_other()
-            else:
-                read = line.t if line.read is None else line.read
-                self._lateness.add(read, line.d, line.busy)
+            self._add_output(line, rest.kind)
         return None
+
+    def _add_output(self, line: Piece, kind: str | None) -> None:
+        event = line.e
+        if event in ("tool_call", "delta"):
+            self._lateness.add_other()
+        else:
+            self._lateness.add(line.t if line.read is None else line.read, line.d, line.busy)
+        if event == "delta" and kind not in _OUTPUT:
+            return
+        facts = self._facts
+        facts["reasoning"] = facts.get("reasoning", False) or event == "reasoning"
+        facts.setdefault("first_output", line.t)
+        facts["last_output"] = line.t
 
     def _end(self, ending: Ending, busy: float | None) -> None:
         self.ending = ending

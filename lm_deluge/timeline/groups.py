@@ -111,7 +111,7 @@ class Failures:
 
 @define(eq=False)
 class Group:
-    """Streams measured together: 150 bytes a stream and 8 bytes a gap, whatever their texts.
+    """Streams measured together: 170 bytes a stream and 8 bytes a gap, whatever their texts.
 
     Counts of streams: ``streams``, ``completed``, ``failed``, ``cancelled`` (their caller left),
     ``unfinished`` (the ending is missing), ``censored`` (ended without any output), ``retried``

@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, cast
 from attrs import define
 
 from lm_deluge.timeline.assembly import (
+    ASIDE,
     ENDINGS,
     FOREIGN,
     NEWER,
@@ -180,11 +181,11 @@ class LogReader(Iterator[Timeline]):
             except UNREADABLE as error:
                 if line and not line.isspace():
                     self.lines += 1
-                    self._skip(why_unreadable(line, error), number)
-                    if not line.startswith(_BEGINNING):
-                        self._looks_like_a_log = False
+                    self._skip_unreadable(line, error, number)
                 continue
             self.lines += 1
+            if piece.e in ASIDE:
+                continue
             stream = streams.get(piece.s)
             if stream is None:
                 if piece.s in self._ended:
@@ -202,6 +203,13 @@ class LogReader(Iterator[Timeline]):
                 yield stream.timeline()
             else:
                 streams[piece.s] = stream
+
+    def _skip_unreadable(self, line: bytes, error: Exception, number: int) -> None:
+        reason = why_unreadable(line, error)
+        if reason is not None:
+            self._skip(reason, number)
+            if not line.startswith(_BEGINNING):
+                self._looks_like_a_log = False
 
     def _add_raw(self, stream: OpenStream, line: Piece, raw: bytes) -> str | None:
         """Take in a line of a recording; return why not, if so."""

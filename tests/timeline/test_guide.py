@@ -48,7 +48,7 @@ async def test_the_commands_and_the_decision_hold(run: Run, committed: str, tmp_
         assert "broken rule: stalls.streams>5%" in guide["gate"]
         assert "broken rule" not in guide["fixed"]
     rules = re.findall(r"--(?:fail-if|max-regression) '[^']+'", parts["gate"])
-    assert len(rules) == 3
+    assert len(rules) == 4
     assert all(rule in committed.split("```yaml")[1] for rule in rules)
 
 

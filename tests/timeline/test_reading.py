@@ -166,6 +166,26 @@ def test_a_stream_of_tool_calls_has_output_and_no_tokens() -> None:
     assert (timeline.ttft, timeline.ttfa, len(timeline)) == (0.5, None, 0)
 
 
+@pytest.mark.parametrize(
+    ("kind", "ttft"), [("server_tool", 0.2), ("citation", 0.5), ("tool_result", 0.5), ("new", 0.5)]
+)
+def test_only_a_servers_tool_is_output_among_the_other_deltas(kind: str, ttft: float) -> None:
+    lines = encode_lines(stream_lines("s", [0.5])).splitlines()
+    lines.insert(1, b'{"v":1,"e":"delta","s":"s","t":0.2,"kind":"%b","len":3}' % kind.encode())
+    (timeline,), skipped = read(b"\n".join(lines))
+    assert (skipped, timeline.ttft, timeline.reasoning) == ({}, ttft, False)
+
+
+def test_what_a_proxy_and_a_browser_tell_is_read_past() -> None:
+    aside = [
+        b'{"v":1,"e":"request","s":"r","t":0.1,"model":"m","status":200,"wait":0.1,"bytes":9}',
+        b'{"v":1,"e":"note","s":"s","t":0.2,"offset":3,"what":"?"}',
+        b'{"v":1,"e":"seen","s":"s","t":9.9,"i":[0,1],"arrived":[],"painted":[]}',
+    ]
+    timelines, skipped = read(b"\n".join([*aside, *log("s").splitlines(), *aside]))
+    assert (len(timelines), skipped) == (1, {})
+
+
 def test_foreign_logs_without_index_read_and_lag_can_be_read() -> None:
     lines = [
         {"v": 1, "e": "start", "s": "s", "t": 0, "model": "m"},

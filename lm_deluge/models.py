@@ -11,7 +11,7 @@ import fnmatch
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import attrs
 
@@ -302,9 +302,8 @@ def unregister_model(name: str) -> None:
     _registered.pop(name, None)
 
 
-def registration_of(name: str) -> ModelInfo | None:
-    """What `register_model` was told of a name; None if it is not registered."""
-    return _registered.get(name)
+#: What `register_model` was told of a name; None if it is not registered. Asked for every stream.
+registration_of: Final = _registered.get
 
 
 def _unknown(name: str) -> ModelInfo:

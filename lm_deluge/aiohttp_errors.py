@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
@@ -35,8 +36,13 @@ def cause_of(error: BaseException, request: Request) -> BaseException | None:
     return cause
 
 
+#: How aiohttp shows a context for TLS that is not its own: an address in memory.
+_CONTEXT: Final = re.compile(r" ssl:<[^>]*>")
+
+
 def _detail(error: BaseException, request: Request) -> str:
-    return _one_line(request.redact(str(error)) or type(error).__name__)
+    text = _CONTEXT.sub("", request.redact(str(error)))
+    return _one_line(text or type(error).__name__)
 
 
 def _one_line(text: str) -> str:

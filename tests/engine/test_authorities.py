@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from support import client_for, side_of
+from support import client_at, client_for, side_of
 
 from lm_deluge.certificates import CERTIFICATE_VARIABLES, tls_of_environment
 from lm_deluge.errors import APIConnectionError
@@ -91,6 +91,14 @@ async def test_a_bundle_counts_instead_of_the_systems_authorities(
     assert context.check_hostname
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", " ")
     assert tls_of_environment() is None
+
+
+async def test_a_server_that_is_not_there_is_told_without_the_context(
+    monkeypatch: pytest.MonkeyPatch, bundle: Path
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    with pytest.raises(APIConnectionError, match=r"host 127\.0\.0\.1:9 \["):
+        await client_at("https://127.0.0.1:9/v1").stream("hi")
 
 
 async def test_a_context_of_ones_own_counts_before_the_environment(

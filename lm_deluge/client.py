@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
-import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -35,7 +35,7 @@ from lm_deluge.handler_methods import methods_of
 from lm_deluge.handlers import attach
 from lm_deluge.many import Outcome, Tags, stream_many
 from lm_deluge.plain import plain_text
-from lm_deluge.plan import Plan, Slots, Target
+from lm_deluge.plan import Plan, Running, Slots, Target
 from lm_deluge.response import APIResponse
 from lm_deluge.stream import Stream, outcome_of
 from lm_deluge.transport import Transport
@@ -90,7 +90,7 @@ class LLMClient:
         strict: a failing handler ends the stream with ``HandlerError``.
         record: a path, or a ``Recorder``, to append the raw bytes of every stream to.
         handler_wait: seconds the end of a stream waits for ``async`` handlers.
-        max_concurrent_streams: at most so many at a time; the others wait in order.
+        max_concurrent_streams: at most so many at a time in each event loop; the others wait in order.
         connector: an ``aiohttp`` connector of your own, which you close; for one event loop. Whom it
             trusts is its own affair.
         ssl_context: instead of the default one, and of what the environment says of authorities.
@@ -180,7 +180,7 @@ class LLMClient:
             connector=connector,
             ssl_context=ssl_context if ssl_context is not None else True,
         )
-        self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
+        self._running = Running()
 
     def __repr__(self) -> str:
         base_url = self._access.base_url
@@ -293,6 +293,7 @@ class LLMClient:
             targets=tuple(targets),
             transport=self._transport,
             slots=self._slots,
+            running=self._running,
             policy=self.retries,
             limits=self.limits,
             redactor=redactor,
@@ -309,7 +310,6 @@ class LLMClient:
             attach(_default_printer() if _printer is _PRINT else _printer, stream)
         for handler in (*self.handlers, *handlers):
             attach(handler, stream)
-        self._streams.add(stream)
         return stream
 
     def stream_many(
@@ -353,13 +353,22 @@ class LLMClient:
         )
 
     async def close(self) -> None:
-        """End the streams that still run and close the connections of the running event loop.
+        """End the streams of the running event loop and close its connections.
 
-        Not needed; the client can be used again afterwards.
+        The same for event loops that are closed. Those of others go on. Not needed; the client can be
+        used again afterwards.
         """
-        for stream in list(self._streams):
-            if stream.state == "running":
-                await stream.aclose("its client was closed")
+        loop = asyncio.get_running_loop()
+        mine: list[Stream] = []
+        for stream in self._running.all():
+            its = stream.loop
+            if its is loop:
+                stream.cancel("its client was closed")
+                mine.append(stream)
+            elif its is not None and its.is_closed():
+                stream.cancel("its event loop was closed")
+        for stream in mine:
+            await stream.aclose("its client was closed")
         await self._transport.close()
 
     async def __aenter__(self) -> Self:

@@ -38,16 +38,16 @@ class Sending(bytes):
 
     ``tap``: of that connection, ``None`` before anything of the request was written. ``connected``:
     there is a connection. ``reused``: it has served another request. ``early``: bytes were there
-    already when the request was written, on a new connection. ``shared``: others may use it in
-    between. ``idle_since``: one that has been idle for longer than that, by ``time.monotonic``, is not
-    to be used.
+    already when the request was written, on a new connection. ``transports``: the open connections,
+    kept up to date; ``None`` where others may use them, too. ``idle_since``: one that has been idle for
+    longer than that, by ``time.monotonic``, is not to be used.
     """
 
     tap: Tap | None = None
     connected = False
     reused = False
     early = False
-    shared = False
+    transports: set[asyncio.Transport] | None = None
     idle_since = 0.0
 
     def take(self, transport: asyncio.Transport | None) -> None:
@@ -72,7 +72,7 @@ class Sending(bytes):
             # Under TLS bytes of its own may be there.
             is_plain = transport.get_extra_info("sslcontext") is None
             self.early = not is_silent or (is_plain and _is_readable(transport))
-        self.tap = Tap(transport, inner, shared=self.shared)
+        self.tap = Tap(transport, inner, self.transports)
 
 
 class _Payload(aiohttp.Payload):
@@ -116,7 +116,8 @@ class Tap(asyncio.Protocol):
     changes something: aiohttp 3.14 would run the parser once more after every read.
 
     ``arrived``: when something came in last, by ``time.perf_counter``; 0 before the first bytes.
-    ``is_over``: nothing follows. ``is_faulty``: because of what was not HTTP. ``shared``: see ``Idle``.
+    ``is_over``: nothing follows. ``is_faulty``: because of what was not HTTP. ``transports``: see
+    ``Sending``.
     """
 
     __slots__ = (
@@ -124,8 +125,8 @@ class Tap(asyncio.Protocol):
         "_inner",
         "_loop",
         "_paused",
-        "_shared",
         "_transport",
+        "_transports",
         "_waiter",
         "arrived",
         "is_faulty",
@@ -133,7 +134,10 @@ class Tap(asyncio.Protocol):
     )
 
     def __init__(
-        self, transport: asyncio.Transport | None, inner: Any, *, shared: bool = False
+        self,
+        transport: asyncio.Transport | None,
+        inner: Any,
+        transports: set[asyncio.Transport] | None = None,
     ) -> None:
         self.arrived = 0.0
         # As far as it has come; ``None`` once it is over.
@@ -142,13 +146,15 @@ class Tap(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         # What came with the headers may have been enough to be paused.
         self._paused = True
-        self._shared = shared
+        self._transports = transports
         self._inner = inner
         self._transport = transport
         self.is_over = transport is None
         self.is_faulty = False
         if transport is not None:
             transport.set_protocol(self)
+            if transports is not None:
+                transports.add(transport)
 
     def follow(self, reader: aiohttp.StreamReader) -> None:
         """The head has come in, and the body is read by ``reader``."""
@@ -178,7 +184,7 @@ class Tap(asyncio.Protocol):
         transport, self._transport = self._transport, None
         if transport is None or transport.get_protocol() is not self:
             return
-        transport.set_protocol(Idle(transport, self._inner, shared=self._shared))
+        transport.set_protocol(Idle(transport, self._inner, self._transports))
         if _has_leftovers(self._inner):
             transport.close()
 
@@ -231,6 +237,8 @@ class Tap(asyncio.Protocol):
             self.arrived = perf_counter()
         self.is_over = True
         self.is_faulty = self._inner.exception() is not None
+        if self._transports is not None and self._transport is not None:
+            self._transports.discard(self._transport)
         self._transport = None
         self._inner.connection_lost(error)
         self.wake()
@@ -263,17 +271,23 @@ class Idle(asyncio.Protocol):
     """Stands in a tap's place while a connection waits for its next request, and closes it when anything
     comes in.
 
-    ``inner``: aiohttp's protocol. ``since``: when it became idle, by ``time.monotonic``. ``shared``: a
-    session that is not ours may use the connection, too, and must find it as it left it.
+    ``inner``: aiohttp's protocol. ``since``: when it became idle, by ``time.monotonic``. ``transports``:
+    see ``Sending``; where there are none, a session that is not ours may use the connection, too, and
+    must find it as it left it.
     """
 
-    __slots__ = ("_held", "_parser", "_shared", "_transport", "inner", "since")
+    __slots__ = ("_held", "_parser", "_transport", "_transports", "inner", "since")
 
-    def __init__(self, transport: asyncio.Transport, inner: Any, *, shared: bool) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        inner: Any,
+        transports: set[asyncio.Transport] | None,
+    ) -> None:
         self.inner = inner
         self.since = monotonic()
         self._transport = transport
-        self._shared = shared
+        self._transports = transports
         # aiohttp makes one for every request.
         self._parser = getattr(inner, "_parser", None)
         self._held = b""
@@ -284,7 +298,7 @@ class Idle(asyncio.Protocol):
         return not self._held and not self._transport.is_closing()
 
     def data_received(self, data: bytes) -> None:
-        if self._shared and getattr(self.inner, "_parser", None) is not self._parser:
+        if self._transports is None and getattr(self.inner, "_parser", None) is not self._parser:
             # A request has the connection. One of ours takes it over before the loop's next turn.
             if not self._held:
                 asyncio.get_running_loop().call_soon(self._pass_on)
@@ -306,6 +320,8 @@ class Idle(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._pass_on()
+        if self._transports is not None:
+            self._transports.discard(self._transport)
         self.inner.connection_lost(error)
 
     def pause_writing(self) -> None:

@@ -164,7 +164,7 @@ class Dispatcher:
     def stop(self) -> None:
         """Send no further pieces, not even those of the read at hand."""
         self.stopped = True
-        StreamSignal.changes += 1
+        StreamSignal.note_change()
 
     async def settle(self, limit: float) -> None:
         """Wait until the async handlers have heard everything, at most ``limit`` seconds; at most 1 s

@@ -9,6 +9,7 @@ slot ─> on_start ─> attempt ─┬─> whole ──────────�
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import traceback
 from datetime import UTC, datetime
 from time import perf_counter
@@ -23,6 +24,7 @@ from lm_deluge.dispatch import Dispatcher
 from lm_deluge.errors import APITimeoutError, HandlerError, StreamCancelled, StreamError
 from lm_deluge.foreign import is_exit, type_name
 from lm_deluge.interruption import Interruption, out_of_time
+from lm_deluge.locking import LOCK
 from lm_deluge.models import cost_of
 from lm_deluge.narration import DEBUG, INFO, hears, tell_ending, tell_request, tell_retry
 from lm_deluge.payloads import Retry
@@ -50,7 +52,9 @@ class Engine:
     __slots__ = (
         "_attempt",
         "_failed",
+        "_finished",
         "_interruption",
+        "_loop",
         "_plan",
         "_raised",
         "_task",
@@ -84,6 +88,8 @@ class Engine:
         self.is_awaited = False
         self._told: asyncio.Future[None] | None = None
         self._plan = plan
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._finished: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self.elapsed: Final = Clock()
         self._interruption = Interruption(self.elapsed)
@@ -91,20 +97,48 @@ class Engine:
         self._failed: list[FailedAttempt] = []
         self._raised: list[BaseException] = []
 
-    def start(self) -> asyncio.Future[None]:
-        """Start the task; return a future that is done once the stream has ended for good."""
-        loop = asyncio.get_running_loop()
-        finished: asyncio.Future[None] = loop.create_future()
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop it runs in; ``None`` before its start and after its end."""
+        return self._loop
+
+    def prepare(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+        """Be ready to be started, and to be stopped; return a future that is done once the stream has
+        ended for good.
+        """
+        self._loop = loop
+        finished = self._finished = loop.create_future()
+        self._interruption.guard(loop)
+        return finished
+
+    def start(self, stream: Stream) -> None:
+        """Start the task. Its first step may be taken at once (``asyncio.eager_task_factory``)."""
+        loop, finished = self._loop, self._finished
+        assert loop is not None
+        assert finished is not None
+        running = self._plan.running
+        running.add(stream)
         task = loop.create_task(self._run(), name=f"lm_deluge stream {self.id}")
         self._task = task
-        self._interruption.guard(loop)
-        task.add_done_callback(lambda task: self._finish(task, finished))
-        return finished
+
+        def finish(task: asyncio.Task[None]) -> None:
+            running.discard(stream)
+            self._finish(None if task.cancelled() else task.exception())
+            if not finished.done():
+                finished.set_result(None)
+
+        task.add_done_callback(finish)
 
     def stop(self, error: StreamError) -> None:
         """End the stream with ``error``; nothing happens if it has ended. From any thread."""
-        if self._task is not None and _running_loop() is not self._task.get_loop():
-            self._task.get_loop().call_soon_threadsafe(self.stop, error)
+        loop = self._loop
+        if loop is None:
+            return
+        if _running_loop() is not loop:
+            try:
+                loop.call_soon_threadsafe(self.stop, error)
+            except RuntimeError:  # it was closed
+                self._abandon(error)
         elif self.ending is None:
             self.dispatcher.stop()
             self._interruption.stop(error)
@@ -112,6 +146,28 @@ class Engine:
     def hurry(self) -> None:
         """Whoever waits for the end was cancelled: let it come soon, whatever handlers still do."""
         self.dispatcher.hurry()
+
+    def _abandon(self, error: StreamError) -> None:
+        """End a stream whose event loop was closed while it ran. From any thread.
+
+        Its task is not run any more. Plain handlers hear the ending here, ``async`` ones cannot.
+        """
+        with LOCK:
+            task, self._task = self._task, None
+        if task is None or task.done():
+            return
+        self.dispatcher.stop()
+        self._interruption.stopped = self._interruption.stopped or error
+        work = task.get_coro()
+        assert work is not None
+        with contextlib.suppress(RuntimeError):  # what it leaves may want to call its loop
+            work.close()
+        # asyncio would complain of a task that was not run to its end.
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - as asyncio.gather does
+        self._finish(None)
+        if self._finished is not None and not self._finished.done():
+            with contextlib.suppress(RuntimeError):
+                self._finished.set_result(None)
 
     def partial(self) -> Partial:
         """What has been received so far."""
@@ -155,6 +211,9 @@ class Engine:
         except asyncio.CancelledError as error:
             passing = error
             ending = interruption.stopped or StreamCancelled("its task was cancelled")
+        except GeneratorExit as error:
+            passing = error
+            ending = interruption.stopped or StreamCancelled("its event loop was closed")
         except Exception as error:  # noqa: BLE001 - whatever it is, the stream has to end
             ending = StreamError(f"internal error: {type(error).__name__}: {error}")
             ending.__cause__ = error
@@ -163,7 +222,8 @@ class Engine:
             passing = error
         finally:
             interruption.release()
-            slots.release()
+            if self._loop is not None:
+                slots.release(self._loop)
         await self._end(ending, passing)
 
     def _begin(self) -> None:
@@ -376,9 +436,8 @@ class Engine:
         if told is not None and not told.done() and not told.get_loop().is_closed():
             told.set_result(None)
 
-    def _finish(self, task: asyncio.Task[None], finished: asyncio.Future[None]) -> None:
-        """After the task's last step: let go of everything, wake whoever waits."""
-        failure = None if task.cancelled() else task.exception()
+    def _finish(self, failure: BaseException | None) -> None:
+        """After the task's last step, which may have raised ``failure``: let go of everything."""
         if self.outcome is None:
             # Cancelled before its first step, or broken while ending.
             self.outcome = self._interruption.stopped or StreamCancelled("its task was cancelled")
@@ -388,8 +447,8 @@ class Engine:
         self.dispatcher.close()
         if self.passing is not None:
             self._raised.append(self.passing)
-            if not self.is_awaited:
-                task.get_loop().call_soon(_raise, self.passing)
+            if not self.is_awaited and self._loop is not None and not self._loop.is_closed():
+                self._loop.call_soon(_raise, self.passing)
         if failure is not None:
             self._raised.append(failure)
         if isinstance(self.outcome, StreamError):
@@ -399,9 +458,7 @@ class Engine:
         for error in self._raised:
             _clear_frames(error)
         self._raised.clear()
-        self._task = None
-        if not finished.done():
-            finished.set_result(None)
+        self._task = self._loop = self._finished = None
 
 
 def _raise(error: BaseException) -> None:

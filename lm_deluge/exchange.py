@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
@@ -143,4 +144,11 @@ class Exchange:
     def close(self) -> None:
         """Give the connection back if the body was read to its end, else close it."""
         self._tap.leave()
+        connection = self._response.connection
         self._response.close()
+        # aiohttp lets go of it unless its event loop is closed, and would complain later; at the first
+        # time the transport wants to call that loop.
+        for _ in range(2):
+            if connection is not None and connection.protocol is not None:
+                with contextlib.suppress(RuntimeError):
+                    connection.close()

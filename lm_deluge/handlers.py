@@ -10,6 +10,7 @@ from attrs import define, field
 from blinker import ANY
 
 from lm_deluge.handler_methods import StreamHandler, methods_of
+from lm_deluge.locking import LOCK
 from lm_deluge.signals import SIGNALS, StreamSignal
 
 if TYPE_CHECKING:
@@ -56,12 +57,16 @@ class Attachment:
 
     def detach(self) -> None:
         """Undo the attachment; a second time does nothing."""
+        with LOCK:
+            self._detach()
+
+    def _detach(self) -> None:
         if self not in self._roster.attachments:
             return
         self._roster.attachments = tuple(
             other for other in self._roster.attachments if other is not self
         )
-        StreamSignal.changes += 1
+        StreamSignal.note_change()
         for signal in SIGNALS:
             if signal.name in self.methods and not any(
                 signal.name in other.methods for other in self._roster.attachments
@@ -87,7 +92,7 @@ def attach(handler: object, sender: Any = ANY) -> Attachment:
 
     ``handler``: any object with some of the methods of ``StreamHandler``. Handlers of the process hear
     first, then those of the stream, each group in the order of attaching. Attaching and detaching
-    in the middle of a stream takes effect with the next piece.
+    in the middle of a stream takes effect with the next piece. Both may be done in any thread.
 
     Raises ``TypeError`` if the handler has none of the six methods, a misspelt one, or one that cannot
     be called as it would be; and if ``sender`` is no ``Stream``.
@@ -110,13 +115,14 @@ def attach(handler: object, sender: Any = ANY) -> Attachment:
         sender=sender,
     )
     routers = _PROCESS_ROUTERS if sender is ANY else _STREAM_ROUTERS
-    for signal in SIGNALS:
-        if signal.name in methods and not any(
-            signal.name in other.methods for other in roster.attachments
-        ):
-            signal.connect(routers[signal.name], sender, weak=False)
-    roster.attachments = (*roster.attachments, attachment)
-    StreamSignal.changes += 1
+    with LOCK:
+        for signal in SIGNALS:
+            if signal.name in methods and not any(
+                signal.name in other.methods for other in roster.attachments
+            ):
+                signal.connect(routers[signal.name], sender, weak=False)
+        roster.attachments = (*roster.attachments, attachment)
+        StreamSignal.note_change()
     return attachment
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
 from lm_deluge.config import Limits, ResolvedTimeouts, RetryPolicy
+from lm_deluge.locking import LOCK
 from lm_deluge.models import ModelInfo
 from lm_deluge.redaction import Redactor
 from lm_deluge.transport import Request, Transport
 
 if TYPE_CHECKING:
     from lm_deluge.recording.writer import StreamRecorder
+    from lm_deluge.stream import Stream
 
-__all__ = ["Plan", "Slots", "Target"]
+__all__ = ["Plan", "Running", "Slots", "Target"]
 
 
 @frozen(kw_only=True)
@@ -38,6 +41,7 @@ class Plan:
     targets: tuple[Target, ...]
     transport: Transport
     slots: Slots
+    running: Running
     policy: RetryPolicy
     limits: Limits
     redactor: Redactor = field(factory=Redactor, repr=False)
@@ -59,20 +63,45 @@ class Slots:
         self._semaphores: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
 
     async def acquire(self) -> None:
-        """Wait for a free slot."""
+        """Wait for a free slot of the running loop."""
         if self._size is not None:
             await self._semaphore(self._size).acquire()
 
-    def release(self) -> None:
-        """Give the slot to the next in line."""
-        if self._size is not None:
-            self._semaphore(self._size).release()
+    def release(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Give the slot to the next in line of the event loop that it is of."""
+        semaphore = self._semaphores.get(loop)
+        if semaphore is not None and not loop.is_closed():
+            semaphore.release()
 
     def _semaphore(self, size: int) -> asyncio.Semaphore:
         loop = asyncio.get_running_loop()
         semaphore = self._semaphores.get(loop)
         if semaphore is None:
-            for other in [other for other in self._semaphores if other.is_closed()]:
-                del self._semaphores[other]
-            semaphore = self._semaphores[loop] = asyncio.Semaphore(size)
+            semaphore = asyncio.Semaphore(size)
+            with LOCK:
+                for other in [other for other in self._semaphores if other.is_closed()]:
+                    del self._semaphores[other]
+                self._semaphores[loop] = semaphore
         return semaphore
+
+
+class Running:
+    """The streams of one client that run, in whichever loop and thread."""
+
+    def __init__(self) -> None:
+        self._streams: dict[int, weakref.ref[Stream]] = {}
+
+    def add(self, stream: Stream) -> None:
+        """It begins."""
+        key = id(stream)
+        streams = self._streams
+        streams[key] = weakref.ref(stream, lambda _: streams.pop(key, None))
+
+    def discard(self, stream: Stream) -> None:
+        """It has ended."""
+        self._streams.pop(id(stream), None)
+
+    def all(self) -> list[Stream]:
+        """Return those that run now."""
+        found = [reference() for reference in list(self._streams.values())]
+        return [stream for stream in found if stream is not None]

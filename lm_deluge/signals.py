@@ -17,10 +17,12 @@ several methods, for ``async`` ones, and for a fixed order, use ``lm_deluge.atta
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, Final, TypeVar
 
 from blinker import ANY, NamedSignal
+
+from lm_deluge.locking import LOCK
 
 __all__ = ["on_complete", "on_delta", "on_error", "on_retry", "on_start", "on_token"]
 
@@ -29,7 +31,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 class StreamSignal(NamedSignal):
     """A blinker signal that counts its changes, so that the engine need not resolve receivers
-    for every token to notice one that comes or goes in the middle of a stream.
+    for every token to notice one that comes or goes in the middle of a stream. Unlike blinker's own,
+    it may be changed by several threads.
 
     ``payload``: the keyword of its payload, ``None`` if it has none.
     """
@@ -49,17 +52,47 @@ class StreamSignal(NamedSignal):
     @is_muted.setter
     def is_muted(self, muted: bool) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         self._is_muted = muted
-        StreamSignal.changes += 1
+        StreamSignal.note_change()
+
+    @staticmethod
+    def note_change() -> None:
+        """Let everyone who listens be looked up anew."""
+        with LOCK:
+            StreamSignal.changes += 1
 
     def connect(self, receiver: F, sender: Any = ANY, weak: bool = True) -> F:  # noqa: FBT001, FBT002 - blinker's signature
         """Connect ``receiver``; see the module's docstring."""
-        StreamSignal.changes += 1
-        return super().connect(receiver, sender, weak)
+        with LOCK:
+            connected = super().connect(receiver, sender, weak)
+            StreamSignal.changes += 1
+        return connected
 
     def disconnect(self, receiver: Callable[..., Any], sender: Any = ANY) -> None:
         """Disconnect ``receiver`` from one sender, or from all."""
-        StreamSignal.changes += 1
-        super().disconnect(receiver, sender)
+        with LOCK:
+            super().disconnect(receiver, sender)
+            StreamSignal.changes += 1
+
+    def receivers_for(self, sender: Any) -> Generator[Callable[..., Any]]:
+        """Yield who hears ``sender``, in no order; all are looked up at once."""
+        with LOCK:
+            receivers = tuple(super().receivers_for(sender))
+        yield from receivers
+
+    # What blinker calls when a receiver or a sender is collected, in whichever thread that is.
+
+    def _disconnect(self, receiver_id: Any, sender_id: Any) -> None:
+        with LOCK:
+            super()._disconnect(receiver_id, sender_id)
+
+    def _make_cleanup_sender(self, sender_id: Any) -> Callable[[Any], None]:
+        cleanup = super()._make_cleanup_sender(sender_id)
+
+        def locked(sender: Any) -> None:
+            with LOCK:
+                cleanup(sender)
+
+        return locked
 
 
 on_start = StreamSignal(

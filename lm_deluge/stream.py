@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from lm_deluge.engine import Engine
 from lm_deluge.errors import StreamCancelled, StreamError
 from lm_deluge.handlers import Attachment, Sender, attach
+from lm_deluge.locking import LOCK
 from lm_deluge.payloads import Token
 from lm_deluge.plan import Plan
 from lm_deluge.redaction import Redactor
@@ -123,13 +124,14 @@ class Stream(Sender):
     def cancel(self, reason: str = "stream.cancel() was called") -> None:
         """End the stream; whoever awaits it gets ``StreamCancelled``. Nothing happens after its end.
 
-        Can be called from any thread.
+        Can be called from any thread, at any time; it never raises.
         """
         error = StreamCancelled(reason)
-        if self._finished is None:
-            self._engine.outcome = self._engine.outcome or error
-        else:
-            self._engine.stop(error)
+        with LOCK:
+            if self._finished is None:
+                self._engine.outcome = self._engine.outcome or error
+                return
+        self._engine.stop(error)
 
     def start(self) -> asyncio.Future[None]:
         """Start the stream without consuming it; a second time does nothing.
@@ -141,15 +143,26 @@ class Stream(Sender):
         self._begin()
         return asyncio.shield(self._end())
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop it runs in; ``None`` before its start and after its end."""
+        return self._engine.loop
+
     def _begin(self) -> asyncio.Future[None]:
-        if self._finished is None:
-            if self._engine.outcome is not None:  # cancelled before its start
-                self._finished = asyncio.get_running_loop().create_future()
-                self._finished.set_result(None)
-                self._engine.dispatcher.close()
-            else:
-                self._finished = self._engine.start()
-        return self._finished
+        if self._finished is not None:
+            return self._finished
+        loop = asyncio.get_running_loop()
+        with LOCK:  # whoever cancels it meanwhile, in another thread, must not be missed
+            is_cancelled = self._engine.outcome is not None
+            self._finished = finished = (
+                loop.create_future() if is_cancelled else self._engine.prepare(loop)
+            )
+        if is_cancelled:
+            finished.set_result(None)
+            self._engine.dispatcher.close()
+        else:
+            self._engine.start(self)
+        return finished
 
     def _end(self) -> asyncio.Future[None]:
         """Return what this code can wait for: the end waits for what runs inside the handlers."""

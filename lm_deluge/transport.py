@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import ssl
-import weakref
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from time import monotonic
 from types import SimpleNamespace
 from typing import Final
 
 import aiohttp
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from lm_deluge.aiohttp_errors import cause_of, is_disconnect, translate_open
 from lm_deluge.connection import Sending
@@ -20,6 +18,7 @@ from lm_deluge.errors import APIConnectionError, StreamError
 from lm_deluge.exchange import Exchange
 from lm_deluge.proxies import Proxy
 from lm_deluge.redaction import Redactor
+from lm_deluge.sessions import Sessions
 from lm_deluge.socks import new_connector
 
 __all__ = ["Request", "Transport"]
@@ -50,20 +49,12 @@ class Request:
         return self.redactor.text(text)
 
 
-@define(eq=False)
-class _Session:
-    """A session of one event loop, and the generator that closes it when the loop ends."""
-
-    session: aiohttp.ClientSession
-    owner: AsyncGenerator[None, None]
-
-
 class Transport:
     """The connections of one client: a session for every event loop it is used in.
 
-    Nothing needs closing: ``asyncio.run`` and its like close the async generators of their loop when
-    they end, and one of those owns the session; a transport that is collected takes its sessions
-    with it the same way. ``close()`` does it at once, for the running loop.
+    Nothing needs closing: a session is closed when its loop ends or the transport is collected.
+    ``close()`` does it at once, for the running loop and for what closed loops left. It may be used
+    in any thread.
 
     ``connector``: an ``aiohttp`` connector of the caller's, who closes it; for one event loop only.
     ``ssl_context``: instead of the default one. ``socks``: the SOCKS proxy of all its connections.
@@ -81,7 +72,7 @@ class Transport:
         self._socks = socks
         #: A SOCKS proxy is the connector's, so each has a transport of its own.
         self._through: dict[Proxy, Transport] = {}
-        self._sessions: dict[asyncio.AbstractEventLoop, _Session] = {}
+        self._sessions: Final = Sessions()
         # Connections that have been idle for longer are not used; by ``time.monotonic``.
         self._idle_since = 0.0
 
@@ -94,14 +85,18 @@ class Transport:
         if proxy is not None and proxy.is_socks and self._socks is None:
             through = self._through.get(proxy)
             if through is None:
-                through = self._through[proxy] = Transport(ssl_context=self._ssl, socks=proxy)
+                through = Transport(ssl_context=self._ssl, socks=proxy)
+                through = self._through.setdefault(proxy, through)
             return await through.open(request, connect_timeout=connect_timeout)
-        session = await self._session()
+        entry = await self._sessions.get(self._new_session)
+        session = entry.session
         failure: APIConnectionError | StreamError
         cause: BaseException | None = None
         while True:
             sending = Sending(request.body)
-            sending.shared, sending.idle_since = self._connector is not None, self._idle_since
+            sending.idle_since = self._idle_since
+            if self._connector is None:
+                sending.transports = entry.transports
             try:
                 response = await session.post(
                     request.url,
@@ -140,27 +135,12 @@ class Transport:
         raise failure from cause
 
     async def close(self) -> None:
-        """Close the running loop's session and its connections; the next request opens another."""
-        entry = self._sessions.pop(asyncio.get_running_loop(), None)
-        if entry is not None:
-            await entry.owner.aclose()
+        """Close the connections of the running loop, and what closed loops left; the next request opens
+        another.
+        """
+        await self._sessions.close()
         for transport in tuple(self._through.values()):
             await transport.close()
-
-    async def _session(self) -> aiohttp.ClientSession:
-        loop = asyncio.get_running_loop()
-        if loop not in self._sessions:
-            # A loop that was closed without ``shutdown_asyncgens``: nobody else tidies up after it.
-            for other in [other for other in self._sessions if other.is_closed()]:
-                await self._sessions.pop(other).session.close()
-        entry = self._sessions.get(loop)
-        if entry is None or entry.session.closed:
-            session = self._new_session()
-            owner = _own(session, weakref.ref(self), loop)
-            entry = self._sessions[loop] = _Session(session, owner)
-            # The loop learns of a generator at its first step; it ends at once.
-            await owner.asend(None)
-        return entry.session
 
     def _new_session(self) -> aiohttp.ClientSession:
         connector = self._connector
@@ -179,10 +159,6 @@ class Transport:
             trace_configs=[_TRACES],
         )
 
-    def forget(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Drop what is kept for an event loop that ends."""
-        self._sessions.pop(loop, None)
-
 
 async def _note_connection(
     session: aiohttp.ClientSession, context: SimpleNamespace, params: object
@@ -200,19 +176,6 @@ _TRACES: Final = aiohttp.TraceConfig()
 _TRACES.on_connection_create_end.append(_note_connection)
 _TRACES.on_connection_reuseconn.append(_note_reuse)
 _TRACES.freeze()
-
-
-async def _own(
-    session: aiohttp.ClientSession,
-    transport: weakref.ref[Transport],
-    loop: asyncio.AbstractEventLoop,
-) -> AsyncGenerator[None, None]:
-    try:
-        yield
-    finally:
-        if (alive := transport()) is not None:
-            alive.forget(loop)
-        await session.close()
 
 
 @functools.lru_cache(maxsize=64)

@@ -28,8 +28,8 @@ ROOMS = {
     "values": "_version plain foreign errors disguises redaction secret_values pydantic_schema payloads "
     "config conversation response arrivals endpoint naming models",
     "wire": "wire",
-    "engine": "signals cursor handler_methods handlers arguments deadline interruption retrying http_errors "
-    "aiohttp_errors connection exchange narration proxies socks certificates transport "
+    "engine": "locking signals cursor handler_methods handlers arguments deadline interruption retrying "
+    "http_errors aiohttp_errors connection exchange narration proxies socks certificates sessions transport "
     "access plan dispatch attempt engine stream",
     "recording": "recording",
     "consumers": "many client api_requests",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 from lm_deluge.client import LLMClient
 from lm_deluge.config import SamplingParams, Timeouts
@@ -11,13 +11,14 @@ from lm_deluge.conversation import Prompt
 from lm_deluge.errors import StreamError
 from lm_deluge.response import APIResponse
 from lm_deluge.stream import TokenQueue
-
-if TYPE_CHECKING:
-    from lm_deluge.transport import Transport
+from lm_deluge.transport import Transport
 
 __all__ = ["stream_chat"]
 
 _DEFAULT_PARAMS = SamplingParams()
+
+#: The connections that all calls without a client share.
+_TRANSPORT: Final = Transport()
 
 
 async def stream_chat(
@@ -52,7 +53,7 @@ async def stream_chat(
             api_key=api_key,
             base_url=base_url,
             extra_headers=extra_headers,
-            transport=_shared_transport(),
+            transport=_TRANSPORT,
         )
     elif (model_name, api_key, base_url, extra_headers) != (client.model, None, None, None):
         message = "with client=, give model_name as client.model, and no key, URL or headers"
@@ -92,16 +93,3 @@ async def stream_chat(
         finally:
             del outcome
     yield outcome
-
-
-_transport: Transport | None = None
-
-
-def _shared_transport() -> Transport:
-    """Return the connections that all calls without a client share."""
-    global _transport
-    if _transport is None:
-        from lm_deluge.transport import Transport
-
-        _transport = Transport()
-    return _transport

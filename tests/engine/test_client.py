@@ -304,7 +304,7 @@ def test_one_client_works_in_several_event_loops_one_after_another(kind: str) ->
         for _ in range(3):
             assert run_in_a_loop(factory, main()) == "ab"
         gc.collect()
-    assert client._transport._sessions == {}
+    assert client._transport._sessions.entries == {}
 
 
 def test_loops_closed_the_old_way_are_tidied_up_after(caplog: Any) -> None:

@@ -358,7 +358,7 @@ def open_files() -> int:
 
 def pooled(transport: Transport) -> int:
     """How many idle connections a transport keeps for its next request, in the running loop."""
-    entry = transport._sessions.get(asyncio.get_running_loop())
+    entry = transport._sessions.entries.get(asyncio.get_running_loop())
     if entry is None or entry.session.connector is None:
         return 0
     return sum(len(idle) for idle in entry.session.connector._conns.values())

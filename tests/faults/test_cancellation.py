@@ -116,7 +116,7 @@ class Subject:
         self.task.get_loop().call_soon(self.task.cancel)
 
     def cancel_stream(self) -> None:
-        for stream in self.found or list(self.client._streams):
+        for stream in self.found or self.client._running.all():
             stream.cancel()
 
     def cancel_engine(self) -> None:
@@ -410,7 +410,7 @@ def test_one_client_works_in_one_loop_after_another(loop_kind: str) -> None:
                     seen = runner.run(consume(how, client, "hi", Slow(), how))
                 consumed_check(seen)
                 assert seen.response is not None
-        assert not client._transport._sessions
+        assert not client._transport._sessions.entries
         server.all_gone()
     assert open_files() <= files
 
@@ -450,7 +450,7 @@ def test_a_loop_closed_without_ceremony_costs_nobody_the_next_one() -> None:
             loop_without_ceremony() as loop
         ):  # ours; it also hears what the old sessions complain of
             loop.run_until_complete(client.close())
-            client._transport._sessions.clear()
+            assert not client._transport._sessions.entries
             del loop
         seen = asyncio.run(consume("stream_chat", client, "hi", None, "stream_chat"))
         consumed_check(seen)

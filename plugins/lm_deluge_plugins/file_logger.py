@@ -282,25 +282,20 @@ class _Veil:
         self._redactor = redactor
         self._texts: dict[tuple[str, int], Pieces] = {}
 
-    def cover(self, lines: Sequence[Line]) -> None:
-        """Take the secrets out of the stream's next lines."""
-        texts: dict[tuple[str, int], list[PieceLine]] = {}
-        for line in lines:
-            if type(line) is not PieceLine:
-                self._cover_whole(line)
-            elif line.text is not None:
-                texts.setdefault((line.e, line.choice), []).append(line)
-        for kind, pieces in texts.items():
-            if kind not in self._texts:
-                self._texts[kind] = self._redactor.pieces()
-            given = [line.text or "" for line in pieces]
-            for line, text, kept in zip(
-                pieces, given, self._texts[kind].feed(given) or (), strict=False
-            ):
-                if kept != text:
-                    line.text, line.len = kept, len(text)
+    def cover_pieces(self, kind: tuple[str, int], lines: Sequence[PieceLine]) -> None:
+        """Take the secrets out of the next pieces of one text."""
+        text = self._texts.get(kind)
+        if text is None:
+            text = self._texts[kind] = self._redactor.pieces()
+        given = [line.text or "" for line in lines]
+        clean = text.feed(given)
+        if clean is not None:
+            for line, came, kept in zip(lines, given, clean, strict=True):
+                if kept != came:
+                    line.text, line.len = kept, len(came)
 
-    def _cover_whole(self, line: Line) -> None:
+    def cover(self, line: Line) -> None:
+        """Take the secrets out of any other line."""
         for name in line.__struct_fields__[_COMMON:]:
             value = getattr(line, name)
             if isinstance(value, (str, dict)):
@@ -308,14 +303,26 @@ class _Veil:
 
 
 def _cover(veils: dict[str, _Veil], lines: list[Line]) -> None:
-    by_stream: dict[str, list[Line]] = {}
+    texts: dict[tuple[str, str, int], list[PieceLine]] = {}
+    ended = []
     for line in lines:
-        if line.s in veils:
-            by_stream.setdefault(line.s, []).append(line)
-    for stream, own in by_stream.items():
-        veils[stream].cover(own)
-        if own[-1].e in ("complete", "error"):
-            del veils[stream]
+        if type(line) is PieceLine:
+            if line.text is None:
+                continue
+            key = (line.s, line.e, line.choice)
+            if key in texts:
+                texts[key].append(line)
+            else:
+                texts[key] = [line]
+        elif line.s in veils:
+            veils[line.s].cover(line)
+            if line.e in ("complete", "error"):
+                ended.append(line.s)
+    for (stream, event, choice), pieces in texts.items():
+        if stream in veils:
+            veils[stream].cover_pieces((event, choice), pieces)
+    for stream in ended:
+        del veils[stream]
 
 
 def _encoded(veils: dict[str, _Veil], lines: list[Line]) -> bytes:

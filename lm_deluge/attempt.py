@@ -87,7 +87,10 @@ class Attempt:
     ) -> None:
         self.target: Final = target
         self.answer: Final = Answer(
-            choices=choices, limits=limits, accept_eof=target.info.accept_eof
+            choices=choices,
+            limits=limits,
+            accept_eof=target.info.accept_eof,
+            redactor=target.request.redactor,
         )
         self.decided = 0.0
         self.request_id: str | None = None
@@ -344,7 +347,7 @@ class Attempt:
                 body += data
         except ConnectionLostError:
             pass
-        return bytes(body[:limit])
+        return exchange.request.redactor.beginning(bytes(body), limit)
 
     def _heard(self, exchange: Exchange, data: bytes) -> float:
         """Tell the recorder of a network read; return its moment."""

@@ -120,6 +120,10 @@ def tell_ending(stream_id: str, model: str, ending: APIResponse | StreamError) -
             _line(str(ending)),
         )
         return
+    # The reason is the server's word, and so may be anything.
+    reason = ending.finish_reason or "no finish reason"
+    if ending.source is not None:
+        reason = ending.source.redactor.text(reason)
     usage = ending.usage
     tokens = usage.output_tokens if usage is not None else None
     _tell(
@@ -130,7 +134,7 @@ def tell_ending(stream_id: str, model: str, ending: APIResponse | StreamError) -
         ending.elapsed,
         ending.attempts,
         model,
-        ending.finish_reason or "no finish reason",
+        _line(reason),
         "none" if ending.ttft is None else f"{ending.ttft:.3f} s",
         len(ending.completion),
         "tokens not counted" if tokens is None else f"{tokens} tokens",

@@ -40,6 +40,10 @@ _PLACES: Final = 8
 _REACH: Final = 64
 
 
+#: Bytes beyond a cut that are looked at, for the rest of a secret in front of it.
+_BEYOND: Final = 4096
+
+
 class _Form(NamedTuple):
     """One thing to look for: ``least`` characters of it are enough, ``begun`` of its beginning."""
 
@@ -110,6 +114,10 @@ class Redactor:
             return self._data(value)
         except RecursionError:
             return "[nested too deeply to be shown]"
+
+    def beginning(self, data: bytes, length: int) -> bytes:
+        """Return the first bytes without secrets, cut to ``length`` only then."""
+        return bytes(self.data(data[: length + _BEYOND])[:length])
 
     def json(self, line: bytes) -> bytes:
         """Return a JSON text without secrets; it stays JSON, and the same where there are none."""

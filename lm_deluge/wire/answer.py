@@ -10,6 +10,7 @@ from lm_deluge.arrivals import Arrivals
 from lm_deluge.config import Limits
 from lm_deluge.errors import LimitExceededError, ProtocolError, StreamError
 from lm_deluge.payloads import Delta, Token, make_token
+from lm_deluge.redaction import Redactor
 from lm_deluge.response import Choice, Usage
 from lm_deluge.wire.choice import ChoiceParts, Piece
 from lm_deluge.wire.chunks import decode_any, decode_plain, text_or_none
@@ -19,6 +20,8 @@ from lm_deluge.wire.sse import Event, EventDecoder
 __all__ = ["Answer"]
 
 _EVIDENCE = 200
+
+_NO_SECRETS = Redactor()
 
 #: Tokens of lone reads that are counted in together: what an open stream holds for the time being.
 _BATCH = 16
@@ -34,7 +37,7 @@ class Answer:
     reason that can be trusted; usage or a further tool call may still follow. ``may_be_over``: every
     choice has one, but not all can be trusted: then ``[DONE]``, the end of the bytes or a long silence
     decides. ``error``: the answer cannot become whole; the pieces before it were returned. ``whole``:
-    nothing is missing.
+    nothing is missing. ``redactor``: what takes secrets out of an error's evidence before it is cut.
     """
 
     __slots__ = (
@@ -53,6 +56,7 @@ class Answer:
         "_lone_times",
         "_plain",
         "_reads",
+        "_redactor",
         "done",
         "error",
         "finished",
@@ -66,7 +70,12 @@ class Answer:
     )
 
     def __init__(
-        self, *, choices: int = 1, limits: Limits | None = None, accept_eof: bool = False
+        self,
+        *,
+        choices: int = 1,
+        limits: Limits | None = None,
+        accept_eof: bool = False,
+        redactor: Redactor = _NO_SECRETS,
     ) -> None:
         self.limits = limits if limits is not None else _LIMITS
         self.done = False
@@ -80,6 +89,7 @@ class Answer:
         self.service_tier: str | None = None
         self._expected = choices
         self._accept_eof = accept_eof
+        self._redactor = redactor
         self._events = EventDecoder(self.limits.max_event_bytes)
         self._arrivals = Arrivals()
         self._choices: dict[int, ChoiceParts] = {}
@@ -253,7 +263,7 @@ class Answer:
         if self.error is None and not self._choices:
             self.error = ProtocolError(
                 "the server answered with JSON that is neither an answer nor an error",
-                evidence=data[:_EVIDENCE],
+                evidence=self._redactor.beginning(data, _EVIDENCE),
             )
         self._locate(event, [event])
         self.done = self.error is None
@@ -298,18 +308,19 @@ class Answer:
             if event.event == "error":
                 self.error = provider_error(data.decode("utf-8", "replace"))
             elif event.event in ("", "message"):
+                evidence = self._redactor.beginning(data, _EVIDENCE)
                 self.error = ProtocolError(
-                    f"an event holds no JSON ({error}): {data[:_EVIDENCE]!r}",
-                    evidence=data[:_EVIDENCE],
+                    f"an event holds no JSON ({error}): {evidence!r}", evidence=evidence
                 )
             # Else a ping or the like, with a payload of its own.
             return
         if not isinstance(chunk, dict):
             if event.event in ("", "message"):
+                evidence = self._redactor.beginning(data, _EVIDENCE)
                 self.error = ProtocolError(
                     f"an event holds {type(chunk).__name__} where a chunk object is expected: "
-                    f"{data[:_EVIDENCE]!r}",
-                    evidence=data[:_EVIDENCE],
+                    f"{evidence!r}",
+                    evidence=evidence,
                 )
             elif event.event == "error":
                 self.error = provider_error(chunk)

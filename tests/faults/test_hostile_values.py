@@ -202,6 +202,33 @@ async def test_a_secret_that_the_server_says_back_is_written_nowhere(
         assert_hidden(text)
 
 
+CUT: dict[str, Callable[[str], list[Any]]] = {
+    "a page": lambda text: reply("500 Oops", text, kind="text/plain"),
+    "a page of 200": lambda text: reply("200 OK", text, kind="text/html"),
+    "no JSON": lambda text: [HEADERS, http(f"data: {{{text}\n\n".encode()), HANG],
+    "no chunk": lambda text: [HEADERS, http(f'data: "{text}"\n\n'.encode()), HANG],
+    "no answer": lambda text: reply("200 OK", json.dumps({"text": text})),
+}
+
+
+@pytest.mark.parametrize("place", CUT)
+@pytest.mark.parametrize("wear", ["plain", "percent", "JSON", "Basic"])
+async def test_of_a_secret_where_a_text_is_cut_nothing_is_left(place: str, wear: str) -> None:
+    worn = WORN[wear](KEY)
+    begun = {"Basic": worn[:4]}.get(wear, WORN[wear](KEY[:2]))
+    scripts = [CUT[place]("x" * at + worn + "y" * 60) for at in range(150, 201, 2)]
+    async with ScriptedServer(*scripts) as server:
+        client = LLMClient(
+            "gpt-4o", base_url=server.base_url, api_key=KEY, printer=None,
+            retries=RetryPolicy.none(),
+        )  # fmt: skip
+        for _ in scripts:
+            with pytest.raises(StreamError) as caught:
+                await client.stream("hi")
+            assert begun not in texts_of(caught.value)
+            assert "xxx" in texts_of(caught.value)
+
+
 async def test_arguments_of_a_tool_that_hold_a_secret_are_recorded_without_it(
     tmp_path: Path,
 ) -> None:

@@ -95,17 +95,21 @@ async def test_names_are_looked_up_here_for_socks5_and_there_for_socks5h(
     assert [asked[1] for asked in proxy.asked] in (["127.0.0.1", "localhost"], ["::1", "localhost"])
 
 
+@pytest.mark.parametrize("method", ["POST", "CONNECT"])
 async def test_a_proxy_may_itself_be_encrypted(
-    monkeypatch: pytest.MonkeyPatch, authority: trustme.CA, bundle: Path
+    monkeypatch: pytest.MonkeyPatch, authority: trustme.CA, bundle: Path, method: str
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    tls = side_of(authority) if method == "CONNECT" else None
     async with (
-        ScriptedServer(answer("a")) as server,
+        ScriptedServer(answer("a"), tls=tls) as server,
         ForwardingProxy(tls=side_of(authority)) as proxy,
     ):
-        monkeypatch.setenv("HTTP_PROXY", f"https://{proxy.address}")
-        assert (await client_for(server).stream("hi")).completion == "a"
-        assert [asked[0] for asked in proxy.asked] == ["POST"]
+        monkeypatch.setenv("ALL_PROXY", f"https://{proxy.address}")
+        client = client_for(server)
+        assert (await client.stream("hi")).completion == "a"
+        assert [asked[0] for asked in proxy.asked] == [method]
+        await client.close()
 
 
 @needs_socks

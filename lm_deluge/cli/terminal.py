@@ -117,10 +117,12 @@ class Printer(StdoutPrinter):
     def on_complete(self, stream: Stream, response: APIResponse) -> None:
         """Take the word back if no text followed."""
         self._answer()
+        super().on_complete(stream, response)
 
     def on_error(self, stream: Stream, error: StreamError) -> None:
         """Take the word back: what is said next is not a thought."""
         self._answer()
+        super().on_error(stream, error)
 
     def _think(self) -> None:
         wide = "utf" in (getattr(sys.stderr, "encoding", None) or "").lower()

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import errno
+import io
+import os
 import sys
-from typing import Final, TextIO
+from typing import Any, Final, Protocol
 
-from lm_deluge import Delta, Stream, StreamHandler, Token
+from lm_deluge import APIResponse, Delta, Stream, StreamHandler, Token
+from lm_deluge.errors import StreamError
 
 __all__ = ["StdoutPrinter", "harmless"]
+
+#: Seconds between two flushes of what may make a message of each; less than an eye notices.
+_FLUSH_INTERVAL: Final = 0.1
+
+#: What a write into a pipe or socket says that nobody reads.
+_CLOSED: Final = {errno.EPIPE, errno.ECONNRESET, errno.ESHUTDOWN} | (
+    {errno.EINVAL} if os.name == "nt" else set()
+)
 
 
 def _table() -> dict[int, str]:
@@ -29,6 +43,13 @@ def harmless(text: str) -> str:
     return text if text.isprintable() and text.isascii() else text.translate(_HARMLESS)
 
 
+class SupportsWrite(Protocol):
+    """Any object that text can be written to."""
+
+    def write(self, text: str, /) -> object:
+        """Take the text."""
+
+
 class StdoutPrinter(StreamHandler):
     """Writes each token, and refusal text, at once; adds nothing of its own.
 
@@ -36,11 +57,25 @@ class StdoutPrinter(StreamHandler):
     passes as it is. A closed pipe cancels the stream. Characters that the encoding of the file lacks
     are replaced. With ``n > 1`` choice 0 is written.
 
-    ``file``: where to, ``None`` for ``sys.stdout`` as it is at the time of each write.
+    ``file``: where to, ``None`` for ``sys.stdout`` as it is at the time of each write. Any object with
+    ``write``; what else it has (``flush``, ``isatty``, ``encoding``) is used. Terminals, files and pipes
+    are flushed at each token. Any other object, such as a notebook's, may make a message of each flush:
+    it is flushed at most ten times a second, and at the end.
+
+    Raises ``TypeError`` for a ``file`` without ``write``.
     """
 
-    def __init__(self, file: TextIO | None = None) -> None:
+    def __init__(self, file: SupportsWrite | None = None) -> None:
+        if file is not None and not callable(getattr(file, "write", None)):
+            message = (
+                f"file must be a text file, or an object with write; not {type(file).__name__}"
+            )
+            raise TypeError(message)
         self._file = file
+        self._known: Any = None
+        self._is_terminal = False
+        self._flushes_each = True
+        self._flush_due: asyncio.TimerHandle | None = None
 
     def on_token(self, stream: Stream, token: Token) -> None:
         """Write one token."""
@@ -52,18 +87,66 @@ class StdoutPrinter(StreamHandler):
         if delta.kind == "refusal" and delta.choice == 0:
             self._write(stream, delta.text)
 
+    def on_complete(self, stream: Stream, response: APIResponse) -> None:
+        """Flush what is left to flush."""
+        self._flush_rest()
+
+    def on_error(self, stream: Stream, error: StreamError) -> None:
+        """Flush what is left to flush."""
+        self._flush_rest()
+
     def _write(self, stream: Stream, text: str) -> None:
-        file = self._file if self._file is not None else sys.stdout
+        file: Any = self._file if self._file is not None else sys.stdout
         if file is None:  # a program without a console
             return
-        if file.isatty():
+        if file is not self._known:
+            self._flush_rest()
+            self._look_at(file)
+        if self._is_terminal:
             text = harmless(text)
         try:
             try:
                 file.write(text)
             except UnicodeEncodeError:
-                encoding = getattr(file, "encoding", None) or "ascii"
-                file.write(text.encode(encoding, "replace").decode(encoding))
-            file.flush()
-        except BrokenPipeError:
+                file.write(_writable(text, getattr(file, "encoding", None)))
+            if self._flushes_each:
+                file.flush()
+            elif self._flush_due is None:
+                loop = asyncio.get_running_loop()
+                self._flush_due = loop.call_later(_FLUSH_INTERVAL, self._flush_quietly)
+        except OSError as error:
+            if error.errno not in _CLOSED:
+                raise
             stream.cancel("nobody reads the output: its pipe was closed")
+
+    def _look_at(self, file: Any) -> None:
+        """Find out what kind of file it is; once, for it is asked for each token."""
+        try:
+            self._is_terminal = bool(file.isatty())
+        except Exception:  # noqa: BLE001 - it need not have it, or be able to tell
+            self._is_terminal = False
+        own = isinstance(file, (io.TextIOWrapper, io.StringIO))
+        self._flushes_each = (own or self._is_terminal) and hasattr(file, "flush")
+        self._known = file
+
+    def _flush_rest(self) -> None:
+        due, self._flush_due = self._flush_due, None
+        if due is not None:
+            due.cancel()
+            flush = getattr(self._known, "flush", None)
+            if flush is not None:
+                flush()
+
+    def _flush_quietly(self) -> None:
+        # The next write tells what is wrong with the file.
+        with contextlib.suppress(Exception):
+            self._flush_rest()
+
+
+def _writable(text: str, encoding: object) -> str:
+    """Return ``text`` with what an encoding lacks replaced; ASCII where it is none."""
+    try:
+        name = encoding if isinstance(encoding, str) else "ascii"
+        return text.encode(name, "replace").decode(name)
+    except (LookupError, UnicodeError):
+        return text.encode("ascii", "replace").decode("ascii")

@@ -275,3 +275,134 @@ async def test_memory_stays_bounded_however_many_prompts_there_are(prompts: int)
             tracemalloc.stop()
         await client.close()
     assert many < few + 3_000_000
+
+
+class Own(BaseException):
+    """No ``Exception``."""
+
+
+def breaking(error: BaseException) -> dict[str, Any]:
+    """Return prompts of every kind that give one and then raise ``error``."""
+
+    def generator() -> Iterator[str]:
+        yield "one"
+        raise error
+
+    async def later() -> AsyncIterator[str]:
+        yield "one"
+        raise error
+
+    class Iterable:
+        def __init__(self) -> None:
+            self.given = False
+
+        def __iter__(self) -> Any:
+            return self
+
+        def __next__(self) -> str:
+            if self.given:
+                raise error
+            self.given = True
+            return "one"
+
+    class AsyncIterable(Iterable):
+        __iter__ = None
+
+        def __aiter__(self) -> Any:
+            return self
+
+        async def __anext__(self) -> str:
+            return self.__next__()
+
+    class AtOnce:
+        def __iter__(self) -> Any:
+            raise error
+
+    class LaterAtOnce:
+        def __aiter__(self) -> Any:
+            raise error
+
+    return {
+        "generator": generator(),
+        "async generator": later(),
+        "iterator": Iterable(),
+        "async iterator": AsyncIterable(),
+        "__iter__": AtOnce(),
+        "__aiter__": LaterAtOnce(),
+    }
+
+
+ERRORS: list[BaseException] = [
+    OSError("gone"),
+    Own("gone"),
+    asyncio.CancelledError("gone"),
+    GeneratorExit("gone"),
+    KeyboardInterrupt("gone"),
+    SystemExit("gone"),
+    StopIteration("gone"),
+    StopAsyncIteration("gone"),
+    ExceptionGroup("gone", [OSError()]),
+]
+
+
+@pytest.mark.parametrize("kind", breaking(OSError()))
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+async def test_whatever_the_prompts_raise_is_raised_to_the_caller(
+    error: BaseException, kind: str
+) -> None:
+    prompts = breaking(error)[kind]
+    ends = {"iterator": StopIteration, "async iterator": StopAsyncIteration}
+    over = isinstance(error, ends.get(kind, ()))
+    recorder = Recorder()
+    seen: list[str] = []
+    async with Simulator(text=echo) as simulator:
+        client = client_for(simulator, handlers=[recorder])
+        raised: BaseException | None = None
+        try:
+            async for _, outcome in client.stream_many(prompts, concurrency=4):
+                seen.append(str(outcome))
+        except BaseException as caught:
+            raised = caught
+    # Python makes a RuntimeError of what would look like the end of a generator.
+    cause = raised.__cause__ if isinstance(raised, RuntimeError) else raised
+    while isinstance(cause, RuntimeError):
+        cause = cause.__cause__
+    assert cause is (None if over else error)
+    assert recorder.heard.count("start") == len(recorder.endings)
+    if not kind.startswith("__") and not isinstance(error, (KeyboardInterrupt, SystemExit)):
+        assert seen == ["re: one"]
+    assert stream_tasks() == []
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+async def test_what_a_function_for_tags_raises_is_raised_to_the_caller(
+    error: BaseException,
+) -> None:
+    def tags(index: int, prompt: Any) -> dict[str, Any]:
+        raise error
+
+    async with Simulator(text=echo) as simulator:
+        raised: BaseException | None = None
+        try:
+            async for _ in client_for(simulator).stream_many(["a"], tags=tags):
+                pass
+        except BaseException as caught:
+            raised = caught
+    assert error in (raised, raised and raised.__cause__)
+    assert stream_tasks() == []
+
+
+async def test_a_prompt_that_cannot_even_be_looked_at_is_an_outcome_like_any_other() -> None:
+    class Odd(list[Any]):
+        def __iter__(self) -> Any:
+            raise RuntimeError("no \ud83d way")
+
+    nested: list[Any] = [{"role": "user", "content": "x"}]
+    nested[0]["content"] = nested
+    async with Simulator(text=echo) as simulator:
+        client = client_for(simulator)
+        found = {i: r async for i, r in client.stream_many([Odd([1]), nested, "b"])}
+    assert isinstance(found[0], PromptError)
+    assert "no \N{REPLACEMENT CHARACTER} way" in str(found[0])
+    assert isinstance(found[1], PromptError)
+    assert str(found[2]) == "re: b"

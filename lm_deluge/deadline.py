@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from time import perf_counter
 
-__all__ = ["Clock", "Deadline"]
+__all__ = ["Clock", "Deadline", "nothing"]
 
 _NEVER = float("inf")
 
@@ -82,7 +82,7 @@ class Deadline:
         self.phase = "connect"
         self.since = 0.0
         self.expired: tuple[str, float] | None = None
-        self.heard: Callable[[], object] = _nothing
+        self.heard: Callable[[], object] = nothing
         self._expired_since = 0.0
         self._loop = loop
         self._interrupt = interrupt
@@ -140,7 +140,7 @@ class Deadline:
         """Stop the timer for good."""
         self._limit = self._total_end = _NEVER
         self._disarm()
-        self.heard = _nothing
+        self.heard = nothing
 
     def _next(self) -> float:
         """When the first limit passes."""
@@ -193,5 +193,5 @@ class Deadline:
             self._interrupt()
 
 
-def _nothing() -> None:
-    """What is heard where nothing can be."""
+def nothing() -> None:
+    """What is heard while nothing is read."""

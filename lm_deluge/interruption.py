@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
-from lm_deluge.deadline import Clock, Deadline
+from lm_deluge.deadline import Clock, Deadline, nothing
 from lm_deluge.errors import APITimeoutError, StreamError
 
 __all__ = ["Interruption", "out_of_time"]
@@ -123,7 +123,7 @@ class Interruption:
     def done_reading(self) -> None:
         """Nothing is waited for any more."""
         self._wake = None
-        self.deadline.heard = _silent
+        self.deadline.heard = nothing
 
     def _end_wait(self) -> None:
         if self._wake is not None:
@@ -141,7 +141,3 @@ def out_of_time(phase: str, limit: float, more: str = "") -> APITimeoutError:
     return APITimeoutError(
         f"{_WAITED[phase]} within {limit:g} s (Timeouts.{phase}){more}", phase=phase, limit=limit
     )
-
-
-def _silent() -> None:
-    """What is heard while nothing is read."""

@@ -122,12 +122,12 @@ async def test_some_sequences_of_attempts_end_as_the_rules_say() -> None:
 
 @pytest.mark.slow
 async def test_all_sequences_of_two_faults_end_as_the_rules_say() -> None:
-    await check_all(list(cells(list(FAULTS), 2)), soon=SURELY, at_once=64)
+    await check_all(list(cells(list(FAULTS), 2)), soon=SURELY, at_once=32)
 
 
 @pytest.mark.slow
 async def test_all_sequences_of_three_kinds_end_as_the_rules_say() -> None:
-    await check_all(list(cells(KINDS, 3)), soon=SURELY, at_once=64)
+    await check_all(list(cells(KINDS, 3)), soon=SURELY, at_once=32)
 
 
 async def test_a_total_limit_that_passes_while_a_handler_hears_of_a_retry_ends_the_stream() -> None:

@@ -7,9 +7,9 @@ which is what a correction for many comparisons asks for.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import erfc, lgamma, sqrt
+from math import erfc, sqrt
 
-from lm_deluge.timeline.numeric import Floats, np
+from lm_deluge.timeline.numeric import Counts, Floats, np
 
 __all__ = ["difference_of_shares", "fisher", "holm", "rank_sum", "share_interval"]
 
@@ -24,14 +24,12 @@ def fisher(hits: int, n: int, other_hits: int, other_n: int) -> float:
     """
     total, drawn = n + other_n, hits + other_hits
     lowest, highest = max(0, drawn - other_n), min(drawn, n)
-    ways = np.array(
-        [
-            _log_choose(n, k) + _log_choose(other_n, drawn - k) - _log_choose(total, drawn)
-            for k in range(lowest, highest + 1)
-        ]
-    )
+    factorials = np.concatenate(([0.0], np.cumsum(np.log(np.arange(1, total + 1)))))
+    k = np.arange(lowest, highest + 1)
+    ways = _log_choose(factorials, n, k) + _log_choose(factorials, other_n, drawn - k)
+    ways -= _log_choose(factorials, total, np.array(drawn))
     # Those that are no likelier than what was seen; equal ones differ by rounding.
-    seen = ways[hits - lowest] + 1e-9
+    seen = ways[hits - lowest] + 1e-7
     return min(1.0, float(np.exp(ways[ways <= seen]).sum()))
 
 
@@ -92,5 +90,6 @@ def difference_of_shares(hits: int, n: int, other_hits: int, other_n: int) -> tu
     return share - other - down, share - other + up
 
 
-def _log_choose(n: int, k: int) -> float:
-    return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
+def _log_choose(factorials: Floats, n: int, k: Counts) -> Floats:
+    """Return the logarithm of n over k, from the logarithms of factorials."""
+    return np.asarray(factorials[n] - factorials[k] - factorials[n - k])

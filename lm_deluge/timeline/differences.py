@@ -24,29 +24,25 @@ _MOST_NAMES = 8
 
 
 def about_outcomes(comparisons: Comparisons, baseline: Measured | None) -> Iterator[str]:
-    """Tell where more streams failed or were retried: before anything else."""
-    told = [entry for entry in _notable(comparisons) if entry[1].metric in _OUTCOMES]
-    for pair, comparison in told[:_MOST_TOLD]:
-        yield f"{_outcome(comparisons, pair, comparison, baseline)}."
-    yield from _further(len(told))
-    failing = {id(pair) for pair, comparison in told if comparison.metric == "failed_share"}
-    if len(comparisons.pairs) > _MOST_PAIRS:
-        return
-    for pair in comparisons.pairs:
-        if id(pair) not in failing and (pair.new.failed or pair.old.failed):
-            comparison = pair.with_interval("failed_share")
-            yield (
-                f"{_outcome(comparisons, pair, comparison, baseline)}. That is no clear difference."
-            )
+    """Tell where more streams failed, then where more were retried: before anything else."""
+    clear = list(comparisons.clear())
+    for metric in _OUTCOMES:
+        told = [entry for entry in clear if entry[1].metric == metric]
+        for pair, comparison in told[:_MOST_TOLD]:
+            yield f"{_outcome(comparisons, pair, comparison, baseline)}."
+        yield from _further(len(told))
+        if len(comparisons.pairs) > _MOST_PAIRS:
+            continue
+        named = {id(pair) for pair, _ in told}
+        for pair in comparisons.pairs:
+            if id(pair) not in named and (hits(pair.new, metric) or hits(pair.old, metric)):
+                outcome = _outcome(comparisons, pair, pair.with_interval(metric), baseline)
+                yield f"{outcome}. That is no clear difference."
 
 
 def about_differences(comparisons: Comparisons, baseline: Measured | None) -> Iterator[str]:
     """Tell the other clear differences, by figure; of very many, how many more there are."""
-    told = (
-        entry
-        for entry in _notable(comparisons)
-        if entry[1].metric in TOLD and entry[1].metric not in _OUTCOMES
-    )
+    told = (entry for entry in _told(comparisons) if entry[1].metric not in _OUTCOMES)
     for pair, comparison in islice(told, _MOST_TOLD):
         yield _difference(comparisons, pair, comparison, baseline)
     yield from _further(_MOST_TOLD + sum(1 for _ in told))
@@ -62,20 +58,20 @@ def about_comparisons(comparisons: Comparisons, baseline: Measured | None) -> It
     pairs = comparisons.pairs
     if not comparisons.n:
         return
-    clear = {id(pair) for pair, comparison in _notable(comparisons) if comparison.metric in TOLD}
-    alike = [pair for pair in pairs if id(pair) not in clear]
+    told = {id(pair) for pair, _ in _told(comparisons)}
     many = f"{comparisons.n} comparisons, corrected for being so many by Holm's method"
     if len(pairs) > _MOST_PAIRS:
         groups = "groups and their baselines" if baseline is not None else "pairs of groups"
         yield (
-            f"{'No clear difference: all' if not clear else 'All'} {len(pairs)} {groups} were "
+            f"{'No clear difference: all' if not told else 'All'} {len(pairs)} {groups} were "
             f"compared ({many})."
         )
-    elif clear:
-        yield f"A difference is named only if it stands out of all that was compared ({many})."
-    if len(pairs) <= _MOST_PAIRS:
-        for pair in alike:
-            yield from _alike(comparisons, pair, baseline, "" if clear else f" ({many})")
+    else:
+        if told:
+            yield f"A difference is named only if it stands out of all that was compared ({many})."
+        for pair in pairs:
+            if id(pair) not in told:
+                yield from _alike(comparisons, pair, baseline, "" if told else f" ({many})")
     if comparisons.left_out:
         names = ", ".join(comparisons.left_out[:_MOST_NAMES])
         more = len(comparisons.left_out) - _MOST_NAMES
@@ -85,10 +81,17 @@ def about_comparisons(comparisons: Comparisons, baseline: Measured | None) -> It
         )
 
 
-def _notable(comparisons: Comparisons) -> Iterator[tuple[Pair, Comparison]]:
+def _told(comparisons: Comparisons) -> Iterator[tuple[Pair, Comparison]]:
+    """Yield what is worth a sentence: every clear outcome, and other figures that differ notably."""
     for pair, comparison in comparisons.clear():
-        if abs(comparison.difference or 0.0) >= _NOTABLE_CHANGE * abs(comparison.old or 0.0):
+        if comparison.metric in _OUTCOMES or (
+            comparison.metric in TOLD and _is_notable(comparison)
+        ):
             yield pair, comparison
+
+
+def _is_notable(comparison: Comparison) -> bool:
+    return abs(comparison.difference or 0.0) >= _NOTABLE_CHANGE * abs(comparison.old or 0.0)
 
 
 def _outcome(
@@ -149,11 +152,13 @@ def _alike(
     if ttft.low is None or ttft.high is None:
         return
     name, other = (comparisons.measured.called(group) for group in (pair.new, pair.old))
+    small = any(each is pair for each, entry in comparisons.clear() if entry.metric in TOLD)
+    clear = f"difference above {_NOTABLE_CHANGE * 100:.0f} %" if small else "clear difference"
     between = (
         f"of {name} since the baseline" if baseline is not None else f"between {name} and {other}"
     )
     yield (
-        f"No clear difference {between}: {in_words(ttft.metric)} differs by "
+        f"No {clear} {between}: {in_words(ttft.metric)} differs by "
         f"{_signed(ttft.metric, ttft.difference or 0)}, 95 % interval {_interval(ttft)}{many}."
     )
 

@@ -147,6 +147,17 @@ def test_retry_rates_are_compared_and_come_first_too() -> None:
     assert lines[1] == "30 of 60 streams of b were retried (50 %): RateLimitError 30 times."
 
 
+def test_failures_come_before_retries_be_they_clear_or_not() -> None:
+    a = [*whole(60, model="a"), *broken_after(1, 5, model="a")]
+    b = [attrs.evolve(line, attempts=2) for line in whole(60, model="b")]
+    lines = findings_of(measure([*a, *b]))
+    assert lines[0].startswith("0 of 60 streams of b failed, 1 of 61 of a: 1.6 points fewer")
+    assert lines[0].endswith("That is no clear difference.")
+    assert lines[1].startswith(
+        "60 of 60 streams of b were retried, 0 of 61 of a: 100.0 points more"
+    )
+
+
 def test_few_failures_are_compared_and_not_called_a_difference() -> None:
     one = [*whole(2, model="a"), *broken_after(1, 5, model="a")]
     other = [*whole(3, model="b")]

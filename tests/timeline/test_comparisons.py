@@ -118,6 +118,18 @@ def test_very_many_differences_are_counted_and_not_all_told() -> None:
     assert any(line.startswith("And ") and "--json lists them" in line for line in told)
 
 
+def test_a_clear_and_small_difference_is_not_called_unclear() -> None:
+    lines = [
+        timeline([begin + k / 1e5], model=model)
+        for model, begin in (("a", 0.5), ("b", 0.51))
+        for k in range(500)
+    ]
+    (line,) = findings_of(measure(lines))
+    assert line.startswith(
+        "No difference above 5 % between b and a: median TTFT differs by +0.01 s, 95 % interval 0.00"
+    )
+
+
 def listed(comparisons: Comparisons) -> dict[str, object]:
     document = comparisons.to_json()
     json.dumps(document, allow_nan=False)

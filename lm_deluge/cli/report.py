@@ -15,6 +15,7 @@ from lm_deluge.cli.command import Command
 from lm_deluge.cli.files import distinct
 from lm_deluge.cli.terminal import make_console
 from lm_deluge.timeline.reading import LogReader, read_timelines
+from lm_deluge.timeline.wording import printable
 
 if TYPE_CHECKING:
     from lm_deluge.timeline.comparisons import Comparisons
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["report"]
 
 _BROKEN = 1
+_MOST_TAGS = 12
 _PAGE_BEGINS = (b"<!doctype html", b"<html")
 
 
@@ -142,7 +144,7 @@ def report(
     try:
         broken = broken_rules(new, rules, old)
     except ValueError as error:
-        raise click.UsageError(str(error)) from None
+        raise click.UsageError(printable(str(error))) from None
     comparisons = compare_all(new, old)
     told = findings_of(new, old, comparisons)
     if html is not None and sample is not None:
@@ -161,7 +163,7 @@ def report(
         if html is not None:
             click.echo(f"lm-deluge report: the page is in {html}", err=True)
         for line in broken:
-            click.echo(f"lm-deluge report: broken rule: {line}", err=True)
+            click.echo(f"lm-deluge report: broken rule: {printable(line)}", err=True)
     context.exit(_BROKEN if broken else 0)
 
 
@@ -207,19 +209,22 @@ def _check_content(
     new: Measured, old: Measured | None, rules: Sequence[FailIf | MaxRegression]
 ) -> None:
     """Refuse to report on nothing, or by tags that no stream has."""
+    from lm_deluge.timeline.rules import MaxRegression
+
     for tag in new.by:
         if new.groups and tag not in new.tags and tag != "model":
             close = get_close_matches(tag, sorted(new.tags), 3, cutoff=0.5)
-            known = ", ".join(sorted(new.tags))
-            instead = f"did you mean {' or '.join(close)}?" if close else f"there are {known}"
-            raise click.UsageError(
-                f"--by: no stream has the tag {tag!r}; "
-                f"{instead if new.tags else 'the log has no tags at all'}"
-            )
+            known = sorted(new.tags)[:_MOST_TAGS]
+            more = f" and {len(new.tags) - len(known)} more" if len(new.tags) > len(known) else ""
+            instead = f"there are {', '.join(known)}{more}" if known else "the log has no tags"
+            if close:
+                instead = f"did you mean {' or '.join(close)}?"
+            raise click.UsageError(printable(f"--by: no stream has the tag {tag!r}; {instead}"))
     # A rule without data is broken: that is told with the rule.
     if not new.groups and not rules:
         raise click.UsageError("the log holds no stream")
-    if old is not None and not old.groups and not rules:
+    compared = any(isinstance(rule, MaxRegression) for rule in rules)
+    if old is not None and not old.groups and not compared:
         raise click.UsageError("the baseline holds no stream")
 
 

@@ -75,10 +75,6 @@ class Comparisons:
     left_out: list[str]
     n: int = 0
 
-    def of(self, name: str) -> Pair | None:
-        """Return the pair whose new group has this name."""
-        return next((pair for pair in self.pairs if pair.new.name == name), None)
-
     def clear(self) -> Iterator[tuple[Pair, Comparison]]:
         """Yield what is called a difference, by metric, the least likely to be chance first."""
         order = {metric: place for place, metric in enumerate(COMPARED)}

@@ -196,7 +196,7 @@ def test_what_is_no_log_is_wrong_input(report: Call, new: Path, tmp_path: Path, 
     assert is_one_line(report("-", stdin=NO_LOGS[name]), 2)
 
 
-@pytest.mark.parametrize("name", set(NO_LOGS) - {"empty", "blank", "half"})
+@pytest.mark.parametrize("name", sorted(set(NO_LOGS) - {"empty", "blank", "half"}))
 def test_a_file_that_is_no_log_is_named_among_others(
     report: Call, new: Path, tmp_path: Path, name: str
 ) -> None:
@@ -206,6 +206,19 @@ def test_a_file_that_is_no_log_is_named_among_others(
     done = report(new, path)
     assert is_one_line(done, 2), done
     assert f"{path} is neither a timeline log nor a recording (" in done.err
+
+
+def test_a_baseline_without_streams_is_refused_unless_a_rule_tells(
+    report: Call, new: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    args = (new, "--baseline", tmp_path / "empty", "--fail-if", "failed>90%")
+    done = report(*args)
+    assert is_one_line(done, 2), done
+    assert "the baseline holds no stream" in done.err
+    done = report(*args, "--max-regression", "ttft.p95=20%")
+    assert done.code == 1
+    assert "no data, the baseline holds no stream" in done.err
 
 
 @pytest.mark.parametrize("name", ["empty", "blank", "half"])
@@ -331,8 +344,16 @@ def test_control_characters_from_a_log_do_not_reach_the_terminal(
     report: Call, tmp_path: Path
 ) -> None:
     evil = "\x1b]0;owned\x07[red]x[/red]\r\x9b2J"
-    lines = stream_lines("s", [0.5, 3.0], model=evil, tags={"t": evil}, failed=evil, phase=evil)
-    done = report(write(tmp_path / "log", [lines]), "--by", "t")
+    lines = stream_lines(
+        "s", [0.5, 3.0], model=evil, tags={"t": evil, evil: 1}, failed=evil, phase=evil
+    )
+    log = write(tmp_path / "log", [lines])
+    rules = ("--fail-if", "ttft.p50>0", "--fail-if", "errors.x>0")
+    for args in (("--by", "t", *rules[:2]), ("--by", "zz"), ("--by", "t", *rules)):
+        said = report(log, *args).err
+        assert said.count("\n") == 1
+        assert not set(said) & {"\x1b", "\x07", "\r", "\x9b"}
+    done = report(log, "--by", "t")
     assert done.code == 0
     assert not set(done.out) & {"\x1b", "\x07", "\r", "\x9b"}
     assert "[red]" in done.out

@@ -40,6 +40,9 @@ _PLACES: Final = 8
 _REACH: Final = 64
 
 
+#: Grams of a text that are looked up before there is an index.
+_FEW: Final = 64
+
 #: Bytes beyond a cut that are looked at, for the rest of a secret in front of it.
 _BEYOND: Final = 4096
 
@@ -52,6 +55,17 @@ class _Form(NamedTuple):
     begun: int
 
 
+class _Index(NamedTuple):
+    """``grams``: of all forms, with their places. ``letters``: the same, to look a text up without
+    making a text of each of its parts. ``beginnings``: of secrets, shorter than ``SHORTEST``. ``begun``:
+    those that are half of a secret or more."""
+
+    grams: dict[str, list[tuple[_Form, int]]]
+    letters: frozenset[tuple[str, ...]]
+    beginnings: tuple[str, ...]
+    begun: tuple[str, ...]
+
+
 class Redactor:
     """Replaces secrets, all or a long part of each, in every encoding of ``lm_deluge.disguises``.
 
@@ -59,7 +73,7 @@ class Redactor:
     returns can be written as UTF-8. It shows no secret itself, and a pickle of it has none.
     """
 
-    __slots__ = ("_beginnings", "_begun", "_grams", "_letters")
+    __slots__ = ("_forms", "_index", "_joined")
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         forms: dict[str, _Form] = {}
@@ -70,25 +84,14 @@ class Redactor:
                 if len(text) >= SHORTEST:
                     least = max(SHORTEST, min(len(text) * 2 // 3, _RUN))
                     forms.setdefault(text, _Form(text, least, SHORTEST if is_itself else least))
-        self._grams: dict[str, list[tuple[_Form, int]]] = {}
-        for form in forms.values():
-            counted: dict[str, int] = {}
-            for place in range(len(form.text) - _GRAM + 1):
-                gram = form.text[place : place + _GRAM]
-                counted[gram] = counted.get(gram, 0) + 1
-                if counted[gram] <= _PLACES:
-                    self._grams.setdefault(gram, []).append((form, place))
-        #: The grams' letters, to look a text up without making a text of each of its parts.
-        self._letters = frozenset(map(tuple, self._grams))
-        plain_forms = [form.text for form in forms.values() if form.begun == SHORTEST]
-        self._beginnings = tuple({text[:n] for text in plain_forms for n in range(1, SHORTEST)})
-        # Of a short secret less than SHORTEST characters may be too much: half of it.
-        self._begun = tuple(
-            {text[:n] for text in plain_forms for n in range((len(text) + 1) // 2, SHORTEST)}
-        )
+        self._forms = tuple(forms.values())
+        self._joined = "\n".join(forms)
+        # Made for the first text that needs it. Most streams of a server with a key for each of its
+        # users have none: the short ids of a whole answer are looked up without.
+        self._index: _Index | None = None
 
     def __bool__(self) -> bool:
-        return bool(self._grams)
+        return bool(self._forms)
 
     def __repr__(self) -> str:
         return "Redactor(…)"
@@ -130,18 +133,24 @@ class Redactor:
 
         ``unfinished``: more may follow, so that half of a short secret at the end is one.
         """
-        grams = self._grams
-        if not grams:
+        if not self._forms:
             return []
         lowered = plain(text)
+        places = range(0, len(lowered) - _GRAM + 1, _STRIDE)
+        index = self._index
+        if index is None:
+            if not unfinished and len(places) < _FEW:
+                joined = self._joined
+                if not any(lowered[at : at + _GRAM] in joined for at in places):
+                    return []
+            index = self._index = _index_of(self._forms)
         found: list[tuple[int, int]] = []
         letters = (lowered[at::_STRIDE] for at in range(_GRAM))
-        if not self._letters.isdisjoint(zip(*letters, strict=False)):
-            last = len(lowered) - _GRAM + 1
-            seeds = [at for at in range(0, last, _STRIDE) if lowered[at : at + _GRAM] in grams]
-            found += self._runs(lowered, seeds)
-        if unfinished and lowered.endswith(self._begun):
-            begun = max(len(part) for part in self._begun if lowered.endswith(part))
+        if not index.letters.isdisjoint(zip(*letters, strict=False)):
+            seeds = [at for at in places if lowered[at : at + _GRAM] in index.grams]
+            found += _runs(lowered, seeds, index.grams)
+        if unfinished and lowered.endswith(index.begun):
+            begun = max(len(part) for part in index.begun if lowered.endswith(part))
             found.append((len(lowered) - begun, len(lowered)))
         if not found:
             return []
@@ -150,29 +159,20 @@ class Redactor:
 
     def pending(self, text: str) -> int:
         """Return how many characters at the end may be the beginning of a secret, too few for ``find``."""
+        if self._index is None:
+            self._index = _index_of(self._forms)
+        beginnings = self._index.beginnings
         text = text[-_REACH:]
         end = plain(text)
-        if not end.endswith(self._beginnings):
+        if not end.endswith(beginnings):
             return 0
-        begun = max(len(part) for part in self._beginnings if end.endswith(part))
+        begun = max(len(part) for part in beginnings if end.endswith(part))
         begin, _ = unmask(text).source(len(end) - begun, len(end))
         return len(text) - begin
 
     def pieces(self) -> Pieces:
         """Return what redacts a text that comes in pieces."""
         return Pieces(self)
-
-    def _runs(self, text: str, seeds: Iterable[int]) -> Iterator[tuple[int, int]]:
-        done = 0
-        for at in seeds:
-            if at + _GRAM <= done:
-                continue
-            for form, place in self._grams[text[at : at + _GRAM]]:
-                begin, end = _extent(text, at, form.text, place)
-                length = end - begin
-                if length >= form.least or (length >= form.begun and at - begin == place):
-                    done = max(done, end)
-                    yield begin, end
 
     def _data(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -320,6 +320,41 @@ def _shows_secret(error: BaseException, redactor: Redactor) -> bool:
     except Exception:  # noqa: BLE001 - whatever cannot be shown is not to be chained
         return True
     return bool(redactor.find(texts)) or shown(texts) != texts
+
+
+def _index_of(forms: Iterable[_Form]) -> _Index:
+    grams: dict[str, list[tuple[_Form, int]]] = {}
+    for form in forms:
+        counted: dict[str, int] = {}
+        for place in range(len(form.text) - _GRAM + 1):
+            gram = form.text[place : place + _GRAM]
+            counted[gram] = counted.get(gram, 0) + 1
+            if counted[gram] <= _PLACES:
+                grams.setdefault(gram, []).append((form, place))
+    secrets = [form.text for form in forms if form.begun == SHORTEST]
+    return _Index(
+        grams,
+        frozenset(map(tuple, grams)),
+        tuple({text[:n] for text in secrets for n in range(1, SHORTEST)}),
+        # Of a short secret less than SHORTEST characters may be too much.
+        tuple({text[:n] for text in secrets for n in range((len(text) + 1) // 2, SHORTEST)}),
+    )
+
+
+def _runs(
+    text: str, seeds: Iterable[int], grams: Mapping[str, Iterable[tuple[_Form, int]]]
+) -> Iterator[tuple[int, int]]:
+    """Yield where a text has a long part, or the beginning, of a form around one of the seeds."""
+    done = 0
+    for at in seeds:
+        if at + _GRAM <= done:
+            continue
+        for form, place in grams[text[at : at + _GRAM]]:
+            begin, end = _extent(text, at, form.text, place)
+            length = end - begin
+            if length >= form.least or (length >= form.begun and at - begin == place):
+                done = max(done, end)
+                yield begin, end
 
 
 def _extent(text: str, at: int, form: str, place: int) -> tuple[int, int]:

@@ -414,13 +414,16 @@ async def test_a_kept_error_does_not_hold_the_stream() -> None:
 
 
 async def test_errors_survive_pickling() -> None:
-    async with ScriptedServer([HEADERS, http(events("a")), RESET]) as server:
+    busy = reply("503 Busy", "{}", headers="Retry-After: 0\r\n")
+    async with ScriptedServer(busy, [HEADERS, http(events("a")), RESET]) as server:
         with pytest.raises(StreamError) as caught:
-            await client_for(server).stream("hi")
+            await client_for(server, retries=RetryPolicy()).stream("hi")
     again = pickle.loads(pickle.dumps(caught.value))
     assert type(again) is type(caught.value)
     assert again.partial.text == "a"
     assert str(again) == str(caught.value)
+    assert again.failed_attempts == caught.value.failed_attempts
+    assert [failed.error for failed in again.failed_attempts] == ["InternalServerError"]
 
 
 async def test_a_failing_handler_hurts_nobody_and_is_listed(caplog: Any) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email.utils
+import socket
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +158,54 @@ async def test_total_covers_all_attempts_and_the_waits_between_them() -> None:
         with pytest.raises(APITimeoutError) as caught:
             await client.stream("hi")
     assert (caught.value.phase, caught.value.limit) == ("total", 0.3)
+
+
+@contextlib.contextmanager
+def deaf() -> Iterator[str]:
+    """A base URL at which nobody takes a connection: those that may wait for it are there already."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere such connections are refused")
+@pytest.mark.parametrize(
+    ("timeouts", "phase", "limit", "attempts"),
+    [
+        (Timeouts(connect=0.15), "connect", 0.15, 3),
+        (Timeouts(connect=5, first_token=0.15), "first_token", 0.15, 3),
+        (Timeouts(connect=0.1, total=0.15), "total", 0.15, 2),
+        (Timeouts(total=0.15), "total", 0.15, 1),
+    ],
+    ids=["connect", "first_token", "total, second attempt", "total"],
+)
+async def test_a_server_that_takes_no_connection_is_a_timeout_however_often(
+    timeouts: Timeouts, phase: str, limit: float, attempts: int
+) -> None:
+    recorder = Recorder()
+    with deaf() as url:
+        client = LLMClient(
+            "gpt-4o",
+            base_url=url,
+            api_key=KEY,
+            timeouts=timeouts,
+            retries=RetryPolicy(initial_delay=0.001),
+            handlers=[recorder],
+            printer=None,
+        )
+        with pytest.raises(APITimeoutError) as caught:
+            await client.stream("hi")
+        await client.close()
+    error = caught.value
+    assert (error.phase, error.limit, error.attempts) == (phase, limit, attempts)
+    assert [failed.error for failed in error.failed_attempts] == ["APITimeoutError"] * (
+        attempts - 1
+    )
+    assert recorder.heard == ["start", *["retry"] * (attempts - 1), "error"]
 
 
 async def test_a_stream_cancelled_between_attempts_ends_at_once() -> None:

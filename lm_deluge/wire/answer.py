@@ -177,11 +177,32 @@ class Answer:
     def _feed_events(self, data: bytes, arrived: float, read: int) -> list[Token | Delta]:
         """Take a read of any shape."""
         self._count_in()
-        pieces: list[Token | Delta] = []
         events = self._events.feed(data)
+        if self._characters + self._events.size <= self.limits.max_answer_chars:
+            pieces = self._take_events(events, 0, len(events), arrived, read)
+        else:
+            # What is kept up to a limit must not depend on how many events a read holds.
+            pieces = []
+            for at in range(len(events)):
+                pieces += self._take_events(events, at, at + 1, arrived, read)
+                if self._is_over():
+                    break
+        if self._events.error is not None and not self._is_over():
+            self.error = self._events.error
+            held: list[Token | Delta] = []
+            self._flush_held(arrived, held)
+            self._account(held)
+            pieces += held
+        return pieces
+
+    def _take_events(
+        self, events: list[Event], start: int, stop: int, arrived: float, read: int
+    ) -> list[Token | Delta]:
+        """Take some of the events of a read, and count them in."""
+        pieces: list[Token | Delta] = []
         plain = True
         texts: list[str] = []
-        for event in events:
+        for event in events[start:stop]:
             if self._plain:
                 try:
                     chunk = decode_plain(event.data)
@@ -204,8 +225,6 @@ class Answer:
             if self._is_over():
                 self._locate(event, events)
                 break
-        else:
-            self.error = self._events.error
         if texts:
             self._choices[0].text.extend(texts)
         if self.error is not None:

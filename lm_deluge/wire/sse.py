@@ -166,6 +166,11 @@ class EventDecoder:
         event = self._parse(block)
         return [] if event is None else [event]
 
+    @property
+    def size(self) -> int:
+        """Bytes of the events that the last ``feed`` returned, at most."""
+        return len(self._body)
+
     def offset_of(self, position: int) -> int:
         """Return where the data of an event begins, in bytes of the body.
 

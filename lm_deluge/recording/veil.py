@@ -6,6 +6,7 @@ it stands in no row of bytes and still in the text that they make.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
@@ -30,6 +31,10 @@ _NAMES: Final = 512
 #: A text so long that comes again and again (an id, the model's name) is no piece of anything.
 _REPEATED: Final = range(8, 257)
 
+_LOGPROBS: Final = re.compile(r'"logprobs"\s*:\s*(?=\{)')
+
+_decode: Final = json.JSONDecoder().raw_decode
+
 _LINE_END: Final = re.compile(r"(?<=[\r\n])")
 
 Read = tuple[int, bytes]
@@ -44,7 +49,8 @@ class Veil:
     A read that ends with what may be the beginning of a secret is held back until the next one tells.
     Every read stays a read: a secret that was cut is replaced in the first of the reads that held it
     and missing from the others. Where events tell one piece by piece it is replaced in each of them, so
-    that as many pieces can be read back. ``choices``: the answers asked for.
+    that as many pieces can be read back; their log probabilities become ``null``. ``choices``: the
+    answers asked for.
     """
 
     def __init__(self, redactor: Redactor, choices: int = 1) -> None:
@@ -86,7 +92,7 @@ class Veil:
         found += [(begin - line, end - line) for begin, end in self._told(self._line + text)]
         self._before = rows[-_REACH:]
         found = merged(place for place in found if place[1] > 0)
-        return list(_without(passed, found)) if found else passed
+        return list(_without(passed, text, found)) if found else passed
 
     def _told(self, text: str) -> list[tuple[int, int]]:
         """Return where the secrets are that the texts of one name make together; keep their ends."""
@@ -142,8 +148,26 @@ def _text_of(reads: Iterable[Read]) -> str:
     return b"".join([data for _, data in reads]).decode("latin-1")
 
 
-def _without(reads: Iterable[Read], found: Sequence[tuple[int, int]]) -> Iterator[Read]:
+def _without(reads: Iterable[Read], text: str, found: Sequence[tuple[int, int]]) -> Iterator[Read]:
+    for begin, end in _log_probabilities(text, found):
+        text = f"{text[:begin]}{'null':{end - begin}}{text[end:]}"
+        found = [place for place in found if place[1] <= begin or place[0] >= end]
     at = 0
     for number, data in reads:
-        yield number, without(data.decode("latin-1"), found, at).encode("latin-1")
+        yield number, without(text[at : at + len(data)], found, at).encode("latin-1")
         at += len(data)
+
+
+def _log_probabilities(text: str, found: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield where whole lines with a secret tell it again: token by token, as numbers, and beside others."""
+    at = 0
+    for line in _LINE_END.split(text):
+        begin, at = at, at + len(line)
+        if '"logprobs"' in line and any(first < at and last > begin for first, last in found):
+            for marked in _LOGPROBS.finditer(line):
+                try:
+                    _, end = _decode(line, marked.end())
+                except (ValueError, RecursionError):  # half of it is in another read
+                    continue
+                if end - marked.end() > len("null"):
+                    yield begin + marked.end(), begin + end

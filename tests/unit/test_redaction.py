@@ -149,6 +149,27 @@ def test_a_secret_that_events_tell_piece_by_piece_is_in_no_recording(
     assert not any(KEY[at : at + 8] in joined for at in range(len(KEY) - 7))
 
 
+def test_log_probabilities_of_a_secret_are_not_recorded() -> None:
+    said = b""
+    for at in range(0, len(KEY), 3):
+        part = KEY[at : at + 3]
+        token = {"token": part, "logprob": -1.5, "bytes": list(part.encode())}
+        shown = {"content": [{**token, "top_logprobs": [token, {"token": "x", "bytes": [120]}]}]}
+        choice = {"index": 0, "delta": {"content": part}, "logprobs": shown}
+        said += b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
+    harmless = b'data: {"choices": [{"delta": {"content": "a"}, "logprobs": {"content": []}}]}\n\n'
+    for size in (10_000, 700, 400):
+        whole = said + harmless
+        reads = [(at, whole[at : at + size]) for at in range(0, len(whole), size)]
+        veil = Veil(Redactor([KEY]))
+        kept = b"".join(data for _, data in (*veil.feed(*reads), *veil.close()))
+        for line in kept.decode().split("\n\n")[:-2]:
+            choice = json.loads(line[6:])["choices"][0]
+            assert choice["logprobs"] is None
+            assert choice["delta"]["content"] == "[redacted]"
+        assert kept.endswith(harmless)
+
+
 def test_a_key_of_digits_is_found_in_a_number() -> None:
     assert Redactor(["1234567890123"]).data({"code": 1234567890123, "n": [12345, 1.5]}) == {
         "code": "[redacted]",

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final, TextIO
 
 import click
+from click.shell_completion import get_completion_class
 
 from lm_deluge import __version__
 from lm_deluge.cli.terminal import FAILED, INTERRUPTED, OK, PIPE_CLOSED, USAGE, notice
@@ -24,6 +25,9 @@ __all__ = ["cli", "run"]
 
 #: Each lives in the module of its name, which is imported when it is asked for.
 _COMMANDS: Final = ("demo", "stream", "chat", "run", "simulate", "report")
+
+#: click's name of the variable by which a shell asks.
+_COMPLETE: Final = "_LM_DELUGE_COMPLETE"
 
 
 class _Commands(click.Group):
@@ -95,7 +99,11 @@ def run() -> int:
 
 
 def _run() -> int:
-    if "_LM_DELUGE_COMPLETE" in os.environ:  # a shell asks for completions
+    if asked := os.environ.get(_COMPLETE):  # a shell asks for completions, or for the script
+        shell, _, what = asked.partition("_")
+        if get_completion_class(shell) is None or what not in ("source", "complete"):
+            message = f"{_COMPLETE} must be SHELL_source or SHELL_complete, not {asked!r}"
+            raise click.UsageError(f"{message}; shells are bash, zsh and fish")
         cli.main(prog_name="lm-deluge")
     # Not cli.main(): it takes a closed pipe and Ctrl-C for its own.
     with cli.make_context("lm-deluge", sys.argv[1:]) as context:

@@ -47,7 +47,7 @@ def params_of(given: Mapping[str, Any], line: PromptLine) -> Params:
 
     params = {}
     for name, value in {**given, **line.asked}.items():
-        if value is None or value is False:
+        if value is None or value is False or value == {} or value == []:
             continue
         text = json.dumps(value, sort_keys=True, ensure_ascii=False)
         if len(text) > _LONGEST:

@@ -11,7 +11,8 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -21,8 +22,8 @@ from lm_deluge.recording.format import RAW_EVENTS
 
 __all__ = ["OutputFile", "check_stdout", "distinct"]
 
-#: Bytes at the start of a file that are looked at to see what it holds.
-_PEEK: Final = 1 << 16
+#: Lines at the start of a file that are looked at to see what it holds.
+_LOOKED_AT: Final = 200
 
 #: Lines that a timeline log has and a recording has not; both have starts and endings.
 _OF_TIMELINES: Final = ("token", "reasoning", "refusal", "tool_call", "delta")
@@ -79,14 +80,7 @@ def _unwritable(path: Path) -> str | None:
 
 def _holding(path: Path) -> str | None:
     """Say what the first line that tells holds: answers, timelines, recordings or prompts."""
-    try:
-        if not path.is_file():
-            return None
-        with path.open("rb") as file:
-            lines = file.read(_PEEK).split(b"\n")
-    except OSError:
-        return None
-    for line in lines:
+    for line in _first_lines(path):
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):
@@ -103,6 +97,17 @@ def _holding(path: Path) -> str | None:
         elif "prompt" in row or "messages" in row:
             return "prompts"
     return None
+
+
+def _first_lines(path: Path) -> Iterator[bytes]:
+    """Yield lines from the beginning of a file, whole ones however long they are."""
+    try:
+        if not path.is_file():  # to read from a pipe would wait for whoever writes to it
+            return
+        with path.open("rb") as file:
+            yield from islice(file, _LOOKED_AT)
+    except OSError:
+        return
 
 
 def _place_of(path: str | Path) -> tuple[object, ...] | None:

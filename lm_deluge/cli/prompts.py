@@ -137,7 +137,7 @@ class PromptFile:
         messages = own
         if self._system is not None:
             messages = [{"role": "system", "content": self._system}, *own]
-        tags = row.get("tags") or {}
+        tags = {} if row.get("tags") is None else row["tags"]
         if not isinstance(tags, dict):
             raise TypeError(f'"tags" must be an object, not {type(tags).__name__}')
         if JOB in tags:

@@ -214,6 +214,13 @@ async def test_commands_options_and_values_are_completed(
     assert {line.split(",")[1] for line in done.out.splitlines()} == found
 
 
+@pytest.mark.parametrize("asked", ["nonsense", "bash_nonsense", "ksh_source"])
+def test_what_no_shell_asks_is_refused(call: Call, asked: str) -> None:
+    done = call(_LM_DELUGE_COMPLETE=asked)
+    assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
+    assert asked in done.err
+
+
 async def test_the_package_is_the_command_too(run: Run, python: tuple[str, ...]) -> None:
     for name in ("lm_deluge", "lm_deluge.cli"):
         done = await run(*python, "-m", name, "stream", "--nosuch")

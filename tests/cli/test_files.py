@@ -133,6 +133,7 @@ READ = b'{"v":1,"e":"start","s":"1","t":0}\n{"v":1,"e":"read","s":"1","t":1,"tex
     [
         ("--out", PROMPT, "prompts"),
         ("--out", b'{"messages": []}\n', "prompts"),
+        ("--out", b'{"prompt": "' + b"a" * 1_000_000 + b'"}\n', "prompts"),
         ("--out", TOKEN, "timelines"),
         ("--out", READ, "recordings"),
         ("--log", PROMPT, "prompts"),

@@ -275,3 +275,22 @@ async def test_tokens_are_estimated_and_then_corrected(
     assert done.code == 0
     # 1,000 tokens a second, 1,000 each: the first is estimated at 300, the debt is paid after it.
     assert moments[-1] - moments[0] >= 1.5
+
+
+@pytest.mark.parametrize(
+    ("variable", "args", "models"),
+    [
+        ("o3", (), {"o3"}),
+        ("gpt-4o o3", (), {"gpt-4o", "o3"}),
+        ("gpt-4o", ("-m", "o3"), {"o3"}),
+    ],
+)
+def test_the_model_may_come_from_the_environment(
+    call: Call, tmp_path: Path, variable: str, args: tuple[str, ...], models: set[str]
+) -> None:
+    prompts = jsonl(tmp_path / "p.jsonl", {"prompt": "a"})
+    with Simulator() as simulator:
+        env = {"OPENAI_BASE_URL": simulator.base_url, "OPENAI_API_KEY": "sk-1"}
+        done = call("run", prompts, "--quiet", *args, LM_DELUGE_MODEL=variable, **env)
+        asked = {request.json["model"] for request in simulator.requests}
+    assert (done.code, asked) == (0, models)

@@ -24,7 +24,7 @@ from lm_deluge.errors import (
     ProviderError,
     StreamError,
 )
-from scripted import CLOSE, END, HANG, HEADERS, RESET, delta, http
+from scripted import CLOSE, END, HANG, HEADERS, RESET, delta, http, reply
 
 #: Text that a server may send: any character, and surrogate halves for pieces that cut one in two.
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
@@ -44,6 +44,15 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampl
     ]
 )
 
+#: Attempts that fail without output and without a wait.
+BEFORE = {
+    "refused": reply("503 Busy", '{"error": {"message": "busy"}}'),
+    "closed": [CLOSE],
+    "reset": [HEADERS, RESET],
+    "malformed": [HEADERS + http(b"data: {oops\n\n"), HANG],
+    "cut": [HEADERS + END],
+}
+
 #: Where something has to be waited for; elsewhere a busy machine must not make a timeout of it.
 SHORT = Timeouts(first_token=0.2, between_tokens=0.2, tail=0.1)
 PATIENT = Timeouts(first_token=20, between_tokens=20, tail=20)
@@ -54,13 +63,16 @@ class Case:
     """One answer on the wire. ``events``: bytes of each event, and the text it adds.
 
     ``upto``: how many bytes of them are sent, ``reads``: where they are cut into writes, ``end``: what
-    follows them.
+    follows them. ``is_one_read``: head, body and what is wrong with it go out in one write. ``before``:
+    how the attempts before it fail.
     """
 
     events: tuple[tuple[bytes, str, str], ...]
     upto: int
     reads: tuple[int, ...]
     end: str
+    is_one_read: bool = False
+    before: tuple[str, ...] = ()
 
     @property
     def body(self) -> bytes:
@@ -123,10 +135,19 @@ def cases(draw: st.DrawFn) -> Case:
     upto = draw(st.just(size) | st.integers(0, size))
     cuts = draw(st.lists(st.integers(0, upto), max_size=8))
     end = draw(st.sampled_from(["end", "fin", "hang", "garbage", "bad chunk", "reset"]))
-    return Case(tuple(events), upto, tuple(sorted(cuts)), end)
+    before = draw(st.just([]) | st.lists(st.sampled_from(sorted(BEFORE)), max_size=2))
+    return Case(tuple(events), upto, tuple(sorted(cuts)), end, draw(st.booleans()), tuple(before))
 
 
 def script(case: Case) -> list[Any]:
+    steps = paced_script(case)
+    if not case.is_one_read:
+        return steps
+    written = [step for step in steps if isinstance(step, bytes)]
+    return [b"".join(written), *(step for step in steps if not isinstance(step, bytes))]
+
+
+def paced_script(case: Case) -> list[Any]:
     edges = [0, *case.reads, case.upto]
     writes = [case.body[a:b] for a, b in itertools.pairwise(edges)]
     steps: list[Any] = [HEADERS, *(http(data) for data in writes if data)]
@@ -141,14 +162,16 @@ def script(case: Case) -> list[Any]:
 
 async def run(case: Case, how: str, kind: str) -> None:
     async with Aftermath() as after:
-        async with BareServer(script(case), paced=3) as server:
+        scripts = [*(BEFORE[name] for name in case.before), script(case)]
+        async with BareServer(*scripts, paced=3) as server:
             make, strict = HANDLERS[kind]
             client = LLMClient(
                 "gpt-4o",
                 base_url=server.base_url,
                 api_key=KEY,
                 timeouts=SHORT if case.end in ("hang", "garbage", "bad chunk") else PATIENT,
-                retries=RetryPolicy.none(),
+                # The last attempt that there is: what passes ends the stream all the same.
+                retries=RetryPolicy(max_attempts=1 + len(case.before), initial_delay=0),
                 strict=strict,
                 handler_wait=0.02 if kind == "hanging" else 5.0,
             )
@@ -160,6 +183,7 @@ async def run(case: Case, how: str, kind: str) -> None:
         consumed_check(seen)
         check_no_key(seen)
         if kind in ("none", "raising", "slow"):
+            assert seen.ears[0].endings[0].attempts == 1 + len(case.before)
             check_outcome(case, seen.ears[0].endings[0], seen.ears[0].text())
 
 

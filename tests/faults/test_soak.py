@@ -153,6 +153,7 @@ async def test_20000_streams_leave_nothing_behind(caplog: pytest.LogCaptureFixtu
                 transport=transport,
                 timeouts=Timeouts(connect=10, first_token=2, between_tokens=1, tail=0.2, total=20),
                 retries=RetryPolicy(max_attempts=2, initial_delay=0.001, max_delay=0.01),
+                fallback_models=["gpt-4o-mini"],
             )
             numbers = iter(range(STREAMS))
 

@@ -318,15 +318,17 @@ class Engine:
 
     def _received(self) -> dict[str, Any]:
         answer = self._attempt.answer
+        facts = answer.facts
         return {
             "choices": answer.choices(),
-            "usage": answer.usage,
-            "model_external": answer.model_external,
-            "response_id": answer.response_id,
+            "usage": facts.usage,
+            "model_external": facts.model_external,
+            "response_id": facts.response_id,
             "request_id": self._attempt.request_id,
-            "system_fingerprint": answer.system_fingerprint,
-            "service_tier": answer.service_tier,
+            "system_fingerprint": facts.system_fingerprint,
+            "service_tier": facts.service_tier,
             "ttft": answer.arrivals.first_output,
+            "extra": facts.extra or {},
         }
 
     def _timeline_source(self) -> TimelineSource:
@@ -355,7 +357,7 @@ class Engine:
             **self._received(),
             model=self._plan.targets[0].info.name,
             model_used=info.name,
-            cost=cost_of(info, self._attempt.answer.usage),
+            cost=cost_of(info, self._attempt.answer.facts.usage),
             elapsed=self._attempt.decided,
             attempts=self.attempt,
             failed_attempts=self._failed,

@@ -32,6 +32,12 @@ def _count(value: object) -> int | None:
         return None
 
 
+def _first_count(usage: Mapping[str, Any], *names: str) -> int | None:
+    """Return the first count that there is under these names."""
+    counts = (_count(usage.get(name)) for name in names)
+    return next((count for count in counts if count is not None), None)
+
+
 @frozen(kw_only=True)
 class Usage:
     """Tokens as the server counted them; ``None`` where it did not say, which is not 0.
@@ -63,13 +69,17 @@ class Usage:
         if reasoning is None:
             reasoning = usage.get("reasoning_tokens")
         return cls(
-            input_tokens=_count(usage.get("prompt_tokens")),
-            output_tokens=_count(usage.get("completion_tokens")),
+            input_tokens=_first_count(usage, "prompt_tokens", "input_tokens"),
+            output_tokens=_first_count(usage, "completion_tokens", "output_tokens"),
             total_tokens=_count(usage.get("total_tokens")),
             cache_read_tokens=_count(cached),
             reasoning_tokens=_count(reasoning),
             raw=dict(usage),
         )
+
+
+#: Fields of a message that have to come back with the next request.
+_SENT_BACK = ("extra_content", "reasoning_details")
 
 
 @frozen(kw_only=True)
@@ -78,7 +88,10 @@ class Choice:
 
     ``index``: the server's. ``completion``: visible text. ``finish_reason``: the last one the server
     named, ``None`` if none. ``reasoning``, ``refusal``: ``None`` where there was none. ``logprobs``:
-    the object of the chat format, its lists joined over all chunks.
+    the object of the chat format, its lists joined over all chunks. ``extra``: the fields that this
+    library does not know, of the choice and of its message (``annotations``, ``audio``,
+    ``content_filter_results``, …), joined over all chunks: lists go on, objects are joined, of the rest
+    the last value counts.
     """
 
     index: int = 0
@@ -88,16 +101,22 @@ class Choice:
     refusal: str | None = None
     tool_calls: list[ToolCall] = field(factory=list)
     logprobs: dict[str, Any] | None = None
+    extra: dict[str, Any] = field(factory=dict, repr=False, hash=False)
 
     __get_pydantic_core_schema__ = classmethod(pydantic_schema)
 
     @property
     def content(self) -> Message:
-        """The answer as a message that can be added to a conversation, tool calls included."""
+        """The answer as a message that can be added to a conversation.
+
+        With its tool calls, and with the fields that a provider wants back: ``extra_content``
+        (Gemini) and ``reasoning_details`` (OpenRouter).
+        """
         return Message(
             role="assistant",
             content=self.completion or None if self.tool_calls else self.completion,
             tool_calls=list(self.tool_calls),
+            extra={key: self.extra[key] for key in _SENT_BACK if key in self.extra},
         )
 
 
@@ -125,7 +144,8 @@ class _Received:
     ``choices``: the answers, ordered by index. ``usage``: ``None`` when the server sent none.
     ``model_external``, ``response_id``, ``request_id``, ``system_fingerprint``, ``service_tier``: as
     the server names them, else ``None``. ``ttft``: seconds from t0 to the first output of any kind
-    (reasoning included), monotonic clock; ``None`` without output.
+    (reasoning included), monotonic clock; ``None`` without output. ``extra``: the fields of the chunks
+    that this library does not know (``citations``, ``provider``, …), joined like those of a ``Choice``.
     """
 
     choices: list[Choice] = field(factory=list)
@@ -136,6 +156,7 @@ class _Received:
     system_fingerprint: str | None = None
     service_tier: str | None = None
     ttft: float | None = None
+    extra: dict[str, Any] = field(factory=dict, repr=False)
     source: TimelineSource | None = field(default=None, eq=False, repr=False, init=False)
 
     __get_pydantic_core_schema__ = classmethod(pydantic_schema)
@@ -279,7 +300,8 @@ class APIResponse(_Received):
     did. ``failed_attempts``: why the attempts before it failed. ``cost``: US dollars, ``None`` where
     price or usage is unknown. ``elapsed``: seconds from t0 to the arrival of the bytes that made the
     answer whole, monotonic clock. ``attempts``: requests sent. ``tags``: the caller's.
-    ``handler_failures``: complete once ``stream()`` has returned.
+    ``handler_failures``: complete once ``stream()`` has returned. ``missing``: what was asked for and
+    did not come, in sentences: fewer choices than ``n``, no log probabilities.
     """
 
     model: str
@@ -290,6 +312,7 @@ class APIResponse(_Received):
     failed_attempts: list[FailedAttempt] = field(factory=list)
     tags: dict[str, Any] = field(factory=dict)
     handler_failures: list[HandlerFailure] = field(factory=list)
+    missing: list[str] = field(factory=list)
 
     def __str__(self) -> str:
         return self.completion
@@ -312,4 +335,6 @@ _FIELD_TYPES: dict[str, Any] = {
     "failed_attempts": list[FailedAttempt],
     "tags": dict[str, Any],
     "handler_failures": list[HandlerFailure],
+    "extra": dict[str, Any],
+    "missing": list[str],
 }

@@ -47,6 +47,7 @@ async def stream_chat(
     Raises at the first step what ``LLMClient.stream`` raises before anything is sent, later the
     ``StreamError`` that ended the stream. Leaving the loop early ends the stream.
     """
+    is_given = client is not None
     if client is None:
         client = LLMClient(
             model_name,
@@ -64,7 +65,10 @@ async def stream_chat(
         tools=tools,
         tool_choice=tool_choice,
         response_format=response_format,
-        sampling_params=sampling_params,
+        # The client has sampling parameters of its own.
+        sampling_params=None
+        if is_given and sampling_params is _DEFAULT_PARAMS
+        else sampling_params,
         extra_body=extra_body,
         timeouts=timeouts,
         tags=tags,

@@ -11,10 +11,11 @@ from lm_deluge.config import Limits
 from lm_deluge.errors import LimitExceededError, ProtocolError, StreamError
 from lm_deluge.payloads import Delta, Token, make_token
 from lm_deluge.redaction import Redactor
-from lm_deluge.response import Choice, Usage
+from lm_deluge.response import Choice
 from lm_deluge.wire.choice import ChoiceParts, Piece
-from lm_deluge.wire.chunks import decode_any, decode_plain, text_or_none
-from lm_deluge.wire.provider_errors import error_in, provider_error
+from lm_deluge.wire.chunks import decode_any, decode_plain
+from lm_deluge.wire.facts import Facts
+from lm_deluge.wire.provider_errors import error_in, is_error_event, provider_error
 from lm_deluge.wire.sse import Event, EventDecoder
 
 __all__ = ["Answer"]
@@ -22,6 +23,10 @@ __all__ = ["Answer"]
 _EVIDENCE = 200
 
 _NO_SECRETS = Redactor()
+
+#: Characters of names, usage and fields of the server's own that do not count for
+#: ``Limits.max_answer_chars``: every answer has some.
+_BESIDE = 4096
 
 #: Tokens of lone reads that are counted in together: what an open stream holds for the time being.
 _BATCH = 16
@@ -37,12 +42,14 @@ class Answer:
     reason that can be trusted; usage or a further tool call may still follow. ``may_be_over``: every
     choice has one, but not all can be trusted: then ``[DONE]``, the end of the bytes or a long silence
     decides. ``error``: the answer cannot become whole; the pieces before it were returned. ``whole``:
-    nothing is missing. ``redactor``: what takes secrets out of an error's evidence before it is cut.
+    nothing is missing. ``facts``: what the server said beside the choices. ``redactor``: what takes
+    secrets out of an error's evidence before it is cut.
     """
 
     __slots__ = (
         "_accept_eof",
         "_arrivals",
+        "_beside",
         "_characters",
         "_choices",
         "_chunks",
@@ -57,16 +64,13 @@ class Answer:
         "_plain",
         "_reads",
         "_redactor",
+        "_unread",
         "done",
         "error",
+        "facts",
         "finished",
         "limits",
         "may_be_over",
-        "model_external",
-        "response_id",
-        "service_tier",
-        "system_fingerprint",
-        "usage",
     )
 
     def __init__(
@@ -82,15 +86,11 @@ class Answer:
         self.finished = False
         self.may_be_over = False
         self.error: StreamError | None = None
-        self.usage: Usage | None = None
-        self.response_id: str | None = None
-        self.model_external: str | None = None
-        self.system_fingerprint: str | None = None
-        self.service_tier: str | None = None
+        self.facts = Facts()
         self._expected = choices
         self._accept_eof = accept_eof
         self._redactor = redactor
-        self._events = EventDecoder(self.limits.max_event_bytes)
+        self._events = EventDecoder(self.limits.max_event_bytes, takes_bare=True)
         self._arrivals = Arrivals()
         self._choices: dict[int, ChoiceParts] = {}
         self._lone: list[str] = []
@@ -98,10 +98,13 @@ class Answer:
         self._lone_read = 0
         self._chunks = 0
         self._characters = 0
+        self._beside = 0
         self._reads = 0
         self._last_arrived = 0.0
         self._index = 0
         self._closed = False
+        # The beginning of the first event that said nothing anybody understands.
+        self._unread = b""
         # Only while no piece of a character is held back, and after the first chunk with choice 0,
         # whose ids and model name are wanted, may a chunk be decoded for its text alone.
         self._plain = False
@@ -129,7 +132,14 @@ class Answer:
             return False
         if self.done or self.finished:
             return True
-        return self._closed and (self.may_be_over or (self._accept_eof and self._chunks > 0))
+        return self._closed and (self.may_be_over or (self._accept_eof and self._says_something))
+
+    @property
+    def _says_something(self) -> bool:
+        """Whether a choice has output or a finish reason: less is an empty reply and no answer."""
+        return any(
+            parts.has_output or parts.finish_reason is not None for parts in self._choices.values()
+        )
 
     def _is_over(self) -> bool:
         return self.done or self.error is not None
@@ -147,7 +157,7 @@ class Answer:
             choice = decode_plain(payload).choices[0]
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return self._feed_events(data, arrived, read)
-        if choice.index != 0:
+        if choice.index != 0 and self._expected > 1:
             return self._feed_events(data, arrived, read)
         self._events.skip(data)
         text = choice.delta.content
@@ -210,7 +220,7 @@ class Answer:
                     pass
                 else:
                     choice = chunk.choices[0]
-                    if choice.index == 0 and not event.event:
+                    if (choice.index == 0 or self._expected == 1) and not event.event:
                         text = choice.delta.content
                         if text:
                             pieces.append(make_token(text, self._index, arrived, read, 0))
@@ -278,8 +288,8 @@ class Answer:
         pieces: list[Token | Delta] = []
         self._reads += 1
         event = Event(data)
-        self._take(event, arrived, 0, pieces)
-        if self.error is None and not self._choices:
+        self._take(event, arrived, 0, pieces, what="the body")
+        if self.error is None and not self._says_something:
             self.error = ProtocolError(
                 "the server answered with JSON that is neither an answer nor an error",
                 evidence=self._redactor.beginning(data, _EVIDENCE),
@@ -312,44 +322,74 @@ class Answer:
             parts = self._choices[index] = ChoiceParts(self.limits.max_tool_calls)
         return parts
 
-    def _take(self, event: Event, arrived: float, read: int, pieces: list[Token | Delta]) -> None:
+    def _take(
+        self,
+        event: Event,
+        arrived: float,
+        read: int,
+        pieces: list[Token | Delta],
+        what: str = "an event",
+    ) -> None:
         """Take one event the general way."""
         data = event.data.strip()
+        is_message = event.event in ("", "message")
+        if is_error_event(event.event):
+            self._take_error(event.event, data, arrived, read, pieces)
+            return
         if not data:
             return
         if data.startswith(b"[DONE]"):
             self.done = True
             self._flush_held(arrived, pieces)
+            if not self._says_something:
+                self.error = self._empty_reply(data)
             return
         try:
             chunk = decode_any(data)
         except ValueError as error:
-            if event.event == "error":
-                self.error = provider_error(data.decode("utf-8", "replace"))
-            elif event.event in ("", "message"):
-                evidence = self._redactor.beginning(data, _EVIDENCE)
-                self.error = ProtocolError(
-                    f"an event holds no JSON ({error}): {evidence!r}", evidence=evidence
-                )
             # Else a ping or the like, with a payload of its own.
+            if is_message:
+                self.error = self._no_chunk(f"{what} holds no JSON ({error})", data)
             return
+        if isinstance(chunk, list) and any(_reports(item) for item in chunk):  # Gemini's errors
+            chunk = next(item for item in chunk if _reports(item))
         if not isinstance(chunk, dict):
-            if event.event in ("", "message"):
-                evidence = self._redactor.beginning(data, _EVIDENCE)
-                self.error = ProtocolError(
-                    f"an event holds {type(chunk).__name__} where a chunk object is expected: "
-                    f"{evidence!r}",
-                    evidence=evidence,
-                )
-            elif event.event == "error":
-                self.error = provider_error(chunk)
+            if is_message:
+                kind = type(chunk).__name__
+                found = f"{what} holds {kind} where a chunk object is expected"
+                self.error = self._no_chunk(found, data)
             return
+        self._take_object(chunk, event.event, arrived, read, pieces)
+        if not self._chunks and not self._unread:
+            self._unread = self._redactor.beginning(data, _EVIDENCE)
+
+    def _take_error(
+        self, kind: str, data: bytes, arrived: float, read: int, pieces: list[Token | Delta]
+    ) -> None:
+        """Take an event that its type calls an error."""
+        try:
+            told = decode_any(data)
+        except ValueError:
+            told = data.decode("utf-8", "replace")
+        if isinstance(told, dict):
+            self._take_object(told, kind, arrived, read, pieces)
+        if self.error is None:
+            self.error = provider_error(told or f"an event of type {kind!r} without a word")
+
+    def _take_object(
+        self,
+        chunk: dict[str, Any],
+        kind: str,
+        arrived: float,
+        read: int,
+        pieces: list[Token | Delta],
+    ) -> None:
         try:
             self._take_chunk(chunk, arrived, read, pieces)
         except LimitExceededError as error:
             self.error = error
             return
-        reported = error_in(chunk, event.event)
+        reported = error_in(chunk, kind)
         if reported is not None:
             self.error = provider_error(reported)
         first = self._choices.get(0)
@@ -360,21 +400,32 @@ class Answer:
             and not any(parts.holds for parts in self._choices.values())
         )
 
+    def _no_chunk(self, found: str, data: bytes) -> ProtocolError:
+        evidence = self._redactor.beginning(data, _EVIDENCE)
+        return ProtocolError(f"{found}: {evidence!r}", evidence=evidence)
+
+    def _empty_reply(self, data: bytes) -> ProtocolError:
+        """Return the error for an end before any answer."""
+        evidence = self.evidence or self._redactor.beginning(data, _EVIDENCE)
+        return ProtocolError(
+            "the server said [DONE] without an answer: no text, reasoning, refusal, tool call or "
+            f"finish reason came before it; the body began {evidence!r}",
+            evidence=evidence,
+        )
+
+    @property
+    def evidence(self) -> bytes:
+        """The first bytes that were no part of any answer: of an event, or of lines that are none."""
+        return self._unread or self._redactor.beginning(self._events.stray, _EVIDENCE)
+
     def _take_chunk(
         self, chunk: dict[str, Any], arrived: float, read: int, pieces: list[Token | Delta]
     ) -> None:
-        usage = chunk.get("usage")
-        if not isinstance(usage, dict):
-            groq = chunk.get("x_groq")
-            usage = groq.get("usage") if isinstance(groq, dict) else None
-        if isinstance(usage, dict) and usage:
-            self.usage = Usage.from_openai(usage)
-        self.response_id = text_or_none(chunk.get("id")) or self.response_id
-        self.model_external = text_or_none(chunk.get("model")) or self.model_external
-        self.system_fingerprint = (
-            text_or_none(chunk.get("system_fingerprint")) or self.system_fingerprint
-        )
-        self.service_tier = text_or_none(chunk.get("service_tier")) or self.service_tier
+        facts = self.facts
+        before = facts.size
+        facts.take(chunk)
+        self._count_beside(facts.size - before)
+        self._check_size()
         choices = chunk.get("choices")
         if not isinstance(choices, list):
             return
@@ -383,16 +434,23 @@ class Answer:
             if not isinstance(choice, dict):
                 continue
             index = choice.get("index")
-            if (
+            if self._expected == 1 and len(choices) == 1:
+                # Some servers count the chunks with it.
+                index = 0
+            elif (
                 isinstance(index, bool)
                 or not isinstance(index, int)
                 or not 0 <= index <= _MAX_INDEX
             ):
                 index = position
             parts = self._parts(index)
-            for piece in parts.take(choice):
-                self._append(piece, index, arrived, read, pieces)
-            self._characters += parts.take_unseen()
+            before, beside = parts.size, parts.beside
+            try:
+                for piece in parts.take(choice):
+                    self._append(piece, index, arrived, read, pieces)
+            finally:
+                self._characters += parts.size - before
+                self._count_beside(parts.beside - beside)
             self._check_size()
             if parts.finish_reason is not None:
                 self._note_finish()
@@ -444,11 +502,21 @@ class Answer:
         self._characters += characters
         self._check_size()
 
+    def _count_beside(self, characters: int) -> None:
+        """Count what is kept beside the answer, of which every answer has some for nothing."""
+        before = self._beside
+        self._beside = before + characters
+        self._characters += max(self._beside, _BESIDE) - max(before, _BESIDE)
+
     def _check_size(self) -> None:
         if self._characters > self.limits.max_answer_chars and self.error is None:
             self.error = LimitExceededError(
                 "max_answer_chars", limit=self.limits.max_answer_chars, value=self._characters
             )
+
+
+def _reports(item: object) -> bool:
+    return isinstance(item, dict) and error_in(item, "") is not None
 
 
 _LIMITS = Limits()

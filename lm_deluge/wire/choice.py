@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Literal
 
@@ -10,14 +9,21 @@ from attrs import frozen
 
 from lm_deluge.errors import LimitExceededError
 from lm_deluge.response import Choice
-from lm_deluge.wire.text import join_surrogates
+from lm_deluge.wire.content import KNOWN_FIELDS, argument_text, said
+from lm_deluge.wire.keeping import join, kept
+from lm_deluge.wire.text import join_surrogates, without_surrogates
 from lm_deluge.wire.tool_calls import ToolCallParts
 
 __all__ = ["ChoiceParts", "Piece", "TextBuffer"]
 
 
-#: What one log probability counts for in ``Limits.max_answer_chars``.
-_LOGPROB_SIZE: Final = 16
+#: The fields of a choice that are read here; all others are kept as they are.
+_READ: Final = frozenset(
+    {"index", "delta", "message", "text", "finish_reason", "logprobs", "usage", "error"}
+)
+
+#: Fields that are no text of the answer and still come in pieces: an answer that is spoken.
+_GROWS: Final = frozenset({"data", "transcript"})
 
 
 @frozen
@@ -63,19 +69,24 @@ class ChoiceParts:
 
     ``take`` reads one entry of a chunk's ``choices``, keeps what it holds and yields its pieces.
     ``is_doubtful``: its finish reason is no end. Some servers send one with every chunk: a reason that
-    came before the end of the chunk with the first output, or that output followed.
+    came before the end of the chunk with the first output, or that output followed. ``extra``: the
+    fields that nobody here knows, of the choice and of its messages. ``size``: the characters of the
+    answer that came in no piece: ids, names, log probabilities. ``beside``: those of the rest.
     """
 
     __slots__ = (
         "_counts",
         "_held",
         "_max_tool_calls",
-        "_unseen",
+        "_whole",
+        "beside",
+        "extra",
         "finish_reason",
         "is_doubtful",
         "logprobs",
         "reasoning",
         "refusal",
+        "size",
         "text",
         "tools",
     )
@@ -88,10 +99,14 @@ class ChoiceParts:
         self.finish_reason: str | None = None
         self.is_doubtful = False
         self.logprobs: dict[str, Any] | None = None
+        self.extra: dict[str, Any] | None = None
+        self.size = 0
+        self.beside = 0
         self._max_tool_calls = max_tool_calls
-        self._unseen = 0
         self._counts = {"reasoning": 0, "refusal": 0}
         self._held: dict[tuple[str, int], str] = {}
+        # What kinds came in a message and not in deltas.
+        self._whole: frozenset[str] = frozenset()
 
     @property
     def holds(self) -> bool:
@@ -118,30 +133,19 @@ class ChoiceParts:
                     self.is_doubtful = True
                 yield piece
         if reason:
-            self.finish_reason = str(reason)
-
-    def _take_content(self, choice: Mapping[str, Any]) -> Iterator[Piece]:
-        logprobs = choice.get("logprobs")
-        if isinstance(logprobs, dict):
-            self._join_logprobs(logprobs)
-        delta = choice.get("delta")
-        if not isinstance(delta, dict):
-            # A whole answer, or a server that says "message" in its chunks.
-            delta = choice.get("message")
-        if isinstance(delta, dict):
-            yield from self._take_delta(delta)
-
-    def take_unseen(self) -> int:
-        """Return the characters that came in no piece since the last call: of names, and as many
-        for log probabilities as they weigh."""
-        unseen, self._unseen = self._unseen, 0
-        return unseen
+            text = without_surrogates(str(reason))
+            self.beside += len(text) - len(self.finish_reason or "")
+            self.finish_reason = text
 
     def flush(self) -> Iterator[Piece]:
-        """Yield what was held back, with U+FFFD for each half character."""
+        """Yield what was held back: U+FFFD for each half character, and arguments that are empty."""
         held, self._held = self._held, {}
         for kind, index in held:
             yield from self._piece(kind, "\N{REPLACEMENT CHARACTER}", index)
+        for slot in [] if self.tools is None else self.tools.slots:
+            if text := slot.release():
+                slot.arguments.append(text)
+                yield Piece("tool_call", text, slot.position, slot.id, slot.name or None)
 
     def build(self, index: int) -> Choice:
         """Return the choice as a value."""
@@ -153,42 +157,69 @@ class ChoiceParts:
             refusal=None if self.refusal is None else str(self.refusal),
             tool_calls=[] if self.tools is None else self.tools.calls(),
             logprobs=self.logprobs,
+            extra={} if self.extra is None else self.extra,
         )
 
-    def _take_delta(self, delta: Mapping[str, Any]) -> Iterator[Piece]:
-        for name in ("reasoning_content", "reasoning"):
-            value = delta.get(name)
-            if isinstance(value, str) and value:
-                # Some servers send both, with the same text.
-                yield from self._piece("reasoning", value)
-                break
-        content = delta.get("content")
-        if isinstance(content, str):
-            yield from self._piece("text", content)
-        elif isinstance(content, list):
-            yield from self._take_parts(content)
-        refusal = delta.get("refusal")
-        if isinstance(refusal, str):
-            yield from self._piece("refusal", refusal)
-        calls = delta.get("tool_calls")
-        if isinstance(calls, list):
-            for fragment in calls:
+    def _take_content(self, choice: Mapping[str, Any]) -> Iterator[Piece]:
+        logprobs = choice.get("logprobs")
+        if isinstance(logprobs, dict):
+            if self.logprobs is None:
+                self.logprobs = {}
+            for key, value in logprobs.items():
+                self._join_logprobs(key, value)
+        unknown = {key: value for key, value in choice.items() if key not in _READ}
+        if unknown:
+            self._keep(unknown)
+        delta = choice.get("delta")
+        if isinstance(delta, dict):
+            yield from self._take_fields(delta, frozenset())
+        message = choice.get("message")
+        if isinstance(message, dict):
+            # A whole answer, a server that says "message" in its chunks, or a copy of what the deltas
+            # said: then it adds only what they did not.
+            known = self._kinds() - self._whole
+            yield from self._take_fields(message, known)
+            self._whole = self._kinds() - known
+        elif not isinstance(delta, dict) and isinstance(choice.get("text"), str):
+            yield from self._piece("text", choice["text"])
+
+    def _kinds(self) -> frozenset[str]:
+        """Return which kinds of output there are."""
+        found = {
+            "text": bool(self.text),
+            "reasoning": bool(self.reasoning),
+            "refusal": bool(self.refusal),
+            "tool_call": bool(self.tools),
+        }
+        held = {kind for kind, _ in self._held}
+        return frozenset(kind for kind, is_there in found.items() if is_there) | held
+
+    def _take_fields(self, fields: Mapping[str, Any], known: frozenset[str]) -> Iterator[Piece]:
+        """Read a delta or a message, but for the kinds of output that are ``known``."""
+        unread: list[Any] = []
+        for kind, text in said(fields, unread):
+            if kind not in known:
+                yield from self._piece(kind, text)
+        if "tool_call" not in known:
+            calls = fields.get("tool_calls")
+            for fragment in calls if isinstance(calls, list) else ():
                 if isinstance(fragment, dict):
                     yield from self._take_call(fragment)
-        legacy = delta.get("function_call")
-        if isinstance(legacy, dict):
-            yield from self._take_legacy_call(legacy)
+            legacy = fields.get("function_call")
+            if isinstance(legacy, dict):
+                yield from self._take_legacy_call(legacy)
+        unknown = {key: value for key, value in fields.items() if key not in KNOWN_FIELDS}
+        if unread:
+            unknown["content"] = unread
+        if unknown:
+            self._keep(unknown)
 
-    def _take_parts(self, parts: list[Any]) -> Iterator[Piece]:
-        """Read content that is a list of parts (Mistral)."""
-        for part in parts:
-            if isinstance(part, str):
-                yield from self._piece("text", part)
-            elif isinstance(part, dict):
-                if part.get("type") == "thinking":
-                    yield from self._piece("reasoning", _thinking(part.get("thinking")))
-                elif isinstance(part.get("text"), str):
-                    yield from self._piece("text", part["text"])
+    def _keep(self, fields: Mapping[str, Any]) -> None:
+        if self.extra is None:
+            self.extra = {}
+        self.beside += join(self.extra, fields, grows=_GROWS)
+        if not self.extra:
+            self.extra = None
 
     def _take_call(self, fragment: Mapping[str, Any]) -> Iterator[Piece]:
         function = fragment.get("function")
@@ -197,8 +228,11 @@ class ChoiceParts:
         name = function.get("name")
         if self.tools is None:
             self.tools = ToolCallParts()
+        before = self.tools.size
         slot = self.tools.slot_for(fragment, name if isinstance(name, str) else "")
+        self.size += self.tools.size - before
         yield from self._extend(slot.position, name, function.get("arguments"))
+        self.beside += slot.add_extra(fragment, function)
 
     def _take_legacy_call(self, function: Mapping[str, Any]) -> Iterator[Piece]:
         if self.tools is None:
@@ -214,12 +248,10 @@ class ChoiceParts:
             )
         slot = self.tools.slots[position]
         if isinstance(name, str) and name and name != slot.name:
+            name = without_surrogates(name)
             slot.name += name
-            self._unseen += len(name)
-        text = arguments if isinstance(arguments, str) else ""
-        if isinstance(arguments, (dict, list)):
-            text = _json(arguments)
-        yield from self._piece("tool_call", text, position)
+            self.size += len(name)
+        yield from self._piece("tool_call", argument_text(arguments), position)
 
     def _piece(self, kind: str, text: str, index: int = 0) -> Iterator[Piece]:
         key = (kind, index)
@@ -231,6 +263,7 @@ class ChoiceParts:
         if kind == "tool_call":
             assert self.tools is not None
             slot = self.tools.slots[index]
+            text = slot.hold(text)
             if text:
                 slot.arguments.append(text)
             yield Piece("tool_call", text, index, slot.id, slot.name or None)
@@ -256,40 +289,17 @@ class ChoiceParts:
         self._counts[kind] = ordinal + 1
         return ordinal
 
-    def _join_logprobs(self, logprobs: Mapping[str, Any]) -> None:
-        if self.logprobs is None:
-            self.logprobs = {}
-        for key, value in logprobs.items():
-            self._unseen += _LOGPROB_SIZE * _entries(value)
-            if key not in self.logprobs:
-                self._unseen += len(key)
-            if isinstance(value, list) and isinstance(self.logprobs.get(key), list):
-                self.logprobs[key].extend(value)
-            elif value is not None or key not in self.logprobs:
-                self.logprobs[key] = list(value) if isinstance(value, list) else value
-
-
-def _entries(value: object) -> int:
-    """Return how many log probabilities a list of them holds, alternatives included."""
-    if not isinstance(value, list):
-        return 1
-    tops = [entry.get("top_logprobs") for entry in value if isinstance(entry, dict)]
-    return len(value) + sum([len(top) for top in tops if isinstance(top, list)])
-
-
-def _thinking(value: object) -> str:
-    """Return the text of a Mistral ``thinking`` part: a string, or a list of text parts."""
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, list):
-        return ""
-    return "".join(
-        part["text"]
-        for part in value
-        if isinstance(part, dict) and isinstance(part.get("text"), str)
-    )
-
-
-def _json(value: object) -> str:
-    """Return the JSON text of arguments that a server sent as an object (Ollama)."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    def _join_logprobs(self, key: str, value: Any) -> None:
+        """Join log probabilities: lists go on, a null says nothing of what came before it."""
+        assert self.logprobs is not None
+        key, _ = kept(key)
+        value, weight = kept(value)
+        before = self.logprobs.get(key)
+        if key not in self.logprobs:
+            self.size += len(key)
+        if isinstance(value, list) and isinstance(before, list):
+            before.extend(value)
+            self.size += weight
+        elif value is not None or key not in self.logprobs:
+            self.logprobs[key] = value
+            self.size += weight - (0 if before is None else kept(before)[1])

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from lm_deluge.wire.text import without_surrogates
 
-__all__ = ["PlainChunk", "decode_any", "decode_plain", "text_or_none"]
+__all__ = ["PlainChunk", "decode_any", "decode_plain"]
 
 
-class _PlainDelta(msgspec.Struct, gc=False):
+class _PlainDelta(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """A delta of visible text and nothing else.
 
-    A field of type ``None`` refuses any other value: a chunk that carries more than text fails to
-    decode here and goes the general way, so the common one needs no test per field.
+    A field of type ``None`` refuses any other value, and a field that is not here is refused: a chunk
+    that carries more than text fails to decode here and goes the general way, so the common one needs
+    no test per field.
     """
 
     content: str
+    role: Literal["assistant"] | None = None
     reasoning_content: None = None
     reasoning: None = None
     refusal: None = None
@@ -27,11 +29,17 @@ class _PlainDelta(msgspec.Struct, gc=False):
     function_call: None = None
 
 
-class _PlainChoice(msgspec.Struct, gc=False):
+class _PlainChoice(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    # The fields below the first four are null on nearly every chunk of some servers: vLLM's, SGLang's,
+    # OpenRouter's.
     delta: _PlainDelta
     index: int = 0
     finish_reason: None = None
     logprobs: None = None
+    stop_reason: None = None
+    token_ids: None = None
+    matched_stop: None = None
+    native_finish_reason: None = None
 
 
 class PlainChunk(msgspec.Struct, gc=False):
@@ -67,8 +75,3 @@ def decode_any(data: bytes) -> Any:
     except ValueError as error:
         message = str(error)
     raise ValueError(message)
-
-
-def text_or_none(value: object) -> str | None:
-    """Return a field's text; ``None`` for an empty one and for what is no text."""
-    return value if isinstance(value, str) and value else None

@@ -18,8 +18,12 @@ _BOM = b"\xef\xbb\xbf"
 # Regular expressions, because a list of the lines of a hostile block would be many times its size.
 _FIELD = re.compile(rb"^(data|event|id|retry)(?:: ?([^\n]*))?$", re.MULTILINE)
 _COMMENT = re.compile(rb"^:[^\n]*\n", re.MULTILINE)
+_KNOWN = re.compile(rb"^(?:data|event|id|retry)?(?::[^\n]*)?(?:\n|\Z)", re.MULTILINE)
+_OTHER = re.compile(rb"^(?!(?:data|event|id|retry)?(?::|$))[^\n]+$", re.MULTILINE)
 _DATA = re.compile(rb"^data(?:: ?|$)", re.MULTILINE)
+_ERROR = re.compile(rb"^error: ?", re.MULTILINE | re.IGNORECASE)
 _LF, _CR = b"\n\r"
+_STRAY = 4096
 _SHED = 64 * 1024
 DEFAULT_MAX_EVENT_BYTES = 8 * 1024 * 1024
 
@@ -48,6 +52,11 @@ class EventDecoder:
     comments not counted; the events before it were returned, nothing follows. It is no exception, so
     that what came in the same read is not lost. Time is linear in the bytes fed, however they are
     cut; memory is bounded by twice that size and one read.
+
+    ``takes_bare``: what servers send in place of an event, or beside its data, is one, too, where the
+    standard ignores it: the field ``error`` is an event of that type, and bare JSON is the data of an
+    event. ``stray``: the first bytes of other lines that are no fields of the standard, to show where
+    there was nothing else.
     """
 
     __slots__ = (
@@ -63,11 +72,17 @@ class EventDecoder:
         "_shed_at",
         "_tail",
         "_tail_at",
+        "_takes_bare",
         "error",
+        "stray",
     )
 
-    def __init__(self, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> None:
+    def __init__(
+        self, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES, *, takes_bare: bool = False
+    ) -> None:
         self.error: LimitExceededError | None = None
+        self.stray = b""
+        self._takes_bare = takes_bare
         self._max_event_bytes = max_event_bytes
         self._tail = bytearray()
         self._first_shed = self._shed_at = min(_SHED, 2 * max_event_bytes)
@@ -150,8 +165,8 @@ class EventDecoder:
             events = list(map(Event, payloads))
         else:
             blocks = body.split(b"\n\n")
-            parsed = map(self._parse, blocks if fits else self._fitting(blocks))
-            events = [event for event in parsed if event is not None]
+            fitting = blocks if fits else self._fitting(blocks)
+            events = [event for block in fitting for event in self._parse(block)]
         if (rest := data[cut + 2 :]) and self.error is None:
             self._keep(rest)
         return events
@@ -161,10 +176,7 @@ class EventDecoder:
         block = bytes(self._tail).removesuffix(b"\n")
         self._tail.clear()
         self._body, self._body_at = block, self._tail_at
-        if not self._fitting([block]):
-            return []
-        event = self._parse(block)
-        return [] if event is None else [event]
+        return self._parse(block) if self._fitting([block]) else []
 
     @property
     def size(self) -> int:
@@ -179,12 +191,11 @@ class EventDecoder:
         """
         offset = self._body_at
         for block in self._body.split(b"\n\n") if self._body else ():
-            found = _DATA.search(block.removeprefix(_BOM) if offset == 0 else block)
-            if found is not None:
-                if position == 0:
-                    has_bom = offset == 0 and block.startswith(_BOM)
-                    return offset + found.end() + (len(_BOM) if has_bom else 0)
-                position -= 1
+            has_bom = offset == 0 and block.startswith(_BOM)
+            begins = _begins(block.removeprefix(_BOM) if has_bom else block, self._takes_bare)
+            if position < len(begins):
+                return offset + begins[position] + (len(_BOM) if has_bom else 0)
+            position -= len(begins)
             offset += len(block) + len(b"\n\n")
         return offset
 
@@ -203,7 +214,8 @@ class EventDecoder:
             self._ended_in_cr = data.endswith(b"\r")
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
-    def _parse(self, block: bytes) -> Event | None:
+    def _parse(self, block: bytes) -> list[Event]:
+        """Return the event of a block: none, or two where an error stands beside its data."""
         if self._at_start:
             self._at_start = False
             block = block.removeprefix(_BOM)
@@ -220,9 +232,17 @@ class EventDecoder:
                     self._id = value.decode("utf-8", "replace")
             elif value.isdigit() and len(value) < 16:
                 self._retry = int(value)
-        if not lines:
-            return None
-        return Event(b"\n".join(lines), name, self._id, self._retry)
+        events = [Event(b"\n".join(lines), name, self._id, self._retry)] if lines else []
+        if _OTHER.search(block) is not None:
+            other, kind = _beside(block)
+            if kind is None or not self._takes_bare:
+                self.stray = self.stray or other[:_STRAY]
+            elif lines and lines[0].lstrip().startswith(b"[DONE]"):
+                # The failure is told first: nothing is read after the end.
+                events.insert(0, Event(other, kind, self._id, self._retry))
+            else:
+                events.append(Event(other, kind, self._id, self._retry))
+        return events
 
     def _fitting(self, blocks: list[bytes]) -> list[bytes]:
         """Return the blocks before the first one that is too large, which is the error."""
@@ -254,6 +274,35 @@ class EventDecoder:
                 "max_event_bytes", limit=self._max_event_bytes, value=size
             )
         self._tail.clear()
+
+
+def _beside(block: bytes) -> tuple[bytes, str | None]:
+    """Return what a block holds beside the fields of the standard, and the type of event that it makes.
+
+    ``None`` for what makes none.
+    """
+    text = _KNOWN.sub(b"", block)
+    if text[:1] in b"{[":
+        return text, ""
+    found = _ERROR.search(text)
+    return (text[found.end() :], "error") if found is not None else (text, None)
+
+
+def _begins(block: bytes, takes_bare: bool) -> list[int]:  # noqa: FBT001
+    """Return where the data of each event of a block begins."""
+    data = _DATA.search(block)
+    begins = [] if data is None else [data.end()]
+    other = _OTHER.search(block) if takes_bare else None
+    if other is None:
+        return begins
+    _, kind = _beside(block)
+    if kind is None:
+        return begins
+    found = _ERROR.search(block) if kind else None
+    at = other.start() if found is None else found.end()
+    if data is not None and block[data.end() : data.end() + 99].lstrip().startswith(b"[DONE]"):
+        return [at, *begins]
+    return [*begins, at]
 
 
 def _without_comments(block: bytes) -> bytes:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from attrs import define, field
 
 from lm_deluge.conversation import ToolCall
+from lm_deluge.wire.keeping import join, text_or_none
 
 __all__ = ["Slot", "ToolCallParts"]
+
+_CALL_FIELDS: Final = frozenset({"index", "id", "type", "function"})
+_FUNCTION_FIELDS: Final = frozenset({"name", "arguments"})
+
+#: The largest index that is believed.
+_MAX_INDEX: Final = 2**31 - 1
 
 
 @define
@@ -43,23 +50,62 @@ class _Brackets:
 
 @define
 class Slot:
-    """One tool call in the making. ``position``: its place in the answer's list."""
+    """One tool call in the making.
+
+    ``position``: its place in the answer's list. ``placeholder``: an empty object with which the
+    arguments began: all of them, unless more follows. ``extra``: as in ``ToolCall``.
+    """
 
     position: int
     wire_index: object
     id: str | None = None
     name: str = ""
     arguments: list[str] = field(factory=list)
+    placeholder: str = ""
+    extra: dict[str, Any] = field(factory=dict)
     _brackets: _Brackets = field(factory=_Brackets)
     _read: int = 0
 
+    @property
+    def has_arguments(self) -> bool:
+        """Whether any came."""
+        return bool(self.arguments or self.placeholder)
+
     def is_followed_by(self, name: str) -> bool:
         """Tell whether a fragment without an id that names ``name`` begins another call."""
-        if not name or not self.arguments:
+        if not name or not self.has_arguments:
             return False
         return name != self.name or self._is_complete()
 
+    def hold(self, text: str) -> str:
+        """Take a fragment of arguments; return what of it is certain to belong to them."""
+        if self.arguments:
+            return text
+        bare = text.strip()
+        if "".join(bare.split()) == "{}" or (self.placeholder and not bare):
+            self.placeholder = self.placeholder + text if not bare else self.placeholder or text
+            return ""
+        if not bare.startswith(("{", "[")):
+            text = self.placeholder + text
+        self.placeholder = ""
+        return text
+
+    def release(self) -> str:
+        """Return the placeholder: nothing has followed it, so it is the arguments."""
+        text, self.placeholder = self.placeholder, ""
+        return text
+
+    def add_extra(self, fragment: Mapping[str, Any], function: Mapping[str, Any]) -> int:
+        """Keep the fields that nobody here knows; return how many characters they take."""
+        fields = {key: value for key, value in fragment.items() if key not in _CALL_FIELDS}
+        beside = {key: value for key, value in function.items() if key not in _FUNCTION_FIELDS}
+        if beside:
+            fields["function"] = beside
+        return join(self.extra, fields, grows=frozenset()) if fields else 0
+
     def _is_complete(self) -> bool:
+        if self.placeholder:
+            return True
         text = "".join(self.arguments[self._read :])
         self._read = len(self.arguments)
         return self._brackets.is_closed_after(text)
@@ -70,36 +116,44 @@ class ToolCallParts:
     """The tool calls of one choice, keyed on the id where the index lies.
 
     Servers start at index 1, omit the index, repeat index 0 for every call, send the name again or
-    empty on continuations, or a whole call in one delta. A fragment belongs
+    empty on continuations, change the id between the fragments of a call, or send a whole call in one
+    delta. A fragment belongs
 
     1. to the call with its id;
-    2. else, if its id is new, to the latest call with its index that has no id and no arguments yet,
-       or to a new call;
-    3. without an id, to the latest call with its index, without an index to the latest call; unless
+    2. else, if its id is new, to the latest call with its index that has no id and no arguments yet;
+    3. else, if it names no function, to the latest call with its index, whose id stays; without an
+       index to the latest call that has begun;
+    4. else to a new call;
+    5. without an id, to the latest call with its index, without an index to the latest call; unless
        it names a function while that call is complete, or names another one: then it is a new call.
+
+    ``size``: the characters of the ids that were kept.
     """
 
     slots: list[Slot] = field(factory=list)
+    size: int = 0
 
     def slot_for(self, fragment: Mapping[str, Any], name: str) -> Slot:
         """Return the call that a fragment belongs to; a new one where none does."""
         index = fragment.get("index")
-        if not isinstance(index, int):
+        if isinstance(index, bool) or not isinstance(index, int) or abs(index) > _MAX_INDEX:
             index = None
-        id_ = fragment.get("id")
-        if isinstance(id_, str) and id_:
-            for slot in reversed(self.slots):
-                if slot.id == id_:
-                    return slot
-            for slot in reversed(self.slots):
-                if slot.wire_index == index and slot.id is None and not slot.arguments:
-                    slot.id = id_
-                    return slot
-            return self._new(index, id_)
+        id_ = text_or_none(fragment.get("id"))
+        same = [slot for slot in self.slots if index is None or slot.wire_index == index]
+        if id_ is None:
+            if same and not same[-1].is_followed_by(name):
+                return same[-1]
+            return self._new(index, None)
         for slot in reversed(self.slots):
-            if index is None or slot.wire_index == index:
-                return self._new(index, None) if slot.is_followed_by(name) else slot
-        return self._new(index, None)
+            if slot.id == id_:
+                return slot
+        for slot in reversed(self.slots):
+            if slot.wire_index == index and slot.id is None and not slot.has_arguments:
+                self._name(slot, id_)
+                return slot
+        if same and not name and (index is not None or same[-1].has_arguments):
+            return same[-1]
+        return self._new(index, id_)
 
     def legacy_slot(self) -> Slot:
         """Return the call that ``function_call`` fragments make; its id is ``None``."""
@@ -111,11 +165,22 @@ class ToolCallParts:
     def calls(self) -> list[ToolCall]:
         """Return the calls so far, in order of appearance."""
         return [
-            ToolCall(id=slot.id, name=slot.name, arguments="".join(slot.arguments))
+            ToolCall(
+                id=slot.id,
+                name=slot.name,
+                arguments="".join(slot.arguments) or slot.placeholder,
+                extra=dict(slot.extra),
+            )
             for slot in self.slots
         ]
 
     def _new(self, wire_index: object, id_: str | None) -> Slot:
-        slot = Slot(len(self.slots), wire_index, id_)
+        slot = Slot(len(self.slots), wire_index)
         self.slots.append(slot)
+        if id_ is not None:
+            self._name(slot, id_)
         return slot
+
+    def _name(self, slot: Slot, id_: str) -> None:
+        slot.id = id_
+        self.size += len(id_)

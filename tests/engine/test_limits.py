@@ -22,7 +22,7 @@ def call(index: int) -> dict[str, Any]:
     [
         ("max_event_bytes", 1000, b"data: " + b"x" * 5000),
         ("max_answer_chars", 100, events(*["word "] * 50)),
-        ("max_choices", 2, b"".join(sse(delta("a", index=i)) for i in range(5))),
+        ("max_choices", 2, sse({"choices": [delta("a", index=i)["choices"][0] for i in range(5)]})),
         ("max_tool_calls", 2, sse(delta(tool_calls=[call(i) for i in range(5)]))),
     ],
 )

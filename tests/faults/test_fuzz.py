@@ -405,7 +405,7 @@ def check_answer(answer: Answer, pieces: list[Token | Delta]) -> None:
             assert isinstance(one.arguments, str)
     for text in texts.values():
         text.encode()  # no lone surrogate
-    usage = answer.usage
+    usage = answer.facts.usage
     if usage is not None:
         for count in (
             usage.input_tokens,
@@ -415,10 +415,10 @@ def check_answer(answer: Answer, pieces: list[Token | Delta]) -> None:
         ):
             assert count is None or type(count) is int
     for field in (
-        answer.response_id,
-        answer.model_external,
-        answer.system_fingerprint,
-        answer.service_tier,
+        answer.facts.response_id,
+        answer.facts.model_external,
+        answer.facts.system_fingerprint,
+        answer.facts.service_tier,
     ):
         assert field is None or field.encode()
     if answer.error is not None:
@@ -434,11 +434,12 @@ def fuzz(rounds: int, seed: int) -> int:
         events += len(data)
         body = b"".join(data)
         try:
-            whole, pieces = Answer(choices=rng.randrange(1, 4)), []
+            asked = rng.randrange(1, 4)
+            whole, pieces = Answer(choices=asked), []
             pieces += whole.feed(body, 0.1)
             pieces += whole.close(0.2)
             check_answer(whole, pieces)
-            cut, others = Answer(), []
+            cut, others = Answer(choices=asked), []
             at = 0
             while at < len(body):
                 size = rng.choice([1, 3, 50, 1000])

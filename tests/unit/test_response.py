@@ -61,6 +61,7 @@ choices = st.builds(
         max_size=2,
     ),
     logprobs=st.none() | json_objects,
+    extra=json_objects,
 )
 received = {
     "choices": st.lists(choices, max_size=3),
@@ -71,6 +72,7 @@ received = {
     "system_fingerprint": st.none() | text,
     "service_tier": st.none() | text,
     "ttft": st.none() | number,
+    "extra": json_objects,
 }
 responses = st.builds(
     APIResponse,
@@ -95,6 +97,7 @@ responses = st.builds(
         ),
         max_size=2,
     ),
+    missing=st.lists(text, max_size=2),
 )
 partials = st.builds(Partial, **received)
 
@@ -103,7 +106,7 @@ def test_the_strategies_above_fill_every_field() -> None:
     own = {"model", "model_used", "cost", "elapsed", "attempts", "failed_attempts", "tags"}
     for kind, expected in (
         (Partial, set(received)),
-        (APIResponse, set(received) | own | {"handler_failures"}),
+        (APIResponse, set(received) | own | {"handler_failures", "missing"}),
     ):
         assert {field.name for field in attrs.fields(kind) if field.init} == expected
 

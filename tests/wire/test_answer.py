@@ -59,11 +59,15 @@ class Reading:
                 else (p.kind, p.text, p.index, p.choice, p.id, p.name, p.arguments)
                 for p in self.pieces
             ],
-            "usage": answer.usage,
+            "usage": answer.facts.usage,
             "error": (type(answer.error), str(answer.error), getattr(answer.error, "offset", 0)),
             "state": (answer.done, answer.finished, answer.whole, answer.has_output),
-            "names": (answer.response_id, answer.model_external, answer.system_fingerprint),
-            "tier": answer.service_tier,
+            "names": (
+                answer.facts.response_id,
+                answer.facts.model_external,
+                answer.facts.system_fingerprint,
+            ),
+            "tier": answer.facts.service_tier,
         }
 
 
@@ -94,7 +98,7 @@ def test_the_first_chunk_with_the_role_is_no_token() -> None:
     assert reading.tokens == ["Once", " upon"]
     assert reading.deltas("refusal") == []
     assert reading.choice.finish_reason == "stop"
-    assert reading.answer.usage == Usage.from_openai(USAGE)
+    assert reading.answer.facts.usage == Usage.from_openai(USAGE)
 
 
 def test_a_stream_of_a_role_and_nothing_else_has_no_output() -> None:
@@ -108,8 +112,8 @@ def test_azures_first_chunk_without_choices_is_skipped_and_the_names_come_after_
     first = {"choices": [], "object": "", "id": "", "model": "", "prompt_filter_results": [{}]}
     reading = read(sse(first) + events("Once"))
     assert reading.tokens == ["Once"]
-    assert reading.answer.response_id == "chatcmpl-1"
-    assert reading.answer.model_external == "gpt-4o-2024-08-06"
+    assert reading.answer.facts.response_id == "chatcmpl-1"
+    assert reading.answer.facts.model_external == "gpt-4o-2024-08-06"
 
 
 @pytest.mark.parametrize(
@@ -153,9 +157,9 @@ def test_fields_nobody_knows_are_ignored() -> None:
 def test_usage_after_the_finish_reason_is_waited_for() -> None:
     answer = Answer()
     answer.feed(events("Once") + sse(delta(finish="stop")), 0.0)
-    assert (answer.finished, answer.done, answer.usage) == (True, False, None)
+    assert (answer.finished, answer.done, answer.facts.usage) == (True, False, None)
     answer.feed(sse({"choices": [], "usage": USAGE}), 0.0)
-    assert answer.usage is not None
+    assert answer.facts.usage is not None
     assert not answer.done
 
 
@@ -172,20 +176,20 @@ def test_usage_after_the_finish_reason_is_waited_for() -> None:
 def test_the_last_usage_that_says_something_wins(usages: list[Any], expected: int | None) -> None:
     chunks = [{**delta(text), "usage": usage} for text, usage in zip("ab", usages, strict=True)]
     reading = read(b"".join(sse(chunk) for chunk in chunks) + DONE)
-    usage = reading.answer.usage
+    usage = reading.answer.facts.usage
     assert (usage.total_tokens if usage else None) == expected
     assert reading.tokens == ["a", "b"]
 
 
 def test_usage_may_come_in_groqs_own_field() -> None:
     reading = read(events("a") + sse({**delta(finish="stop"), "x_groq": {"usage": USAGE}}) + DONE)
-    assert reading.answer.usage is not None
-    assert reading.answer.usage.total_tokens == 11
+    assert reading.answer.facts.usage is not None
+    assert reading.answer.facts.usage.total_tokens == 11
     assert read(events("a") + sse({**delta(finish="stop"), "x_groq": 3}) + DONE).error is None
 
 
 def test_no_usage_is_none_and_not_zero() -> None:
-    assert read(events("a") + DONE).answer.usage is None
+    assert read(events("a") + DONE).answer.facts.usage is None
 
 
 def test_the_last_finish_reason_wins_and_an_empty_one_is_none() -> None:
@@ -203,10 +207,10 @@ def test_a_vendors_own_finish_reason_is_kept() -> None:
 def test_ids_and_model_names_may_change() -> None:
     last = {**delta(finish="stop"), "id": "x2", "model": "m2", "system_fingerprint": "fp"}
     reading = read(events("a") + sse({**last, "service_tier": "default"}) + DONE)
-    assert reading.answer.response_id == "x2"
-    assert reading.answer.model_external == "m2"
-    assert reading.answer.system_fingerprint == "fp"
-    assert reading.answer.service_tier == "default"
+    assert reading.answer.facts.response_id == "x2"
+    assert reading.answer.facts.model_external == "m2"
+    assert reading.answer.facts.system_fingerprint == "fp"
+    assert reading.answer.facts.service_tier == "default"
 
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
@@ -484,8 +488,8 @@ def test_an_empty_error_is_none(error: Any) -> None:
 
 def test_the_usage_of_an_error_frame_is_kept() -> None:
     reading = read(events("a") + sse({"error": "boom", "usage": USAGE}))
-    assert reading.answer.usage is not None
-    assert reading.answer.usage.total_tokens == 11
+    assert reading.answer.facts.usage is not None
+    assert reading.answer.facts.usage.total_tokens == 11
 
 
 @pytest.mark.parametrize(
@@ -569,8 +573,8 @@ def test_halves_in_names_and_ids_become_replacement_characters() -> None:
     assert (made.tool_calls[0].id, made.tool_calls[0].name) == (f"i{LONE}", f"n{LONE}")
     assert made.finish_reason == f"f{LONE}"
     assert made.logprobs == {"content": [{"token": LONE}]}
-    assert reading.answer.response_id == f"r{LONE}"
-    assert reading.answer.model_external == f"m{LONE}"
+    assert reading.answer.facts.response_id == f"r{LONE}"
+    assert reading.answer.facts.model_external == f"m{LONE}"
 
 
 def test_bytes_that_are_no_utf8_become_replacement_characters_and_the_rest_is_read() -> None:
@@ -583,7 +587,7 @@ def test_nan_and_huge_numbers_do_not_stop_an_answer() -> None:
     odd += b'"usage": {"total_tokens": NaN, "prompt_tokens": 1' + b"0" * 30 + b"}}\n\n"
     reading = read(events("a") + odd + events("c") + DONE)
     assert reading.tokens == ["a", "b", "c"]
-    usage = reading.answer.usage
+    usage = reading.answer.facts.usage
     assert usage is not None
     assert (usage.total_tokens, usage.input_tokens) == (None, 10**30)
 
@@ -709,7 +713,7 @@ def test_a_whole_json_answer_is_read_with_all_it_holds() -> None:
     assert (choice.completion, choice.reasoning, choice.finish_reason) == ("Once", "hm", "stop")
     assert [call.id for call in choice.tool_calls] == ["c"]
     assert {(piece.arrived, piece.read) for piece in pieces} == {(1.25, 0)}
-    assert answer.usage is not None
+    assert answer.facts.usage is not None
     assert (answer.whole, answer.done, answer.error) == (True, True, None)
 
 

@@ -19,7 +19,7 @@ import pytest
 
 import lm_deluge.errors
 from lm_deluge import Choice, Delta, LLMClient, RetryPolicy, SamplingParams, StreamHandler, Token
-from lm_deluge.errors import APIStatusError, ProviderError, StreamError
+from lm_deluge.errors import APIStatusError, ProtocolError, ProviderError, StreamError
 from lm_deluge.wire.answer import Answer
 from lm_deluge.wire.sse import EventDecoder
 from scripted import END, HEADERS, ScriptedServer, http, reply
@@ -40,6 +40,11 @@ EXPLAINED: dict[str, tuple[str, str]] = {
         "usage",
         "the chunk that carries the error carries the usage, too; the official client raises before "
         "it looks, while CONTRACT 1.4 promises that nothing received is lost",
+    ),
+    "openai_chat_reported/azure__prompt_annotations_first.sse": (
+        "error",
+        "the first chunk of an answer and [DONE]: an empty reply, which the official client takes as a "
+        "whole answer without choices (WIRE, Chunks)",
     ),
 }
 
@@ -114,7 +119,7 @@ def test_a_recorded_stream_gives_what_is_expected_however_it_is_cut(file: str) -
     body = (CAPTURES / file).read_bytes()
     field, _ = EXPLAINED.get(file, ("", ""))
     for how, pieces in cuttings(body):
-        answer, heard = Answer(), Heard()
+        answer, heard = Answer(choices=max(1, len(expected["choices"]))), Heard()
         for data in pieces:
             for piece in answer.feed(data, 0.0):
                 heard.add(piece)
@@ -131,12 +136,15 @@ def test_a_recorded_stream_gives_what_is_expected_however_it_is_cut(file: str) -
             assert heard.text_of("tool_call", choice.index) == "".join(
                 call.arguments for call in choice.tool_calls
             ), how
-        usage = answer.usage.raw if answer.usage is not None else None
+        usage = answer.facts.usage.raw if answer.facts.usage is not None else None
         expected_usage = expected["usage"] or expected["x_groq_usage"]
         assert (usage == expected_usage) is (field != "usage"), how
         if expected["saw_DONE"] and expected["error"] is None:
             assert answer.done, how
-        check_error(answer, expected["error"], how)
+        if field == "error":
+            assert isinstance(answer.error, ProtocolError), how
+        else:
+            check_error(answer, expected["error"], how)
 
 
 def check_error(answer: Answer, expected: dict[str, Any] | None, how: str) -> None:
@@ -208,7 +216,7 @@ async def test_a_recorded_stream_gives_the_same_through_a_client_and_a_socket(fi
         try:
             received: Any = await client.stream("hi")
         except StreamError as error:
-            assert expected["error"] is not None
+            assert expected["error"] is not None or file in EXPLAINED
             received = error.partial
         else:
             assert expected["error"] is None

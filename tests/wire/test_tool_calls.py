@@ -184,13 +184,13 @@ def test_each_piece_says_what_is_known_of_its_call() -> None:
     parts = ChoiceParts(max_tool_calls=9)
     pieces = [
         piece
-        for one in (fragment(7, "a"), fragment(7, None, "f"), fragment(7, arguments="{}"))
+        for one in (fragment(7, "a"), fragment(7, None, "f"), fragment(7, arguments="{"))
         for piece in parts.take({"delta": {"tool_calls": [one]}})
     ]
     assert [(p.index, p.id, p.name, p.text) for p in pieces] == [
         (0, "a", None, ""),
         (0, "a", "f", ""),
-        (0, "a", "f", "{}"),
+        (0, "a", "f", "{"),
     ]
 
 

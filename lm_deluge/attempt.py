@@ -373,8 +373,13 @@ def _joined(reads: list[Read]) -> bytes:
     return b"".join([data for data, _ in reads])
 
 
-def _cut(answer: Answer, asked: int) -> AnswerCutError:
+def _cut(answer: Answer, asked: int) -> StreamError:
     """Return the error for a clean end before the end of the answer. ``asked``: choices asked for."""
+    if answer.evidence and not answer.says_something:
+        return ProtocolError(
+            f"the body ended without an answer; it began {answer.evidence!r}",
+            evidence=answer.evidence,
+        )
     return AnswerCutError(
         f"the answer was cut: the body ended cleanly with {_missing(answer, asked)} "
         "(accept_eof=True takes such an end as whole, for servers known to do so)"

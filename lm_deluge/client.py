@@ -299,6 +299,7 @@ class LLMClient:
             redactor=redactor,
             tags={**self.tags, **checked_tags("tags", tags)},
             choices=max(choices, 1),
+            logprobs=bool(body.get("logprobs")),
             prompt_chars=characters_of(messages),
             strict=self.strict,
             handler_wait=self.handler_wait,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import traceback
 from datetime import UTC, datetime
 from time import perf_counter
@@ -33,11 +34,14 @@ from lm_deluge.redaction import redact_error
 from lm_deluge.response import APIResponse, FailedAttempt, Partial, TimelineSource
 from lm_deluge.retrying import falls_back, retry_delay
 from lm_deluge.signals import on_complete, on_error, on_retry, on_start
+from lm_deluge.wire.missing import missing_from
 
 if TYPE_CHECKING:
     from lm_deluge.stream import Stream
 
 __all__ = ["Engine"]
+
+logger = logging.getLogger("lm_deluge")
 
 
 class Engine:
@@ -353,8 +357,15 @@ class Engine:
 
     def _response(self) -> APIResponse:
         info = self._attempt.target.info
+        received = self._received()
+        missing = missing_from(
+            received["choices"], asked=self._plan.choices, logprobs=self._plan.logprobs
+        )
+        for sentence in missing:
+            logger.warning("%s: %s (stream %s)", info.name, sentence, self.id)
         return APIResponse(
-            **self._received(),
+            **received,
+            missing=missing,
             model=self._plan.targets[0].info.name,
             model_used=info.name,
             cost=cost_of(info, self._attempt.answer.facts.usage),

@@ -35,7 +35,8 @@ class Target:
 @frozen(kw_only=True)
 class Plan:
     """``targets``: the model asked for, then its fallbacks. ``redactor``: of all their secrets.
-    ``choices``: the ``n`` asked for. ``prompt_chars``: characters of text in the prompt.
+    ``choices``: the ``n`` asked for. ``logprobs``: whether log probabilities were.
+    ``prompt_chars``: characters of text in the prompt.
     ``handler_wait``: seconds the ending waits for ``async`` handlers."""
 
     targets: tuple[Target, ...]
@@ -47,6 +48,7 @@ class Plan:
     redactor: Redactor = field(factory=Redactor, repr=False)
     tags: Mapping[str, Any] = field(factory=dict, repr=False)
     choices: int = 1
+    logprobs: bool = False
     prompt_chars: int = 0
     strict: bool = False
     handler_wait: float = 5.0

@@ -34,8 +34,10 @@ def _count(value: object) -> int | None:
 
 def _first_count(usage: Mapping[str, Any], *names: str) -> int | None:
     """Return the first count that there is under these names."""
-    counts = (_count(usage.get(name)) for name in names)
-    return next((count for count in counts if count is not None), None)
+    for name in names:
+        if name in usage and (count := _count(usage[name])) is not None:
+            return count
+    return None
 
 
 @frozen(kw_only=True)

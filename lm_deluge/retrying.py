@@ -23,19 +23,11 @@ from lm_deluge.errors import (
 
 __all__ = ["falls_back", "retry_after", "retry_delay"]
 
-# What providers call a passing failure when they report it inside a 200.
-_PASSING: Final = frozenset(
-    {
-        "overloaded",
-        "overloaded_error",
-        "rate_limit_error",
-        "rate_limit_exceeded",
-        "server_error",
-        "internal_server_error",
-        "api_error",
-        "service_unavailable",
-        "timeout",
-    }
+#: How providers call what is wrong with a request, which another attempt does not cure.
+_REQUEST: Final = re.compile(
+    r"invalid|bad_?request|context_length|too_(large|long|many_tokens)|content_(filter|policy)"
+    r"|data_?inspection|moderation|safety|sensitive|auth|permission|forbidden|denied|not_?found"
+    r"|unsupported|not_supported|unprocessable|validation"
 )
 
 #: How providers call an account without money, in a code or type. Seen: insufficient_quota,
@@ -106,12 +98,16 @@ def _is_passing(policy: RetryPolicy, error: StreamError) -> bool:
             return error.should_retry
         return policy.retries_status(error.status_code)
     if isinstance(error, ProviderError):
-        if _is_spent(error):
+        if _is_spent(error) or _SPENT_WORDS.search(error.message) is not None:
             return False
         status = _status_of(error)
         if status is not None:
             return policy.retries_status(status)
-        return bool({error.type, error.code} & _PASSING)
+        # What says nothing of the request is the server's own trouble.
+        return not any(
+            isinstance(name, str) and _REQUEST.search(name.lower()) is not None
+            for name in (error.type, error.code)
+        )
     if isinstance(error, APITimeoutError):
         return policy.timeouts and error.phase in ("connect", "first_token")
     if isinstance(error, ProtocolError):
@@ -130,8 +126,9 @@ def _status_of(error: APIStatusError | ProviderError) -> int | None:
         return error.status_code
     code = error.code
     if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) == 3:
-        return int(code)
-    return code if isinstance(code, int) else None
+        code = int(code)
+    # Other numbers are a provider's own.
+    return code if isinstance(code, int) and 400 <= code <= 599 else None
 
 
 def _is_spent(error: APIStatusError | ProviderError) -> bool:

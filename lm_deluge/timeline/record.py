@@ -117,6 +117,7 @@ class CompleteLine(Line, omit_defaults=True, gc=True):
     response_id: str | None
     attempts: int
     busy: float | None = None
+    missing: list[str] | None = None
 
 
 class ErrorLine(Line, omit_defaults=True, gc=False):
@@ -253,13 +254,15 @@ def complete_line(
     response_id: str | None,
     attempts: int,
     busy: float | None = None,
+    missing: Sequence[str] = (),
 ) -> CompleteLine:
     """Return the line that ends a whole answer.
 
     ``model``: the one that answered. ``usage``: counts by the names of ``lm_deluge.Usage``
     (``output_tokens``, ``reasoning_tokens``, …), ``None`` when the server sent none. ``cost``: US
     dollars, ``None`` when unknown. ``attempts``: requests sent. ``busy``: seconds the inline handlers
-    held the event loop for the last read; written from a millisecond on.
+    held the event loop for the last read; written from a millisecond on. ``missing``: what was asked
+    for and did not come, in sentences; written if there is any.
     """
     return CompleteLine(
         SCHEMA_VERSION,
@@ -273,6 +276,7 @@ def complete_line(
         response_id,
         attempts,
         _worth_telling(busy),
+        list(missing) or None,
     )
 
 

@@ -55,6 +55,7 @@ class Answer:
         "_chunks",
         "_closed",
         "_events",
+        "_excess",
         "_expected",
         "_index",
         "_last_arrived",
@@ -99,6 +100,7 @@ class Answer:
         self._chunks = 0
         self._characters = 0
         self._beside = 0
+        self._excess = 0
         self._reads = 0
         self._last_arrived = 0.0
         self._index = 0
@@ -132,10 +134,10 @@ class Answer:
             return False
         if self.done or self.finished:
             return True
-        return self._closed and (self.may_be_over or (self._accept_eof and self._says_something))
+        return self._closed and (self.may_be_over or (self._accept_eof and self.says_something))
 
     @property
-    def _says_something(self) -> bool:
+    def says_something(self) -> bool:
         """Whether a choice has output or a finish reason: less is an empty reply and no answer."""
         return any(
             parts.has_output or parts.finish_reason is not None for parts in self._choices.values()
@@ -289,7 +291,7 @@ class Answer:
         self._reads += 1
         event = Event(data)
         self._take(event, arrived, 0, pieces, what="the body")
-        if self.error is None and not self._says_something:
+        if self.error is None and not self.says_something:
             self.error = ProtocolError(
                 "the server answered with JSON that is neither an answer nor an error",
                 evidence=self._redactor.beginning(data, _EVIDENCE),
@@ -333,7 +335,7 @@ class Answer:
         """Take one event the general way."""
         data = event.data.strip()
         is_message = event.event in ("", "message")
-        if is_error_event(event.event):
+        if event.event and is_error_event(event.event):
             self._take_error(event.event, data, arrived, read, pieces)
             return
         if not data:
@@ -341,7 +343,7 @@ class Answer:
         if data.startswith(b"[DONE]"):
             self.done = True
             self._flush_held(arrived, pieces)
-            if not self._says_something:
+            if not (self.finished or self.says_something):
                 self.error = self._empty_reply(data)
             return
         try:
@@ -394,11 +396,10 @@ class Answer:
             self.error = provider_error(reported)
         first = self._choices.get(0)
         # What follows a finish reason says that it was none.
-        self._plain = (
-            first is not None
-            and first.finish_reason is None
-            and not any(parts.holds for parts in self._choices.values())
-        )
+        self._plain = first is not None and first.finish_reason is None
+        for parts in self._choices.values():
+            if parts.held:
+                self._plain = False
 
     def _no_chunk(self, found: str, data: bytes) -> ProtocolError:
         evidence = self._redactor.beginning(data, _EVIDENCE)
@@ -424,36 +425,49 @@ class Answer:
         facts = self.facts
         before = facts.size
         facts.take(chunk)
-        self._count_beside(facts.size - before)
-        self._check_size()
         choices = chunk.get("choices")
-        if not isinstance(choices, list):
-            return
-        self._chunks += 1
-        for position, choice in enumerate(choices):
-            if not isinstance(choice, dict):
-                continue
-            index = choice.get("index")
-            if self._expected == 1 and len(choices) == 1:
-                # Some servers count the chunks with it.
-                index = 0
-            elif (
-                isinstance(index, bool)
-                or not isinstance(index, int)
-                or not 0 <= index <= _MAX_INDEX
-            ):
-                index = position
-            parts = self._parts(index)
-            before, beside = parts.size, parts.beside
-            try:
-                for piece in parts.take(choice):
-                    self._append(piece, index, arrived, read, pieces)
-            finally:
-                self._characters += parts.size - before
-                self._count_beside(parts.beside - beside)
+        if isinstance(choices, list):
+            self._chunks += 1
+            for position, choice in enumerate(choices):
+                if isinstance(choice, dict):
+                    self._take_choice(choice, position, len(choices), arrived, read, pieces)
+                    for place in (choice, choice.get("delta"), choice.get("message")):
+                        if isinstance(place, dict) and "usage" in place:
+                            facts.take_usage(place["usage"])
+        if facts.size != before:
+            self._beside += facts.size - before
+            if self._beside > _BESIDE or self._excess:
+                self._count_excess()
+
+    def _take_choice(
+        self,
+        choice: dict[str, Any],
+        position: int,
+        beside_it: int,
+        arrived: float,
+        read: int,
+        pieces: list[Token | Delta],
+    ) -> None:
+        index = choice.get("index")
+        if self._expected == 1 and beside_it == 1:
+            # Some servers count the chunks with it.
+            index = 0
+        elif isinstance(index, bool) or not isinstance(index, int) or not 0 <= index <= _MAX_INDEX:
+            index = position
+        parts = self._parts(index)
+        size, beside = parts.size, parts.beside
+        try:
+            for piece in parts.take(choice):
+                self._append(piece, index, arrived, read, pieces)
+        finally:
+            self._characters += parts.size - size
+            self._beside += parts.beside - beside
+            if self._beside > _BESIDE or self._excess:
+                self._count_excess()
+        if self._characters > self.limits.max_answer_chars:
             self._check_size()
-            if parts.finish_reason is not None:
-                self._note_finish()
+        if parts.finish_reason is not None:
+            self._note_finish()
 
     def _append(
         self, piece: Piece, choice: int, arrived: float, read: int, pieces: list[Token | Delta]
@@ -477,11 +491,12 @@ class Answer:
         )
 
     def _note_finish(self) -> None:
-        choices = self._choices.values()
-        named = [parts for parts in choices if parts.finish_reason is not None]
-        ended = len(choices) >= self._expected and len(named) == len(choices)
-        self.finished = ended and not any(parts.is_doubtful for parts in named)
-        self.may_be_over = ended and not self.finished
+        ended, trusted = len(self._choices) >= self._expected, True
+        for parts in self._choices.values():
+            ended = ended and parts.finish_reason is not None
+            trusted = trusted and not parts.is_doubtful
+        self.finished = ended and trusted
+        self.may_be_over = ended and not trusted
 
     def _flush_held(self, arrived: float, pieces: list[Token | Delta]) -> None:
         """Nothing follows: a half character that waited for its other half stays alone."""
@@ -502,11 +517,12 @@ class Answer:
         self._characters += characters
         self._check_size()
 
-    def _count_beside(self, characters: int) -> None:
+    def _count_excess(self) -> None:
         """Count what is kept beside the answer, of which every answer has some for nothing."""
-        before = self._beside
-        self._beside = before + characters
-        self._characters += max(self._beside, _BESIDE) - max(before, _BESIDE)
+        excess = max(self._beside - _BESIDE, 0)
+        self._characters += excess - self._excess
+        self._excess = excess
+        self._check_size()
 
     def _check_size(self) -> None:
         if self._characters > self.limits.max_answer_chars and self.error is None:

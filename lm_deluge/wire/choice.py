@@ -72,16 +72,17 @@ class ChoiceParts:
     came before the end of the chunk with the first output, or that output followed. ``extra``: the
     fields that nobody here knows, of the choice and of its messages. ``size``: the characters of the
     answer that came in no piece: ids, names, log probabilities. ``beside``: those of the rest.
+    ``held``: the halves of characters that wait for their other halves.
     """
 
     __slots__ = (
         "_counts",
-        "_held",
         "_max_tool_calls",
         "_whole",
         "beside",
         "extra",
         "finish_reason",
+        "held",
         "is_doubtful",
         "logprobs",
         "reasoning",
@@ -104,19 +105,14 @@ class ChoiceParts:
         self.beside = 0
         self._max_tool_calls = max_tool_calls
         self._counts = {"reasoning": 0, "refusal": 0}
-        self._held: dict[tuple[str, int], str] = {}
+        self.held: dict[tuple[str, int], str] = {}
         # What kinds came in a message and not in deltas.
         self._whole: frozenset[str] = frozenset()
 
     @property
-    def holds(self) -> bool:
-        """Whether half a character waits for its other half."""
-        return bool(self._held)
-
-    @property
     def has_output(self) -> bool:
         """Whether anything came that a receiver hears of."""
-        return bool(self.text or self.reasoning or self.refusal or self.tools or self._held)
+        return bool(self.text or self.reasoning or self.refusal or self.tools or self.held)
 
     def take(self, choice: Mapping[str, Any]) -> Iterator[Piece]:
         """Read one entry of ``choices``."""
@@ -139,7 +135,7 @@ class ChoiceParts:
 
     def flush(self) -> Iterator[Piece]:
         """Yield what was held back: U+FFFD for each half character, and arguments that are empty."""
-        held, self._held = self._held, {}
+        held, self.held = self.held, {}
         for kind, index in held:
             yield from self._piece(kind, "\N{REPLACEMENT CHARACTER}", index)
         for slot in [] if self.tools is None else self.tools.slots:
@@ -167,9 +163,8 @@ class ChoiceParts:
                 self.logprobs = {}
             for key, value in logprobs.items():
                 self._join_logprobs(key, value)
-        unknown = {key: value for key, value in choice.items() if key not in _READ}
-        if unknown:
-            self._keep(unknown)
+        if not choice.keys() <= _READ:
+            self._keep({key: value for key, value in choice.items() if key not in _READ})
         delta = choice.get("delta")
         if isinstance(delta, dict):
             yield from self._take_fields(delta, frozenset())
@@ -191,7 +186,7 @@ class ChoiceParts:
             "refusal": bool(self.refusal),
             "tool_call": bool(self.tools),
         }
-        held = {kind for kind, _ in self._held}
+        held = {kind for kind, _ in self.held}
         return frozenset(kind for kind, is_there in found.items() if is_there) | held
 
     def _take_fields(self, fields: Mapping[str, Any], known: frozenset[str]) -> Iterator[Piece]:
@@ -208,11 +203,9 @@ class ChoiceParts:
             legacy = fields.get("function_call")
             if isinstance(legacy, dict):
                 yield from self._take_legacy_call(legacy)
-        unknown = {key: value for key, value in fields.items() if key not in KNOWN_FIELDS}
-        if unread:
-            unknown["content"] = unread
-        if unknown:
-            self._keep(unknown)
+        if unread or not fields.keys() <= KNOWN_FIELDS:
+            unknown = {key: value for key, value in fields.items() if key not in KNOWN_FIELDS}
+            self._keep({**unknown, "content": unread} if unread else unknown)
 
     def _keep(self, fields: Mapping[str, Any]) -> None:
         if self.extra is None:
@@ -248,18 +241,18 @@ class ChoiceParts:
             )
         slot = self.tools.slots[position]
         if isinstance(name, str) and name and name != slot.name:
-            name = without_surrogates(name)
-            slot.name += name
-            self.size += len(name)
+            clean: str = without_surrogates(name)
+            slot.name += clean
+            self.size += len(clean)
         yield from self._piece("tool_call", argument_text(arguments), position)
 
     def _piece(self, kind: str, text: str, index: int = 0) -> Iterator[Piece]:
         key = (kind, index)
-        held = self._held.pop(key, "")
+        held = self.held.pop(key, "")
         if held or not text.isascii():
             text, held = join_surrogates(held + text)
             if held:
-                self._held[key] = held
+                self.held[key] = held
         if kind == "tool_call":
             assert self.tools is not None
             slot = self.tools.slots[index]

@@ -35,8 +35,8 @@ _NESTING: Final = 4
 def said(message: Mapping[str, Any], unread: list[Any]) -> Iterator[tuple[Kind, str]]:
     """Yield what a delta or a message says, piece by piece; parts of other kinds go to ``unread``."""
     for name in ("reasoning_content", "reasoning"):
-        text = _text_of(message.get(name))
-        if text:
+        value = message.get(name)
+        if value and (text := _text_of(value)):
             # Some servers send both, with the same text.
             yield "reasoning", text
             break

@@ -53,41 +53,32 @@ class Facts:
         self._usage_size = 0
 
     def take(self, chunk: Mapping[str, Any]) -> None:
-        """Read one chunk."""
+        """Read one chunk, but for its choices."""
         for key, name in _NAMES.items():
             value = chunk.get(key)
             if value and value != (known := getattr(self, name)):
-                text = text_or_none(value)
+                text = value if type(value) is str and value.isascii() else text_or_none(value)
                 if text is not None:
                     self.size += len(text) - len(known or "")
                     setattr(self, name, text)
-        usage = _usage_in(chunk)
-        if usage is not None:
-            raw, size = kept(usage)
-            if isinstance(raw, dict):
-                self.size += size - self._usage_size
-                self._usage_size = size
-                self.usage = Usage.from_openai(raw)
-        unknown = {key: value for key, value in chunk.items() if key not in _READ}
-        if unknown:
+        usage = chunk.get("usage")
+        if not chunk.keys() <= _READ:
+            unknown = {key: value for key, value in chunk.items() if key not in _READ}
+            for value in unknown.values():  # Groq's own field
+                if isinstance(value, dict):
+                    usage = usage or value.get("usage")
             extra = {} if self.extra is None else self.extra
             self.size += join(extra, unknown, grows=frozenset())
             self.extra = extra or None
+        if usage:
+            self.take_usage(usage)
 
-
-def _usage_in(chunk: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the usage of a chunk: its own, one in a vendor's field (Groq), or in a choice (Moonshot)."""
-    usage = chunk.get("usage")
-    if isinstance(usage, dict) and usage:
-        return usage
-    choices = chunk.get("choices")
-    places: list[Any] = [value for key, value in chunk.items() if key not in _READ]
-    for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict):
-            places += [choice, choice.get("delta"), choice.get("message")]
-    for place in places:
-        if isinstance(place, dict):
-            usage = place.get("usage")
-            if isinstance(usage, dict) and usage:
-                return usage
-    return None
+    def take_usage(self, usage: object) -> None:
+        """Take the usage of a chunk, or of a choice (Moonshot); the last one that says something counts."""
+        if not isinstance(usage, dict) or not usage:
+            return
+        raw, size = kept(usage)
+        if isinstance(raw, dict):
+            self.size += size - self._usage_size
+            self._usage_size = size
+            self.usage = Usage.from_openai(raw)

@@ -50,7 +50,7 @@ def join(into: dict[str, Any], fields: Mapping[str, Any], *, grows: frozenset[st
     for key, value in fields.items():
         if value is None:
             continue
-        value, weight = kept(value)  # noqa: PLW2901
+        value, weight = kept(value)
         if key not in into:
             name, name_weight = kept(key)
             into[name] = value

@@ -65,26 +65,24 @@ def error_in(chunk: Mapping[str, Any], event: str) -> object:
     error = chunk.get("error")
     if error:
         return error
-    if is_error_event(event) or "error" in str(chunk.get("object")).lower():
+    kind = chunk.get("object")
+    if kind and kind != "chat.completion.chunk" and "error" in str(kind).lower():
+        return chunk
+    if event and is_error_event(event):
         return chunk
     choices = chunk.get("choices")
     for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict) and (error := _error_in_choice(choice)):
-            return error
-    if _has_failed(chunk.get("base_resp")):  # MiniMax, beside its choices
+        if isinstance(choice, dict):
+            for place in (choice, choice.get("delta"), choice.get("message")):
+                if isinstance(place, dict) and place.get("error"):
+                    return place["error"]
+            reason = choice.get("finish_reason")
+            if reason and "error" in str(reason).lower():
+                return choice
+    if "base_resp" in chunk and _has_failed(chunk["base_resp"]):  # MiniMax, beside its choices
         return chunk["base_resp"]
     if not choices and not chunk.get("usage") and _is_failure(chunk, event):
         return chunk
-    return None
-
-
-def _error_in_choice(choice: Mapping[str, Any]) -> object:
-    for place in (choice, choice.get("delta"), choice.get("message")):
-        if isinstance(place, dict) and place.get("error"):
-            return place["error"]
-    reason = choice.get("finish_reason")
-    if reason and "error" in str(reason).lower():
-        return choice
     return None
 
 

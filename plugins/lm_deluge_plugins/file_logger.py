@@ -200,6 +200,7 @@ class FileLogger(StreamHandler):
                 response_id=response.response_id,
                 attempts=response.attempts,
                 busy=stream.busy,
+                missing=response.missing,
             )
         )
         return self._ended(stream)

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from lm_deluge import Delta, LLMClient, RetryPolicy, Token, attach
+from lm_deluge import Delta, LLMClient, RetryPolicy, SamplingParams, Token, attach
 from lm_deluge.errors import ConnectionLostError, InternalServerError, RateLimitError
 from lm_deluge_plugins import FileLogger
 from lm_deluge_plugins.file_logger import _BATCH
@@ -82,7 +82,8 @@ async def test_each_line_has_the_fields_of_the_table(path: Path) -> None:
         client = client_for(
             server, retries=RETRIES, handlers=[FileLogger(path)], tags={"variant": "B"}
         )
-        response = await client.stream("What is it?", tags={"run": 7})
+        asked = SamplingParams(n=2)
+        response = await client.stream("What is it?", sampling_params=asked, tags={"run": 7})
     assert path.read_bytes().startswith(b"\n{")
     assert path.read_bytes().endswith(b"}\n")
     lines = lines_of(path)

@@ -177,9 +177,7 @@ def scripted(body: bytes) -> list[Any]:
         *(TOLD[told] for told in ("error text", "field error beside [DONE]", "detail")),
         *(EMPTY[body] + DONE for body in ("a role", "no choices", "an object nobody knows")),
         in_choice(finish_reason="error"),
-        b"Service Unavailable
-
-",
+        b"Service Unavailable\n\n",
         EMPTY["a role"],
     ],
 )

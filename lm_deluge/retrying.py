@@ -43,7 +43,8 @@ _SPENT: Final = re.compile(
 #: The same in the words of those who have no code for it (Anthropic: 400, invalid_request_error).
 _SPENT_WORDS: Final = re.compile(
     r"(credit|account) balance|insufficient[ _]\w*[ _]?(balance|credit|fund|quota)|payment required"
-    r"|(out of|not enough|no more|run out of) (credit|fund|money)",
+    r"|(out of|not enough|no more|run out of) (credit|fund|money)"
+    r"|\u4f59\u989d\u4e0d\u8db3|\u6b20\u8d39",  # "balance is not enough", "in arrears"
     re.IGNORECASE,
 )
 

@@ -66,6 +66,9 @@ SPENT_WORDS = [
     "Insufficient credits. Add more using https://openrouter.ai/settings/credits",
     "Payment Required",
     "You have run out of credits",
+    "insufficient_quota",
+    "\u60a8\u7684\u8d26\u6237\u4f59\u989d\u4e0d\u8db3",
+    "\u60a8\u7684\u8d26\u6237\u5df2\u6b20\u8d39",
 ]
 
 PASSING = [

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 from lm_deluge.foreign import type_name
-from lm_deluge.handler_methods import METHODS, methods_of
+from lm_deluge.handler_methods import methods_of
+from lm_deluge.method_names import METHODS
 from lm_deluge.plain import plain_number, plain_tags, plain_text
 
 __all__ = [

@@ -89,7 +89,8 @@ class LLMClient:
         accept_eof: take the end of the connection for the end of the answer; ``None``: as registered.
         strict: a failing handler ends the stream with ``HandlerError``.
         record: a path, or a ``Recorder``, to append the raw bytes of every stream to.
-        handler_wait: seconds the end of a stream waits for ``async`` handlers.
+        handler_wait: seconds the end of a stream waits for ``async`` handlers; at most 1 where whoever
+            waits for the stream was cancelled.
         max_concurrent_streams: at most so many at a time in each event loop; the others wait in order.
         connector: an ``aiohttp`` connector of your own, which you close; for one event loop. Whom it
             trusts is its own affair.
@@ -336,8 +337,9 @@ class LLMClient:
 
         The others are those of ``stream``. No failure stops the others: it is yielded, a prompt that
         makes no sense as a ``PromptError`` (``lm_deluge.errors``). Raises at the first step what
-        ``stream`` raises before anything is sent because of the other arguments; what ``prompts``
-        itself raises, after the outcomes of the streams that ran by then. Leaving the loop ends all.
+        ``stream`` raises before anything is sent because of the other arguments; whatever ``prompts``
+        itself or ``tags`` raises, after the outcomes of the streams that ran by then
+        (``KeyboardInterrupt`` and ``SystemExit`` at once). Leaving the loop ends all.
         """
         return stream_many(
             self,

@@ -9,17 +9,17 @@ in. What comes in before or after is nobody's answer.
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 import select
+from logging import DEBUG
 from time import monotonic, perf_counter
 from typing import Any, Final
 
 import aiohttp
 
-__all__ = ["Sending", "Tap"]
+from lm_deluge.foreign import log
 
-logger = logging.getLogger("lm_deluge")
+__all__ = ["Sending", "Tap"]
 
 #: Bytes of a body that are written in one go; the event loop goes on in between.
 _PIECE: Final = 1 << 18
@@ -304,7 +304,7 @@ class Idle(asyncio.Protocol):
                 asyncio.get_running_loop().call_soon(self._pass_on)
             self._held += data
             return
-        logger.debug("%d bytes that nobody had asked for: their connection is closed", len(data))
+        log(DEBUG, "%d bytes that nobody had asked for: their connection is closed", len(data))
         self._transport.abort()
 
     def _pass_on(self) -> None:

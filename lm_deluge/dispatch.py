@@ -19,7 +19,7 @@ from attrs import evolve
 
 from lm_deluge.cursor import Cursor, Settling
 from lm_deluge.errors import StreamError
-from lm_deluge.foreign import is_awaitable, is_exit, message_of, traceback_of, type_name
+from lm_deluge.foreign import is_awaitable, is_exit, log, message_of, traceback_of, type_name
 from lm_deluge.handlers import ROUTER_IDS, Attachment, process_roster
 from lm_deluge.payloads import Delta, HandlerFailure, Token
 from lm_deluge.redaction import Redactor
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from lm_deluge.stream import Stream
 
 __all__ = ["Dispatcher"]
-
-logger = logging.getLogger("lm_deluge")
 
 #: A receiver ready to be called with (stream, payload), and what it is called in a failure.
 Call = tuple[Callable[..., Any], "Attachment | str"]
@@ -306,8 +304,8 @@ class Dispatcher:
             redact = self._redactor.text
             if self._note(label, name, type_name(error), lambda: message_of(error, redact)):
                 # As text: a log record that kept the exception would keep the stream.
-                self._log("handler %s failed in %s of stream %s\n%s", label, name,
-                          self._stream.id, traceback_of(error, redact))  # fmt: skip
+                log(logging.ERROR, "handler %s failed in %s of stream %s\n%s", label, name,
+                    self._stream.id, traceback_of(error, redact))  # fmt: skip
             _let_go(error, self._stream.id)
         except BaseException as exit_:  # noqa: BLE001 - only an interrupt of the program comes here
             self._go_on(exit_)
@@ -323,16 +321,9 @@ class Dispatcher:
         attachment, cursor = late
         text = f"still {cursor.behind} calls behind {waited:.2g} s after the stream ended"
         if self._note(attachment.label, cursor.method, "HandlerLagging", lambda: text):
-            self._log("handler %s is lagging in %s of stream %s: %s", attachment.label,
-                      cursor.method, self._stream.id, text)  # fmt: skip
+            log(logging.ERROR, "handler %s is lagging in %s of stream %s: %s", attachment.label,
+                cursor.method, self._stream.id, text)  # fmt: skip
         cursor.give_up()
-
-    def _log(self, message: str, *values: str) -> None:
-        try:
-            logger.error(message, *values)
-        except BaseException as error:  # noqa: BLE001 - a logging handler of the user's may raise anything
-            if is_exit(error):
-                self._go_on(error)
 
     def _note(self, label: str, method: str, kind: str, message: Callable[[], str]) -> bool:
         """Count a failure in; return whether it is the first of its kind."""

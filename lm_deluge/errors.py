@@ -327,7 +327,7 @@ class HandlerError(StreamError):
     def __init__(self, failure: HandlerFailure, *, phase: str | None = None) -> None:
         super().__init__(
             f"handler {failure.handler} failed in {failure.method}: "
-            f"{failure.type}: {failure.message}",
+            f"{failure.type}: {' '.join(failure.message.split())}",
             phase=phase,
         )
         self.failure = failure
@@ -336,5 +336,5 @@ class HandlerError(StreamError):
 class PromptError(StreamError):
     """One prompt of ``stream_many`` makes no sense; nothing was sent, no handler heard of it.
 
-    ``__cause__``: the ``ValueError`` or ``TypeError`` that ``LLMClient.stream`` would have raised.
+    ``__cause__``: what ``LLMClient.stream`` would have raised, a ``ValueError`` or ``TypeError`` as a rule.
     """

@@ -1,19 +1,33 @@
 """What can be said of objects that are not ours.
 
-Their names, messages and reprs may raise, lie, be no text, or be endless; none of that may reach
-whoever only wants to tell of them. ``KeyboardInterrupt`` and ``SystemExit`` go on from here.
+Their names, messages and reprs may raise, lie, be no text, or be endless, and the program's logging may
+fail; none of that may reach whoever only wants to tell of them. ``KeyboardInterrupt`` and
+``SystemExit`` go on from here.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from inspect import CO_ITERABLE_COROUTINE
 from types import CoroutineType, GeneratorType
 from typing import Any, Final, TypeAlias
 
-__all__ = ["is_awaitable", "is_exit", "message_of", "name_of", "shown", "traceback_of", "type_name"]
+__all__ = [
+    "is_awaitable",
+    "is_exit",
+    "log",
+    "message_of",
+    "name_of",
+    "shown",
+    "traceback_of",
+    "type_name",
+]
+
+_logger: Final = logging.getLogger("lm_deluge")
 
 #: Characters of a message, and of a traceback, that are told.
 _MESSAGE: Final = 2_000
@@ -49,6 +63,19 @@ def shown(value: object) -> str:
 def traceback_of(error: BaseException, redact: Redact | None = None) -> str:
     """Return the traceback as text, with causes and contexts, redacted; its last 20,000 characters."""
     return _told(_formatted, error, _TRACEBACK, redact, end=True)
+
+
+def log(
+    level: int, message: str, *values: object, extra: Mapping[str, object] | None = None
+) -> None:
+    """Log to ``lm_deluge``. What a filter or handler of the program's raises must not end a stream."""
+    try:
+        _logger.log(level, message, *values, extra=extra)
+    except _EXITS:
+        raise
+    except BaseException as error:  # noqa: BLE001 - there is nowhere left to tell of it
+        with suppress(Exception):
+            error.__traceback__ = None  # its frames hold what is told of
 
 
 def is_exit(error: BaseException) -> bool:

@@ -6,7 +6,6 @@ looked at, not what an object says of itself.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +25,8 @@ from weakref import WeakKeyDictionary
 
 from attrs import define, field
 
-from lm_deluge.foreign import message_of, name_of, shown, type_name
+from lm_deluge.foreign import log, message_of, name_of, shown, type_name
+from lm_deluge.method_names import METHODS, looks_like_one, meant_by, misspelt
 from lm_deluge.signals import SIGNALS
 
 if TYPE_CHECKING:
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
     from lm_deluge.stream import Stream
 
 __all__ = ["METHODS", "Methods", "StreamHandler", "methods_of"]
-
-logger = logging.getLogger("lm_deluge")
-
-METHODS: Final = tuple(signal.name for signal in SIGNALS)
 
 #: What each method is called with, by the names of the documentation.
 _CALLED_WITH: Final = {
@@ -272,27 +268,7 @@ def _says_async(method: Any) -> bool:
         return False
 
 
-# Names that are nearly one of the six.
-
-#: The six without ``on_`` and their inflections: what a hurried hand or memory makes of them.
-_FORMS: Final = {
-    "on_start": ("start", ("", "s", "ed", "ing")),
-    "on_token": ("token", ("", "s", "ed")),
-    "on_delta": ("delta", ("", "s")),
-    "on_retry": ("retr", ("y", "ys", "ies", "ied", "ying")),
-    "on_complete": ("complet", ("e", "es", "ed", "ing", "ion", "ions")),
-    "on_error": ("error", ("", "s", "ed")),
-}
-
-#: Words that other libraries use for the same moments.
-_SYNONYMS: Final = {
-    "begin": "on_start", "open": "on_start", "request": "on_start",
-    "chunk": "on_token", "text": "on_token", "content": "on_token", "message": "on_token",
-    "reasoning": "on_delta", "thinking": "on_delta", "refusal": "on_delta", "tool": "on_delta",
-    "end": "on_complete", "finish": "on_complete", "done": "on_complete", "stop": "on_complete",
-    "close": "on_complete", "success": "on_complete", "response": "on_complete",
-    "fail": "on_error", "exception": "on_error", "cancel": "on_error",
-}  # fmt: skip
+# What is known of a class, and of its names.
 
 
 @define(eq=False)
@@ -330,9 +306,10 @@ def _check_spelling(handler: object, calls: Mapping[str, object], known: _ClassF
         return
     for name, value in _of_classes(type(handler)):
         _check_name(name, value, calls, known.label)
-        if calls and name.startswith("on_") and _is_method(value) and _misspelt(name) is None:
-            meant = _like(name)
-            logger.warning(
+        if calls and name.startswith("on_") and _is_method(value) and misspelt(name) is None:
+            meant = meant_by(name)
+            log(
+                logging.WARNING,
                 "%s.%s is none of the six methods of a handler and is never called by a stream%s",
                 known.label, name, f": did you mean {meant}?" if meant else "",
             )  # fmt: skip
@@ -340,7 +317,7 @@ def _check_spelling(handler: object, calls: Mapping[str, object], known: _ClassF
 
 
 def _check_name(name: str, value: object, calls: Mapping[str, object], label: str) -> None:
-    near = _misspelt(name)
+    near = misspelt(name)
     if near is not None and near not in calls and _is_method(value):
         message = f"{label}.{name} would never be called: did you mean {near}?"
         raise TypeError(message)
@@ -363,56 +340,11 @@ def _is_method(value: object) -> bool:
     return callable(value) or issubclass(kind, (staticmethod, classmethod, partialmethod))
 
 
-def _misspelt(name: str) -> str | None:
-    """Return which of the six a name is but for its spelling."""
-    if name[:2].lower() != "on":
-        return None
-    bare = name.lower().replace("_", "").removeprefix("on")
-    for method, (root, endings) in _FORMS.items():
-        if any(bare == root + ending for ending in endings):
-            return method
-        if _is_one_slip(bare, method.removeprefix("on_")):
-            return method
-    return None
-
-
-def _is_one_slip(written: str, meant: str) -> bool:
-    """Whether one letter is missing, too many, another, or two neighbours changed places."""
-    if abs(len(written) - len(meant)) > 1:
-        return False
-    at = next((i for i, (a, b) in enumerate(zip(written, meant, strict=False)) if a != b), None)
-    if at is None:
-        return True
-    rest, wanted = written[at:], meant[at:]
-    return (
-        rest[1:] == wanted[1:]
-        or rest[1:] == wanted
-        or rest == wanted[1:]
-        or (rest[:2] == wanted[:2][::-1] and rest[2:] == wanted[2:])
-    )
-
-
-def _like(name: str) -> str | None:
-    """Return the method that a name may stand for."""
-    near = _misspelt(name)
-    if near is not None:
-        return near
-    lowered = name.lower()
-    for method, (root, _) in _FORMS.items():
-        if root in lowered:
-            return method
-    for word, method in _SYNONYMS.items():
-        if word in lowered:
-            return method
-    return next(iter(difflib.get_close_matches(lowered, METHODS, 1, 0.7)), None)
-
-
 def _no_handler(handler: object, label: str) -> str:
     near = [
         f"{name} (did you mean {meant}?)"
         for name in dict.fromkeys(name for name, _ in _of_classes(type(handler)))
-        if (name[:2].lower() == "on" or difflib.get_close_matches(name, METHODS, 1, 0.7))
-        and (meant := _like(name))
+        if looks_like_one(name) and (meant := meant_by(name))
     ]
     found = f"; it has {', '.join(near)}" if near else ""
     its = "overrides" if issubclass(type(handler), StreamHandler) else "has"

@@ -10,7 +10,6 @@ characters.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from logging import DEBUG, INFO
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from lm_deluge.errors import StreamError
+from lm_deluge.foreign import log
 
 if TYPE_CHECKING:
     from lm_deluge.exchange import Exchange
@@ -143,16 +143,13 @@ def tell_ending(stream_id: str, model: str, ending: APIResponse | StreamError) -
 
 
 def _tell(level: int, stream_id: str, model: str, message: str, *values: object) -> None:
-    with contextlib.suppress(
-        Exception
-    ):  # a filter or handler of the program's must not end a stream
-        logger.log(
-            level,
-            "stream %s: " + message,
-            stream_id[:8],
-            *values,
-            extra={"stream_id": stream_id, "model": model},
-        )
+    log(
+        level,
+        "stream %s: " + message,
+        stream_id[:8],
+        *values,
+        extra={"stream_id": stream_id, "model": model},
+    )
 
 
 def _line(text: str) -> str:

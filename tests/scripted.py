@@ -194,9 +194,8 @@ class ScriptedServer:
                     return False
             return not watcher.done()
         finally:
-            if not watcher.done():
-                watcher.cancel()
-                await asyncio.gather(watcher, return_exceptions=True)
+            watcher.cancel()
+            await asyncio.gather(watcher, return_exceptions=True)
 
     async def _play(self, step: Step, writer: asyncio.StreamWriter) -> bool:
         if isinstance(step, bytes):

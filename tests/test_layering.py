@@ -28,9 +28,9 @@ ROOMS = {
     "values": "_version plain foreign errors disguises redaction secret_values pydantic_schema payloads "
     "config conversation response arrivals endpoint naming models",
     "wire": "wire",
-    "engine": "locking signals cursor handler_methods handlers arguments deadline interruption retrying "
-    "http_errors aiohttp_errors connection exchange narration proxies socks certificates sessions transport "
-    "access plan dispatch attempt engine stream",
+    "engine": "locking signals cursor method_names handler_methods handlers arguments deadline interruption "
+    "retrying http_errors aiohttp_errors connection exchange narration proxies socks certificates sessions "
+    "transport access plan dispatch attempt engine stream",
     "recording": "recording",
     "consumers": "many client api_requests",
     "public": "lm_deluge",  # __init__.py

@@ -12,6 +12,7 @@ import aiohttp
 from lm_deluge.aiohttp_errors import BROKE, cause_of, translate_read
 from lm_deluge.connection import Tap
 from lm_deluge.errors import ConnectionLostError
+from lm_deluge.wire.text import header_text
 
 if TYPE_CHECKING:
     from lm_deluge.transport import Request
@@ -50,7 +51,7 @@ class Exchange:
         self.status: Final = response.status
         self.headers: Final = response.headers
         self.content_type: Final = (
-            response.content_type.lower() if "Content-Type" in response.headers else ""
+            header_text(response.content_type.lower()) if "Content-Type" in response.headers else ""
         )
         self.request: Final = request
         self.reused: Final = reused

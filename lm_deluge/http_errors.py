@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from lm_deluge.errors import APIStatusError, status_error
 from lm_deluge.retrying import retry_after
 from lm_deluge.wire.chunks import decode_any
+from lm_deluge.wire.text import header_text, without_surrogates
 
 __all__ = ["error_from_reply", "request_id"]
 
@@ -31,7 +32,8 @@ _HINTS: Final = (
 
 def request_id(headers: Mapping[str, str]) -> str | None:
     """Return the id under which the server logged the request."""
-    return headers.get("x-request-id") or headers.get("apim-request-id") or headers.get("cf-ray")
+    named = headers.get("x-request-id") or headers.get("apim-request-id") or headers.get("cf-ray")
+    return None if named is None else header_text(named)
 
 
 def error_from_reply(
@@ -46,7 +48,7 @@ def error_from_reply(
         parsed: Any = decode_any(body)
     except ValueError:
         parsed = None
-    error = parsed
+    error = parsed = without_surrogates(parsed, frozenset())
     if isinstance(parsed, list) and parsed:  # Gemini's compatible endpoint
         error = parsed[0]
     if isinstance(error, Mapping) and _is_wrapped(error):
@@ -56,8 +58,9 @@ def error_from_reply(
     if message is None:
         message = _shown(body) or "no explanation"
     if 300 <= status < 400:
+        target = _host(header_text(headers.get("Location", "")))
         message = (
-            f"{shown_url} redirects to {_host(headers.get('Location', ''))}; redirects are refused, "
+            f"{shown_url} redirects to {target}; redirects are refused, "
             "because the key must not follow to another host: correct the base_url"
         )
     code = fields.get("code")

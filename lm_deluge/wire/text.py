@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-__all__ = ["join_surrogates", "without_surrogates"]
+__all__ = ["header_text", "join_surrogates", "without_surrogates"]
 
 #: Where texts come in pieces, so that a half may find its other half in the next chunk.
 _PIECES: Final = frozenset(
@@ -24,6 +24,13 @@ def join_surrogates(text: str) -> tuple[str, str]:
         body = text[: len(text) - len(held)]
         return body.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"), held
     return text, ""
+
+
+def header_text(value: str) -> str:
+    """Return a header's value without surrogates: aiohttp puts one for each byte that is no UTF-8."""
+    if value.isascii():
+        return value
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def without_surrogates(value: Any, pieces: frozenset[str] = _PIECES) -> Any:

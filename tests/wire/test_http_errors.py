@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from lm_deluge.errors import APIStatusError, BadRequestError, RateLimitError
+from lm_deluge import LLMClient
+from lm_deluge.errors import APIStatusError, BadRequestError, RateLimitError, StreamError
 from lm_deluge.http_errors import error_from_reply, request_id
+from scripted import ScriptedServer
 
 URL = "https://api.example/v1/chat/completions"
 
@@ -142,3 +144,33 @@ def test_known_troubles_get_a_hint(message: str, hint: str) -> None:
     assert "Hint: " in text
     assert hint in text
     assert "Hint" not in str(error_of({"error": {"message": "something else"}}))
+
+
+# Text that is no UTF-8
+
+
+@pytest.mark.parametrize("status", [302, 400, 503])
+def test_no_lone_surrogate_of_a_header_or_a_body_is_in_an_error(status: int) -> None:
+    raw = b"https://h\xff.example/\xe9?x=\xff".decode("utf-8", "surrogateescape")
+    body = {"error": {"message": "m\ud83d", "text": "t\ud83d", "code": "c\ud83d", "\ud83d": 1}}
+    headers = {"Location": raw, "x_request_id": raw, "retry_after": raw, "Date": raw}
+    error = error_of(body, status, **headers)
+    shown = [str(error), error.body, error.code, error.type, error.request_id]
+    json.dumps(shown, ensure_ascii=False).encode()
+    assert error.request_id == "https://h\N{REPLACEMENT CHARACTER}.example/" + (
+        "\N{REPLACEMENT CHARACTER}?x=\N{REPLACEMENT CHARACTER}"
+    )
+
+
+async def test_bytes_of_a_redirects_headers_end_in_an_error_that_utf8_can_hold() -> None:
+    head = b"HTTP/1.1 302 F\xffund\r\nLocation: https://h\xff.example/\xff\r\n"
+    head += b"x-request-id: r\xff\r\nContent-Type: text/x\xff\r\nContent-Length: 0\r\n\r\n"
+    async with ScriptedServer([head]) as server:
+        client = LLMClient(
+            "gpt-4o", base_url=server.base_url, api_key="sk-test-key-123456", printer=None
+        )
+        with pytest.raises(StreamError) as caught:
+            await client.stream("hi")
+    error: Any = caught.value
+    json.dumps([str(error), error.body, error.request_id], ensure_ascii=False).encode()
+    assert "redirects" in str(error)

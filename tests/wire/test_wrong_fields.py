@@ -356,7 +356,7 @@ choices = st.fixed_dictionaries(
 )
 chunks = st.fixed_dictionaries(
     {"choices": st.lists(choices, max_size=2)},
-    optional={name: values for name in ("id", "model", "usage", "error", "detail", "service_tier")},
+    optional=dict.fromkeys(("id", "model", "usage", "error", "detail", "service_tier"), values),
 )
 
 

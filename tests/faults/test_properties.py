@@ -204,11 +204,15 @@ def check_outcome(case: Case, ending: APIResponse | StreamError, heard: str) -> 
         whole += "\ufffd" if heard.endswith("\ufffd") else ""
     assert heard in (sure, whole), (heard, sure, whole)
     if "done" in kinds:
-        assert isinstance(ending, APIResponse)
+        # Without output and without a finish reason it is an empty reply.
+        is_answer = has_output(ending) or "finish" in kinds
+        assert type(ending) is (APIResponse if is_answer else ProtocolError), repr(ending)
     elif "error" in kinds:
         assert isinstance(ending, ProviderError)
     elif "finish" in kinds and case.end in ("end", "fin", "hang"):
-        assert isinstance(ending, APIResponse)
+        # A reason before any output may be one of those that stand in every chunk.
+        is_answer = has_output(ending) or case.end != "fin"
+        assert type(ending) is (APIResponse if is_answer else ConnectionLostError), repr(ending)
     elif not {"done", "error", "finish"} & {kind for _, kind in at_most}:
         expected = {
             "end": AnswerCutError,
@@ -222,6 +226,12 @@ def check_outcome(case: Case, ending: APIResponse | StreamError, heard: str) -> 
     if isinstance(ending, APIResponse) and ending.usage is not None:
         assert (ending.usage.input_tokens, ending.usage.output_tokens) == (3, None)
         assert ending.usage.total_tokens is None
+
+
+def has_output(ending: APIResponse | StreamError) -> bool:
+    received = ending if isinstance(ending, APIResponse) else ending.partial
+    assert received is not None
+    return bool(received.completion or received.reasoning or received.refusal)
 
 
 EXAMPLES = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import sys
+import threading
 import time
 import tracemalloc
 import weakref
@@ -213,3 +215,99 @@ async def test_20000_streams_leave_nothing_behind(caplog: pytest.LogCaptureFixtu
     assert traced[1] - traced[0] < 500_000, f"traced: {traced}"
     assert max(files[3:]) <= max(files[:3]) + AT_ONCE, f"files: {files}"
     assert worked < 300
+
+
+class Clerk:
+    """A ``Ledger`` for many threads: each stream is heard in one of them only."""
+
+    def __init__(self) -> None:
+        self.started = 0
+        self.endings: Counter[str] = Counter()
+        self.running: set[str] = set()
+        self.wrong: list[str] = []
+        self._lock = threading.Lock()
+
+    def on_start(self, stream: Stream) -> None:
+        with self._lock:
+            self.started += 1
+            self.running.add(stream.id)
+
+    def on_token(self, stream: Stream, token: object) -> None:
+        if stream.id not in self.running:
+            self.wrong.append("a token of a stream that is not running")
+
+    def on_complete(self, stream: Stream, response: APIResponse) -> None:
+        self._end(stream, "complete")
+
+    def on_error(self, stream: Stream, error: StreamError) -> None:
+        self._end(stream, type(error).__name__)
+
+    def _end(self, stream: Stream, name: str) -> None:
+        with self._lock:
+            if stream.id not in self.running:
+                self.wrong.append(f"a second ending: {name}")
+            self.running.discard(stream.id)
+            self.endings[name] += 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_4000_streams_in_8_threads_with_loops_of_their_own_leave_nothing_behind(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One client; loops end with and without ceremony; each thread opens and closes the client too."""
+    caplog.set_level("CRITICAL", "lm_deluge")
+    clerk = Clerk()
+    before = open_files()
+    failures: list[BaseException] = []
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        async with Simulator(
+            faults=FAULTS, text=["Once ", "upon ", "a ", "🙂."], seed=7, keep_requests=50
+        ) as sim:
+            client = LLMClient(
+                "gpt-4o",
+                base_url=sim.base_url,
+                api_key=KEY,
+                printer=None,
+                max_concurrent_streams=20,
+                timeouts=Timeouts(connect=10, first_token=3, between_tokens=2, tail=0.3, total=30),
+                retries=RetryPolicy(max_attempts=2, initial_delay=0.001, max_delay=0.01),
+            )
+
+            def work(seed: int) -> None:
+                rng = random.Random(seed)
+
+                async def some(count: int) -> None:
+                    await asyncio.gather(*(one(client, rng, number) for number in range(count)))
+                    if rng.random() < 0.3:
+                        await client.close()
+
+                try:
+                    for _ in range(20):
+                        loop = asyncio.new_event_loop()
+                        loop.run_until_complete(some(25))
+                        if rng.random() < 0.5:
+                            loop.run_until_complete(loop.shutdown_asyncgens())
+                        loop.close()
+                except BaseException as error:
+                    failures.append(error)
+
+            threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+            with attach(clerk):
+                for thread in threads:
+                    thread.start()
+                while any(thread.is_alive() for thread in threads):
+                    await asyncio.sleep(0.05)
+            await client.close()
+            await sim.wait_closed_connections()
+    finally:
+        sys.setswitchinterval(switch)
+    gc.collect()
+    print(f"\n{clerk.started} streams: {dict(clerk.endings.most_common())}")
+    assert not failures, failures
+    assert not clerk.wrong, clerk.wrong[:10]
+    assert not clerk.running
+    assert sum(clerk.endings.values()) == clerk.started > 3000
+    assert open_files() <= before + 4

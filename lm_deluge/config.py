@@ -332,7 +332,9 @@ class Limits:
 
     Attributes:
         max_event_bytes: bytes of one server-sent event.
-        max_answer_chars: characters of one answer: text, reasoning, refusals, arguments.
+        max_answer_chars: characters that are kept of one answer, whatever field carries them: text,
+            reasoning, refusals, arguments, ids and names of tool calls, log probabilities. Response
+            ids, usage and fields that this library does not know count beyond their first 4,096.
         max_error_body_bytes: bytes that are read of an error's body.
         max_choices: choices of one answer.
         max_tool_calls: tool calls of one choice.

@@ -275,7 +275,10 @@ class AnswerCutError(APIError):
 
 
 class ProtocolError(APIError):
-    """What arrived is not a chat-completions stream.
+    """What arrived is not a chat-completions stream, or ended without any answer.
+
+    ``[DONE]`` before any text, reasoning, refusal, tool call or finish reason is an empty reply, and no
+    answer.
 
     ``offset``: where the offending event's data begins, in bytes of the body after decompression, line
     ends counted as one byte each; ``None`` where the fault has no place in the body. ``evidence``: the

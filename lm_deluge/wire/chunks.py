@@ -49,6 +49,8 @@ class PlainChunk(msgspec.Struct, gc=False):
     usage: None = None
     error: None = None
     x_groq: None = None
+    base_resp: None = None
+    citations: None = None
 
 
 #: Decodes a plain chunk; raises ``msgspec.MsgspecError`` or ``UnicodeDecodeError`` for any other data.

@@ -871,3 +871,13 @@ def test_a_delta_is_logged_without_a_start(path: Path) -> None:
         )
     (line,) = lines_of(path)
     assert (line["e"], line["choice"], line["read"]) == ("refusal", 1, 3)
+
+
+async def test_what_did_not_come_is_in_the_line_of_a_whole_answer(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    async with ScriptedServer(answer("Once")) as server:
+        client = client_for(server, handlers=[FileLogger(path)])
+        await client.stream("hi", sampling_params=SamplingParams(n=2))
+        await client.stream("hi")
+    missing = [line.get("missing") for line in lines_of(path) if line["e"] == "complete"]
+    assert missing == [["2 choices were asked for and 1 choice came"], None]

@@ -75,6 +75,15 @@ def test_a_failure_told_anywhere_is_one_in_the_servers_words(
     assert reading.tokens[:1] in (["Once"], ["x"], ["boom"], [])
 
 
+@pytest.mark.parametrize("told", TOLD)
+def test_a_failure_is_told_though_its_last_line_has_no_end(told: str) -> None:
+    body = TOLD[told].removesuffix(DONE).rstrip()
+    reading = read(events("Once") + body)
+    assert isinstance(reading.error, ProviderError)
+    assert "boom" in str(reading.error)
+    assert reading.tokens[0] == "Once"
+
+
 @pytest.mark.parametrize(
     "reason", ["stop", "length", "end_turn", "eos_token", "content_filter", "sensitive", "MAX"]
 )

@@ -205,6 +205,11 @@ def test_a_field_in_the_middle_of_plain_tokens_is_kept(field: str) -> None:
     assert (reading.choice.completion, reading.choice.extra) == ("aabc", {field: ["x"]})
 
 
+def test_citations_in_the_middle_of_plain_tokens_are_kept() -> None:
+    reading = read(events("a", "a") + sse({**delta("b"), "citations": ["u"]}) + events("c") + DONE)
+    assert reading.answer.facts.extra == {"citations": ["u"]}
+
+
 def test_a_plain_answer_has_no_extra_fields() -> None:
     reading = read(events("a") + sse(delta("b", finish="stop")) + DONE)
     assert (reading.choice.extra, reading.answer.facts.extra) == ({}, None)

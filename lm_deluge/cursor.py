@@ -128,7 +128,8 @@ class Cursor:
         A closing loop cancels all its tasks, the stream's included; a handler that cancels the task it
         runs in does so alone.
         """
-        if not isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+        kind = type(error)  # not isinstance: that asks the exception
+        if not issubclass(kind, (asyncio.CancelledError, GeneratorExit)):
             return False
         try:
             task = asyncio.current_task()
@@ -137,7 +138,7 @@ class Cursor:
         if task is None or task is not self._task or self._given_up:
             return True
         if self._parent is None or self._parent.cancelling():
-            return not isinstance(error, GeneratorExit)
+            return not issubclass(kind, GeneratorExit)
         while task.cancelling():
             task.uncancel()
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import pickle
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -17,8 +18,8 @@ from faults.bare_server import BareServer
 from faults.checker import KEY, Aftermath, Consumed, Ear, check_no_key, consumed_check
 from faults.consumers import CONSUMERS
 from faults.zoo import ASYNC_DEEDS, BEINGS, DEEDS, METHODS, doing
-from lm_deluge import APIResponse, LLMClient, RetryPolicy, attach
-from lm_deluge.errors import ConnectionLostError
+from lm_deluge import APIResponse, HandlerFailure, LLMClient, RetryPolicy, attach
+from lm_deluge.errors import ConnectionLostError, HandlerError
 from scripted import END, HEADERS, RESET, delta, ending, http, reply, sse
 
 SCOPES = ("process", "client", "stream")
@@ -44,8 +45,11 @@ def quiet(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> 
 
 async def live_through(
     make: Callable[[], object], *, how: str, scope: str, script: list[Any]
-) -> None:
-    """Consume a stream beside a handler and check that it is as it would be without."""
+) -> list[HandlerFailure]:
+    """Consume a stream beside a handler and check that it is as it would be without.
+
+    Return the failures that were told of it.
+    """
     handler = make()
     async with Aftermath() as after:
         async with BareServer(REFUSED, script) as server:
@@ -86,6 +90,7 @@ async def live_through(
     else:
         assert isinstance(seen.error, ConnectionLostError)
     assert took < PROMPT, f"{took:.1f} s"
+    return before.endings[0].handler_failures
 
 
 def cases() -> Iterator[tuple[str, str, str, str, str]]:
@@ -107,7 +112,13 @@ def sample() -> list[tuple[str, str, str, str, str]]:
 async def do(deed: str, kind: str, method: str, scope: str, how: str) -> None:
     script = BROKEN if method == "on_error" else WHOLE
     make = partial(doing, {**DEEDS, **ASYNC_DEEDS}[deed], kind, method)
-    await live_through(make, how=how, scope=scope, script=script)
+    failures = await live_through(make, how=how, scope=scope, script=script)
+    if deed.startswith("raises"):
+        # Of several reads the one method was called once or more, and nothing else failed.
+        (failure,) = failures
+        assert (failure.handler, failure.method) == ("Hostile", method)
+    else:
+        assert not [failure for failure in failures if failure.type == "HandlerLagging"]
 
 
 @pytest.mark.parametrize(("deed", "kind", "method", "scope", "how"), sample())
@@ -137,3 +148,19 @@ async def test_what_a_handler_does_changes_nothing_in_any_combination(
 async def test_what_a_handler_is_changes_nothing(being: str, how: str) -> None:
     for scope, script in itertools.product(SCOPES, (WHOLE, BROKEN)):
         await live_through(BEINGS[being], how=how, scope=scope, script=script)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("deed", [deed for deed in DEEDS if deed.startswith("raises")])
+async def test_a_strict_client_tells_of_any_failure_in_one_line(deed: str, kind: str) -> None:
+    async with BareServer(WHOLE) as server:
+        client = LLMClient("gpt-4o", base_url=server.base_url, api_key=KEY, strict=True)
+        handlers = [doing(DEEDS[deed], kind, "on_token")]
+        with pytest.raises(HandlerError) as caught:
+            await client.stream("hi", printer=None, handlers=handlers)
+        await client.close()
+    assert str(caught.value).startswith("handler Hostile failed in on_token: ")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 2_200
+    str(caught.value).encode()
+    assert pickle.loads(pickle.dumps(caught.value)).failure == caught.value.failure

@@ -59,19 +59,10 @@ class Sessions:
 
     def __init__(self) -> None:
         self.entries: Final[dict[asyncio.AbstractEventLoop, Entry]] = {}
-        key = id(self)
-        _alive[key] = weakref.ref(self, lambda _: _alive.pop(key, None))
-
-    def __del__(self) -> None:
-        # No ``weakref.finalize``: it would hold the entries, and through them whatever still runs.
-        with LOCK:
-            left = list(self.entries.values())
-            self.entries.clear()
-            _orphans.extend(left)
-        for entry in left:
-            with contextlib.suppress(RuntimeError):  # it was closed
-                entry.loop.call_soon_threadsafe(entry.begin_to_close)
-        _bury_orphans()
+        _alive.add(self)
+        # What it is told holds the entries, so that a client in a circle of references does not take
+        # its sessions with it as garbage: aiohttp would complain of each.
+        weakref.finalize(self, _release, self.entries).atexit = False
 
     async def get(self, make: Callable[[], aiohttp.ClientSession]) -> Entry:
         """Return the running loop's, made by ``make`` if there is none."""
@@ -113,7 +104,19 @@ class Sessions:
 #: Sessions whose transport was collected and whose loop was not closed by then.
 _orphans: Final[list[Entry]] = []
 
-_alive: Final[dict[int, weakref.ref[Sessions]]] = {}
+_alive: Final[weakref.WeakSet[Sessions]] = weakref.WeakSet()
+
+
+def _release(entries: dict[asyncio.AbstractEventLoop, Entry]) -> None:
+    """Close the sessions of a transport that was collected, each in its loop."""
+    with LOCK:
+        left = list(entries.values())
+        entries.clear()
+        _orphans.extend(left)
+    for entry in left:
+        with contextlib.suppress(RuntimeError):  # it was closed
+            entry.loop.call_soon_threadsafe(entry.begin_to_close)
+    _bury_orphans()
 
 
 def _orphans_of_closed_loops() -> Iterable[Entry]:
@@ -131,9 +134,8 @@ def _bury_orphans() -> None:
 
 @atexit.register
 def _bury_all() -> None:
-    for reference in list(_alive.values()):
-        if (sessions := reference()) is not None:
-            sessions.bury_closed()
+    for sessions in list(_alive):
+        sessions.bury_closed()
     _bury_orphans()
 
 

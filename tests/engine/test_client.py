@@ -17,6 +17,7 @@ from aioresponses import CallbackResult, aioresponses
 from support import KEY, Recorder, client_for
 
 from lm_deluge import (
+    APIResponse,
     Conversation,
     LLMClient,
     Message,
@@ -36,6 +37,7 @@ from lm_deluge.errors import (
 )
 from lm_deluge.models import unregister_model
 from lm_deluge.signals import on_token
+from lm_deluge.simulator import Simulator
 from scripted import END, HANG, HEADERS, ScriptedServer, answer, ending, events, http, reply
 
 
@@ -480,3 +482,30 @@ async def test_a_thousand_streams_do_not_mix() -> None:
         number = response.completion.split()[0]
         assert response.completion == f"{number} and {number}" == recorder.text
         assert recorder.endings == [response]
+
+
+async def test_a_client_in_a_circle_of_references_goes_without_a_word() -> None:
+    class App:
+        """What many programs do: the client's handler holds the client."""
+
+        def __init__(self, base_url: str) -> None:
+            self.client = LLMClient(
+                "gpt-4o", base_url=base_url, api_key="x", printer=None, handlers=[self]
+            )
+
+        def on_complete(self, stream: Stream, response: APIResponse) -> None:
+            """Nothing to do."""
+
+    complaints: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: complaints.append(context["message"]))
+    async with Simulator() as simulator:
+        for _ in range(3):
+            app = App(simulator.base_url)
+            await app.client.stream("Hi")
+            gone = weakref.ref(app.client)
+            del app
+            gc.collect()
+            assert gone() is None
+        await simulator.wait_closed_connections()
+    assert complaints == []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from support import client_for
 from lm_deluge.appending import Appender
 from lm_deluge.recording import Recorder
 from lm_deluge_plugins import FileLogger
+from programs import clean_environment
 from scripted import ScriptedServer, answer
 
 LOGGERS: dict[str, Callable[[str], dict[str, Any]]] = {
@@ -63,3 +67,24 @@ def test_the_path_that_is_told_leads_to_the_file_from_anywhere(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert kind("log").path == tmp_path / "log"
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="needs a flag that shows")
+def test_lines_are_written_as_bytes_where_a_platform_asks_for_that(tmp_path: Path) -> None:
+    """Windows has ``O_BINARY``; here a flag that refuses symbolic links stands for it."""
+    (tmp_path / "link").symlink_to(tmp_path / "log")
+    program = f"""
+import os, pathlib
+os.O_BINARY = os.O_NOFOLLOW
+from lm_deluge.appending import Appender
+appender = Appender(pathlib.Path({str(tmp_path / "link")!r}), b"".join, name="a")
+appender.add(b"a")
+appender.close()
+print(type(appender.last_failure).__name__)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True, text=True, check=True, env=clean_environment(),
+    )  # fmt: skip
+    assert done.stdout == "OSError\n"
+    assert not (tmp_path / "log").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -52,6 +53,8 @@ _HARMLESS: Final = frozenset(
     }
 )
 
+_PARTS: Final = re.compile(r"[^a-z]+")
+
 _FAILED: Final = frozenset({"failed", "failure", "error", "fail", "cancelled", "canceled"})
 
 
@@ -97,7 +100,9 @@ def _is_failure(fields: Mapping[str, Any], event: str) -> bool:
     """Tell whether an object without an answer is about a failure."""
     kind, status = fields.get("type"), fields.get("status")
     words = {str(word).lower() for word in (kind, status) if isinstance(word, str)}
-    if words & _FAILED or any("error" in word for word in words):
+    if any("error" in word or not _FAILED.isdisjoint(_PARTS.split(word)) for word in words):
+        return True
+    if any(isinstance(value, dict) and value.get("error") for value in fields.values()):
         return True
     if any(value and _tells(key) for key, value in fields.items()):
         return True
@@ -138,9 +143,11 @@ def _words(body: object) -> str:
         return body
     if isinstance(body, dict):
         reason = body.get("finish_reason")
-        for place in (body, body.get("message"), body.get("delta"), body.get("error")):
+        places = [body, *(value for value in body.values() if isinstance(value, dict))]
+        places += [place["error"] for place in places if isinstance(place.get("error"), dict)]
+        for place in places:
             for key in _WORDS:
-                text = place.get(key) if isinstance(place, dict) else None
+                text = place.get(key)
                 if isinstance(text, str) and text:
                     return f"{text} (finish_reason {reason!r})" if reason else text
         if reason:

@@ -24,6 +24,7 @@ _DATA = re.compile(rb"^data(?:: ?|$)", re.MULTILINE)
 _ERROR = re.compile(rb"^error: ?", re.MULTILINE | re.IGNORECASE)
 _LF, _CR = b"\n\r"
 _STRAY = 4096
+_MOST_LINES = 1000
 _SHED = 64 * 1024
 DEFAULT_MAX_EVENT_BYTES = 8 * 1024 * 1024
 
@@ -234,14 +235,14 @@ class EventDecoder:
                 self._retry = int(value)
         events = [Event(b"\n".join(lines), name, self._id, self._retry)] if lines else []
         if _OTHER.search(block) is not None:
-            other, kind = _beside(block)
+            texts, kind = _beside(block)
             if kind is None or not self._takes_bare:
-                self.stray = self.stray or other[:_STRAY]
-            elif lines and lines[0].lstrip().startswith(b"[DONE]"):
-                # The failure is told first: nothing is read after the end.
-                events.insert(0, Event(other, kind, self._id, self._retry))
+                self.stray = self.stray or texts[0][:_STRAY]
             else:
-                events.append(Event(other, kind, self._id, self._retry))
+                others = [Event(text, kind, self._id, self._retry) for text in texts]
+                # Where nothing is read after the end, the failure is told first.
+                is_end = bool(lines) and lines[0].lstrip().startswith(b"[DONE]")
+                events = others + events if is_end else events + others
         return events
 
     def _fitting(self, blocks: list[bytes]) -> list[bytes]:
@@ -276,16 +277,20 @@ class EventDecoder:
         self._tail.clear()
 
 
-def _beside(block: bytes) -> tuple[bytes, str | None]:
-    """Return what a block holds beside the fields of the standard, and the type of event that it makes.
+def _beside(block: bytes) -> tuple[list[bytes], str | None]:
+    """Return what a block holds beside the fields of the standard, and the type of events that it makes.
 
-    ``None`` for what makes none.
+    ``None`` for what makes none. An object a line is an event each.
     """
     text = _KNOWN.sub(b"", block)
     if text[:1] in b"{[":
-        return text, ""
+        if 0 < text.strip().count(b"\n") < _MOST_LINES:
+            lines = [line for line in text.split(b"\n") if line.strip()]
+            if all(line[:1] == b"{" and line.rstrip()[-1:] == b"}" for line in lines):
+                return lines, ""
+        return [text], ""
     found = _ERROR.search(text)
-    return (text[found.end() :], "error") if found is not None else (text, None)
+    return ([text[found.end() :]], "error") if found is not None else ([text], None)
 
 
 def _begins(block: bytes, takes_bare: bool) -> list[int]:  # noqa: FBT001
@@ -295,14 +300,15 @@ def _begins(block: bytes, takes_bare: bool) -> list[int]:  # noqa: FBT001
     other = _OTHER.search(block) if takes_bare else None
     if other is None:
         return begins
-    _, kind = _beside(block)
+    texts, kind = _beside(block)
     if kind is None:
         return begins
     found = _ERROR.search(block) if kind else None
-    at = other.start() if found is None else found.end()
+    others = [match.start() for match in _OTHER.finditer(block)] if len(texts) > 1 else []
+    others = others or [other.start() if found is None else found.end()]
     if data is not None and block[data.end() : data.end() + 99].lstrip().startswith(b"[DONE]"):
-        return [at, *begins]
-    return [*begins, at]
+        return others + begins
+    return begins + others
 
 
 def _without_comments(block: bytes) -> bytes:

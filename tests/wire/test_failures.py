@@ -44,6 +44,9 @@ TOLD: dict[str, bytes] = {
     "bare object": b'{"error": {"message": "boom"}}\n\n',
     "bare object over lines": b'{\n  "error": {\n    "message": "boom"\n  }\n}\n\n',
     "bare object right before [DONE]": b'{"error": "boom"}\n' + DONE,
+    "bare objects in lines": b'{"error": "boom"}\n{"error": "bang"}\n\n',
+    "an event of a failed response": b"event: response.failed\n"
+    + sse({"type": "response.failed", "response": {"error": {"message": "boom"}}}),
     "bare list": b'[{"error": {"message": "boom"}}]\n\n',
     "finish reason error": in_choice(finish_reason="error", error="boom"),
     "finish reason with words": in_choice(finish_reason="error", message={"content": "boom"}),
@@ -213,3 +216,18 @@ async def test_after_output_the_text_is_kept_and_nothing_is_asked_again() -> Non
     assert caught.value.partial is not None
     assert caught.value.partial.text == "Once"
     assert caught.value.attempts == 1
+
+
+def test_bare_objects_with_choices_are_an_answer_as_well() -> None:
+    lines = [json.dumps(one).encode() for one in (delta("a"), delta("b"), delta(finish="stop"))]
+    for between in (b"\n", b"\n\n"):
+        reading = read(between.join(lines) + b"\n")
+        assert (reading.error, reading.tokens, reading.answer.whole) == (None, ["a", "b"], True)
+
+
+def test_the_offset_of_a_bare_object_is_where_it_begins() -> None:
+    before = events("a") + b"data: " + json.dumps(delta("b")).encode() + b"\n"
+    reading = read(before + b"{nope}\n\n")
+    assert isinstance(reading.error, ProtocolError)
+    assert reading.error.offset == len(before)
+    assert reading.tokens == ["a", "b"]

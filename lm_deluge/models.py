@@ -145,7 +145,7 @@ def known_models() -> tuple[str, ...]:
     """The names of the listed and the registered models."""
     return (
         *model_data()["models"],
-        *(name for name in _registered if name not in model_data()["models"]),
+        *(name for name in tuple(_registered) if name not in model_data()["models"]),
     )
 
 

@@ -14,9 +14,10 @@ import pytest
 from support import KEY, client_for
 
 from faults.bare_server import ThreadedServer
-from lm_deluge import LLMClient, RetryPolicy, Stream, attach
+from lm_deluge import LLMClient, RetryPolicy, Stream, attach, register_model
 from lm_deluge.api_requests.openai import stream_chat
 from lm_deluge.errors import StreamCancelled, StreamError
+from lm_deluge.models import known_models, unregister_model
 from lm_deluge.plan import Slots
 from scripted import HANG, HEADERS, answer, events, http
 
@@ -353,3 +354,19 @@ def test_slots_of_loops_that_are_closed_are_dropped(new_loop: NewLoop) -> None:
         slots.release(loop)
         loop.close()
     assert len(slots._semaphores) == 1
+
+
+def test_models_may_be_registered_while_others_are_looked_up() -> None:
+    def work(number: int) -> None:
+        names = [f"mine-{number}-{turn}" for turn in range(100)]
+        for _ in range(5):
+            if number % 2:
+                for name in names:
+                    register_model(name, base_url="http://127.0.0.1:9/v1")
+                for name in names:
+                    unregister_model(name)
+            else:
+                for _ in range(20):
+                    assert "gpt-4o" in known_models()
+
+    in_threads(work, 6)

@@ -458,3 +458,26 @@ async def test_a_crowd_collected_in_a_cycle_is_silent_and_ends_its_streams() -> 
     assert complaints == []
     assert len(recorder.endings) == 2
     assert len(asyncio.all_tasks()) == 1
+
+
+@pytest.mark.parametrize("started", [True, False])
+async def test_a_chat_collected_together_with_its_client_is_silent(
+    started: bool, recwarn: pytest.WarningsRecorder
+) -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    async with ScriptedServer([HEADERS, http(events("a", "b")), HANG]) as server:
+        holder: dict[str, Any] = {"client": client_for(server)}
+        holder["chat"] = stream_chat("gpt-4o", "hi", client=holder["client"])
+        holder["self"] = holder
+        if started:
+            await anext(holder["chat"])
+        del holder
+        gc.collect()
+        await server.all_gone(within=1.0)
+        async with asyncio.timeout(1.0):
+            while len(asyncio.all_tasks()) > 1 + server.open_connections:
+                await asyncio.sleep(0.01)
+        gc.collect()
+    assert complaints == []
+    assert [str(warning.message) for warning in recwarn] == []

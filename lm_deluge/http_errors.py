@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -48,7 +49,9 @@ def error_from_reply(
         parsed: Any = decode_any(body)
     except ValueError:
         parsed = None
-    error = parsed = without_surrogates(parsed, frozenset())
+    with contextlib.suppress(RecursionError):  # what nests so deep was decoded without any
+        parsed = without_surrogates(parsed, frozenset())
+    error = parsed
     if isinstance(parsed, list) and parsed:  # Gemini's compatible endpoint
         error = parsed[0]
     if isinstance(error, Mapping) and _is_wrapped(error):

@@ -10,7 +10,7 @@ from attrs import frozen
 from lm_deluge.errors import LimitExceededError
 from lm_deluge.response import Choice
 from lm_deluge.wire.content import KNOWN_FIELDS, argument_text, said
-from lm_deluge.wire.keeping import join, kept
+from lm_deluge.wire.keeping import join, kept, text_of
 from lm_deluge.wire.text import join_surrogates, without_surrogates
 from lm_deluge.wire.tool_calls import ToolCallParts
 
@@ -129,7 +129,7 @@ class ChoiceParts:
                     self.is_doubtful = True
                 yield piece
         if reason:
-            text = without_surrogates(str(reason))
+            text = text_of(reason)
             self.beside += len(text) - len(self.finish_reason or "")
             self.finish_reason = text
 

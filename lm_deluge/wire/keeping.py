@@ -10,7 +10,7 @@ import msgspec
 
 from lm_deluge.wire.text import without_surrogates
 
-__all__ = ["join", "kept", "text_or_none"]
+__all__ = ["join", "kept", "text_of", "text_or_none"]
 
 #: The deepest nesting that is kept: what nests deeper breaks whoever writes it out again.
 _MAX_DEPTH: Final = 100
@@ -69,6 +69,14 @@ def join(into: dict[str, Any], fields: Mapping[str, Any], *, grows: frozenset[st
             into[key] = value
             size += weight - kept(known)[1]
     return size
+
+
+def text_of(value: Any) -> str:
+    """Return a text without lone surrogates; of any other value its JSON."""
+    if isinstance(value, str):
+        return value if value.isascii() else str(without_surrogates(value))
+    value, _ = kept(value)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def text_or_none(value: object) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lm_deluge.errors import ProviderError
-from lm_deluge.wire.keeping import text_or_none
+from lm_deluge.wire.keeping import text_of, text_or_none
 from lm_deluge.wire.text import without_surrogates
 
 __all__ = ["error_in", "is_error_event", "provider_error"]
@@ -69,7 +69,7 @@ def error_in(chunk: Mapping[str, Any], event: str) -> object:
     if error:
         return error
     kind = chunk.get("object")
-    if kind and kind != "chat.completion.chunk" and "error" in str(kind).lower():
+    if isinstance(kind, str) and kind != "chat.completion.chunk" and "error" in kind.lower():
         return chunk
     if event and is_error_event(event):
         return chunk
@@ -80,7 +80,7 @@ def error_in(chunk: Mapping[str, Any], event: str) -> object:
                 if isinstance(place, dict) and place.get("error"):
                     return place["error"]
             reason = choice.get("finish_reason")
-            if reason and "error" in str(reason).lower():
+            if reason and "error" in text_of(reason).lower():
                 return choice
     if "base_resp" in chunk and _has_failed(chunk["base_resp"]):  # MiniMax, beside its choices
         return chunk["base_resp"]

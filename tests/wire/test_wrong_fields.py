@@ -387,3 +387,18 @@ def test_no_lone_surrogate_leaves_whatever_a_server_says(said: list[Any], escape
         texts = [p.text for p in pieces if isinstance(p, Token) and p.choice == index]
         made = [one.completion for one in answer.choices() if one.index == index]
         assert "".join(texts) == "".join(made)
+
+
+@pytest.mark.parametrize("depth", [50, 99, 150, 400, 900])
+@pytest.mark.parametrize("key", ["id", "usage", "k", "model", "error", "object", "detail"])
+def test_a_value_of_any_depth_ends_in_nothing_but_an_answer_or_an_error(
+    key: str, depth: int
+) -> None:
+    deep = "[" * depth + "]" * depth
+    in_choice = f'{{"choices": [{{"delta": {{"{key}": {deep}}}, "{key}": {deep}, '
+    in_choice += f'"finish_reason": {deep}, "logprobs": {{"{key}": {deep}}}}}], "{key}": {deep}}}'
+    answer = Answer()
+    answer.feed(b"data: " + in_choice.encode() + b"\n\n" + DONE, 0.0)
+    made = APIResponse(model="m", choices=answer.choices(), extra=answer.facts.extra or {})
+    json.dumps(made.to_dict()).encode()
+    str(answer.error).encode()

@@ -19,8 +19,11 @@ __all__ = ["StdoutPrinter", "harmless"]
 _FLUSH_INTERVAL: Final = 0.1
 
 #: What a write into a pipe or socket says that nobody reads.
-_CLOSED: Final = {errno.EPIPE, errno.ECONNRESET, errno.ESHUTDOWN} | (
-    {errno.EINVAL} if os.name == "nt" else set()
+_CLOSED: Final[tuple[int, ...]] = (
+    errno.EPIPE,
+    errno.ECONNRESET,
+    errno.ESHUTDOWN,
+    *((errno.EINVAL,) if os.name == "nt" else ()),
 )
 
 
@@ -125,8 +128,9 @@ class StdoutPrinter(StreamHandler):
             self._is_terminal = bool(file.isatty())
         except Exception:  # noqa: BLE001 - it need not have it, or be able to tell
             self._is_terminal = False
+        flush = getattr(file, "flush", None)
         own = isinstance(file, (io.TextIOWrapper, io.StringIO))
-        self._flushes_each = (own or self._is_terminal) and hasattr(file, "flush")
+        self._flushes_each = (own or self._is_terminal) and flush is not None
         self._known = file
 
     def _flush_rest(self) -> None:

@@ -234,7 +234,8 @@ class _Run:
                 self._counts.total += 1
                 found = self.earlier.differences(line, model, params)
                 others += bool(found)
-                differences |= dict.fromkeys(found)
+                if len(differences) < _NAMED:
+                    differences |= dict.fromkeys(found)
         if not self._counts.total and not self._counts.skipped:
             raise click.UsageError("there are no prompts in the file")
         if others and not self.again:

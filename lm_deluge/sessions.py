@@ -31,6 +31,7 @@ class Entry:
     session: aiohttp.ClientSession
     transports: set[asyncio.Transport] = field(factory=set)
     owner: AsyncGenerator[None, None] | None = None
+    _connector: aiohttp.BaseConnector | None = field(default=None, init=False)
     _closing: asyncio.Task[None] | None = field(default=None, init=False)
 
     async def close(self) -> None:
@@ -38,20 +39,32 @@ class Entry:
         if self.owner is not None:
             await self.owner.aclose()
 
+    def detach(self) -> None:
+        """Take what is to be closed out of the session, so that it can be collected before that."""
+        if self.session.connector is not None and self.session.connector_owner:
+            self._connector = self.session.connector
+        self.session.detach()
+
     def begin_to_close(self) -> None:
-        """The same; returns at once. To be called by the loop."""
-        self._closing = self.loop.create_task(self.close())
+        """Close what was taken out; returns at once. To be called by the loop."""
+        self._closing = self.loop.create_task(self.close_detached())
+
+    async def close_detached(self) -> None:
+        """Close what was taken out, in its loop."""
+        if self._connector is not None:
+            await self._connector.close()
+        with LOCK:
+            if self in _orphans:
+                _orphans.remove(self)
 
     def bury(self) -> None:
         """Close what a closed loop left open. From any thread."""
+        self.detach()
         for transport in tuple(self.transports):
             _close_socket(transport)
         self.transports.clear()
-        connector = self.session.connector
-        owns_it = self.session.connector_owner
-        self.session.detach()
-        if connector is not None and owns_it:
-            _run_to_the_end(connector)
+        if self._connector is not None:
+            _run_to_the_end(self._connector)
 
 
 class Sessions:
@@ -59,10 +72,20 @@ class Sessions:
 
     def __init__(self) -> None:
         self.entries: Final[dict[asyncio.AbstractEventLoop, Entry]] = {}
-        _alive.add(self)
-        # What it is told holds the entries, so that a client in a circle of references does not take
-        # its sessions with it as garbage: aiohttp would complain of each.
-        weakref.finalize(self, _release, self.entries).atexit = False
+        key = id(self)
+        _alive[key] = weakref.ref(self, lambda _: _alive.pop(key, None))
+
+    def __del__(self) -> None:
+        # No ``weakref.finalize``: it would hold the entries, and through them whatever still runs.
+        with LOCK:
+            left = list(self.entries.values())
+            self.entries.clear()
+            _orphans.extend(left)
+        for entry in left:
+            entry.detach()
+            with contextlib.suppress(RuntimeError):  # it was closed
+                entry.loop.call_soon_threadsafe(entry.begin_to_close)
+        _bury_orphans()
 
     async def get(self, make: Callable[[], aiohttp.ClientSession]) -> Entry:
         """Return the running loop's, made by ``make`` if there is none."""
@@ -104,19 +127,7 @@ class Sessions:
 #: Sessions whose transport was collected and whose loop was not closed by then.
 _orphans: Final[list[Entry]] = []
 
-_alive: Final[weakref.WeakSet[Sessions]] = weakref.WeakSet()
-
-
-def _release(entries: dict[asyncio.AbstractEventLoop, Entry]) -> None:
-    """Close the sessions of a transport that was collected, each in its loop."""
-    with LOCK:
-        left = list(entries.values())
-        entries.clear()
-        _orphans.extend(left)
-    for entry in left:
-        with contextlib.suppress(RuntimeError):  # it was closed
-            entry.loop.call_soon_threadsafe(entry.begin_to_close)
-    _bury_orphans()
+_alive: Final[dict[int, weakref.ref[Sessions]]] = {}
 
 
 def _orphans_of_closed_loops() -> Iterable[Entry]:
@@ -134,8 +145,9 @@ def _bury_orphans() -> None:
 
 @atexit.register
 def _bury_all() -> None:
-    for sessions in list(_alive):
-        sessions.bury_closed()
+    for reference in list(_alive.values()):
+        if (sessions := reference()) is not None:
+            sessions.bury_closed()
     _bury_orphans()
 
 
@@ -146,9 +158,8 @@ async def _own(entry: Entry, sessions: weakref.ref[Sessions]) -> AsyncGenerator[
         if (alive := sessions()) is not None:
             alive.forget(entry)
         await entry.session.close()
-        with LOCK:
-            if entry in _orphans:
-                _orphans.remove(entry)
+        # The loop may end before it gets to what it was asked to begin.
+        await entry.close_detached()
 
 
 def _close_socket(transport: Any) -> None:

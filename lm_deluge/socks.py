@@ -1,4 +1,4 @@
-"""Connections through a SOCKS proxy, by the package aiohttp-socks (the extra ``socks``)."""
+"""Connectors: aiohttp's own, and those through a SOCKS proxy, by aiohttp-socks (the extra ``socks``)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 import aiohttp
 
 from lm_deluge.proxies import Proxy
+from lm_deluge.quiet import Quiet, QuietConnector
 
 __all__ = ["new_connector", "require"]
 
@@ -31,7 +32,7 @@ def new_connector(proxy: Proxy | None, **kwargs: Any) -> aiohttp.TCPConnector:
     if one is given. ``kwargs``: those of ``TCPConnector``.
     """
     if proxy is None:
-        return aiohttp.TCPConnector(**kwargs)
+        return QuietConnector(**kwargs)
     from aiohttp_socks import ProxyType
 
     parts = urlsplit(proxy.url)
@@ -53,7 +54,7 @@ def _connector_class() -> Any:
     """Return the connector, defined once its base can be imported."""
     from aiohttp_socks import ProxyConnectionError, ProxyConnector, ProxyError, ProxyTimeoutError
 
-    class Connector(ProxyConnector):
+    class Connector(Quiet, ProxyConnector):
         """Tells what went wrong at the proxy as aiohttp tells of its own proxies."""
 
         def __init__(self, *, shown: str, **kwargs: Any) -> None:

@@ -17,6 +17,7 @@ from lm_deluge.connection import Sending
 from lm_deluge.errors import APIConnectionError, StreamError
 from lm_deluge.exchange import Exchange
 from lm_deluge.proxies import Proxy
+from lm_deluge.quiet import QuietSession
 from lm_deluge.redaction import Redactor
 from lm_deluge.sessions import Sessions
 from lm_deluge.socks import new_connector
@@ -148,7 +149,7 @@ class Transport:
             connector = new_connector(
                 self._socks, limit=0, keepalive_timeout=_KEEPALIVE, ssl=self._ssl
             )
-        return aiohttp.ClientSession(
+        return QuietSession(
             connector=connector,
             connector_owner=self._connector is None,
             timeout=aiohttp.ClientTimeout(total=None),

@@ -29,8 +29,8 @@ ROOMS = {
     "config conversation response arrivals endpoint naming models",
     "wire": "wire",
     "engine": "locking signals cursor method_names handler_methods handlers arguments deadline interruption "
-    "retrying http_errors aiohttp_errors connection exchange narration proxies socks certificates sessions "
-    "transport access plan dispatch attempt engine stream",
+    "retrying http_errors aiohttp_errors connection exchange narration proxies quiet socks certificates "
+    "sessions transport access plan dispatch attempt engine stream",
     "recording": "recording",
     "consumers": "many client api_requests",
     "public": "lm_deluge",  # __init__.py

@@ -305,7 +305,7 @@ class _Veil:
 
 def _cover(veils: dict[str, _Veil], lines: list[Line]) -> None:
     texts: dict[tuple[str, str, int], list[PieceLine]] = {}
-    ended = []
+    ended: list[str] = []
     for line in lines:
         if type(line) is PieceLine:
             if line.text is None:

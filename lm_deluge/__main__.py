@@ -2,4 +2,5 @@
 
 from lm_deluge.cli import main
 
-main()
+if __name__ == "__main__":
+    main()

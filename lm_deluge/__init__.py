@@ -4,18 +4,25 @@ from pathlib import Path as _Path
 
 from lm_deluge._version import __version__
 from lm_deluge._version import warn_of_namesake as _warn_of_namesake
-from lm_deluge.client import LLMClient
+from lm_deluge.client.client import LLMClient
+from lm_deluge.client.options import ChatOptions, ManyOptions, StreamOptions
 from lm_deluge.config import Limits, RetryPolicy, SamplingParams, Timeouts
-from lm_deluge.conversation import Conversation, Message, ToolCall
-from lm_deluge.handlers import Attachment, StreamHandler, attach
-from lm_deluge.models import register_model
-from lm_deluge.payloads import Delta, HandlerFailure, Retry, Token
-from lm_deluge.response import APIResponse, Choice, FailedAttempt, Partial, Usage
-from lm_deluge.stream import Stream
+from lm_deluge.models.registry import register_model
+from lm_deluge.observers.attach import Attachment, attach
+from lm_deluge.observers.retry import Retry
+from lm_deluge.observers.stream import Stream
+from lm_deluge.observers.stream_handler import StreamHandler
+from lm_deluge.values.conversation import Conversation, Message, ToolCall
+from lm_deluge.values.failures import HandlerFailure
+from lm_deluge.values.pieces import Delta, Token
+from lm_deluge.values.redaction import Redactor
+from lm_deluge.values.response import APIResponse, Choice, FailedAttempt, Partial
+from lm_deluge.values.usage import Usage
 
 __all__ = [
     "APIResponse",
     "Attachment",
+    "ChatOptions",
     "Choice",
     "Conversation",
     "Delta",
@@ -23,13 +30,16 @@ __all__ = [
     "HandlerFailure",
     "LLMClient",
     "Limits",
+    "ManyOptions",
     "Message",
     "Partial",
+    "Redactor",
     "Retry",
     "RetryPolicy",
     "SamplingParams",
     "Stream",
     "StreamHandler",
+    "StreamOptions",
     "Timeouts",
     "Token",
     "ToolCall",

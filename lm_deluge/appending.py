@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import os
 import threading
@@ -16,15 +17,43 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
-__all__ = ["Appender"]
+from lm_deluge.values.checks import (
+    checked_flag,
+    checked_instance,
+    checked_integer,
+    checked_path,
+    wrong_type,
+)
+from lm_deluge.values.foreign import message_of, type_name
+
+__all__ = ["Appender", "appendable"]
 
 T = TypeVar("T")
 
 #: Seconds that an item waits for others, at most. What a killed process loses.
 _INTERVAL: Final = 0.25
 
+#: Seconds that the end of the program waits for a disk that hangs, at most.
+_EXIT: Final = 10.0
+
 #: Windows would write each line end as two bytes.
 _FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+
+
+def appendable(path: str | os.PathLike[str], what: str) -> Path:
+    """Return the absolute path of a file that can be appended to, or made; ``what``: what it is to be.
+
+    Raises ``FileNotFoundError`` if its directory does not exist, ``IsADirectoryError`` for a directory,
+    ``TypeError`` or ``ValueError`` for what is no path.
+    """
+    given = Path(checked_path("path", path))
+    if given.is_dir():
+        message = f"{what} must be a file; {str(given)!r} is a directory"
+        raise IsADirectoryError(message)
+    if not given.parent.is_dir():
+        message = f"there is no directory {str(given.parent)!r} for {what}"
+        raise FileNotFoundError(message)
+    return given.absolute()
 
 
 class Appender(Generic[T]):
@@ -43,13 +72,15 @@ class Appender(Generic[T]):
         batch: items that do not wait for others; ``None``: they always do.
         follow: open the path anew when another file, or none, has it (logrotate).
 
+    Raises ``TypeError`` or ``ValueError`` naming an argument that makes no sense.
+
     ``failures``: batches that could not be written so far. ``last_failure``: why the last of them;
     whoever raises it raises a copy, for a raised exception holds the frames it went through.
     """
 
     def __init__(
         self,
-        path: Path,
+        path: str | os.PathLike[str],
         encode: Callable[[list[T]], bytes],
         *,
         name: str,
@@ -57,15 +88,20 @@ class Appender(Generic[T]):
         batch: int | None = None,
         follow: bool = False,
     ) -> None:
+        if not callable(encode):
+            raise wrong_type(
+                "encode", "a function that returns the bytes of a list of items", encode
+            )
         self.failures = 0
         self.last_failure: Exception | None = None
-        self._path = path.absolute()
+        self._path = Path(checked_path("path", path)).absolute()
         self._encode = encode
-        self._name = name
-        self._mode = mode
-        self._batch = batch
-        self._follow = follow
+        self._name = checked_instance("name", name, str)
+        self._mode = checked_integer("mode", mode, 0, 0o7777)
+        self._batch = checked_integer("batch", batch, 1, optional="all wait for others")
+        self._follow = checked_flag("follow", follow)
         self._descriptor: int | None = None
+        self._opened: os.stat_result | None = None
         self.reset()
         _appenders.add(self)
 
@@ -108,7 +144,7 @@ class Appender(Generic[T]):
     async def _kept(self, written: Future[None], since: int) -> None:
         await asyncio.wrap_future(written)
         if self.last_failure is not None and self.failures > since:
-            raise copy.copy(self.last_failure)
+            raise _copied(self.last_failure)
 
     def close(self, within: float | None = None) -> None:
         """Write what waits, then end the thread; give up after ``within`` seconds, if given."""
@@ -123,11 +159,20 @@ class Appender(Generic[T]):
         with self._writing:
             self._release()
 
+    def close_with(self, owner: object) -> None:
+        """Close when ``owner`` is collected, and at the end of the program: nothing that waits is lost."""
+        weakref.finalize(owner, self.close, _EXIT)
+
     def _start(self) -> None:
         with self._starting:
             if self._thread is None or not self._thread.is_alive():
+                # The thread asks for its own name here as soon as it runs.
                 self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-                self._thread.start()
+                try:
+                    self._thread.start()
+                except BaseException:
+                    self._thread = None
+                    raise
 
     def _work(self) -> None:
         while self._thread is threading.current_thread():
@@ -144,7 +189,8 @@ class Appender(Generic[T]):
                 if items and (data := self._encode(items)):
                     self._append(data)
             except Exception as error:  # noqa: BLE001 - whoever waits is told, whatever it is
-                self._release()
+                with contextlib.suppress(OSError):  # the first failure says more
+                    self._release()
                 failure = self.last_failure = error.with_traceback(None)
                 self.failures += 1
         for written in waiting:
@@ -153,7 +199,7 @@ class Appender(Generic[T]):
                 if failure is None:
                     written.set_result(None)
                 else:
-                    written.set_exception(copy.copy(failure))
+                    written.set_exception(_copied(failure))
 
     def _append(self, data: bytes) -> None:
         descriptor = self._open()
@@ -168,22 +214,46 @@ class Appender(Generic[T]):
     def _open(self) -> int:
         """Return the descriptor of the file; if it is to be followed, of the one that has the path now."""
         if self._descriptor is not None:
-            if not self._follow or self._is_there(self._descriptor):
+            if self._is_ours() and (not self._follow or self._is_there()):
                 return self._descriptor
             self._release()
         self._descriptor = os.open(self._path, _FLAGS, self._mode)
+        self._opened = os.fstat(self._descriptor)
         return self._descriptor
 
-    def _is_there(self, descriptor: int) -> bool:
+    def _is_ours(self) -> bool:
+        """Whether the descriptor is still of the file that was opened.
+
+        A program that becomes a daemon closes them all, and its next file gets the number of ours.
+        """
+        if self._descriptor is None or self._opened is None:
+            return False
         try:
-            return os.path.samestat(self._path.stat(), os.fstat(descriptor))
+            return os.path.samestat(self._opened, os.fstat(self._descriptor))
+        except OSError:
+            return False
+
+    def _is_there(self) -> bool:
+        """Whether the path is still that of the file that was opened."""
+        try:
+            return self._opened is not None and os.path.samestat(self._path.stat(), self._opened)
         except FileNotFoundError:
             return False
 
     def _release(self) -> None:
-        if self._descriptor is not None:
-            descriptor, self._descriptor = self._descriptor, None
+        """Close the file, unless somebody has."""
+        descriptor = self._descriptor if self._is_ours() else None
+        self._descriptor = self._opened = None
+        if descriptor is not None:
             os.close(descriptor)
+
+
+def _copied(error: Exception) -> Exception:
+    """Return a copy to be raised; of an exception that cannot be made anew, one with its words."""
+    try:
+        return copy.copy(error)
+    except Exception:  # noqa: BLE001 - its class may want other arguments than it keeps
+        return RuntimeError(f"{type_name(error)}: {message_of(error)}")
 
 
 _appenders: weakref.WeakSet[Appender[Any]] = weakref.WeakSet()

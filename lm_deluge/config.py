@@ -3,18 +3,32 @@
 All are checked where they are given: TypeError for a wrong type, ValueError for a value out of
 range, both naming the field. A bool is no number here, and NaN is in no range. What means a number or
 a text (of numpy, of an enumeration, a Decimal) is taken, and kept as a plain int, float or str.
+`checked_flag` and `checked_tags` check the like for handlers of your own.
 """
 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
 import attrs
 
-from lm_deluge.plain import encodable, plain_fields, plain_number, plain_text
+from lm_deluge.values.checks import (
+    checked_flag,
+    checked_integer,
+    checked_number,
+    checked_one_of,
+    checked_tags,
+    wrong_type,
+)
+from lm_deluge.values.foreign import shown
+from lm_deluge.values.plain import (
+    encodable,
+    plain_fields,
+    plain_number,
+    plain_text,
+)
 
 __all__ = [
     "EFFORTS",
@@ -24,6 +38,8 @@ __all__ = [
     "RetryPolicy",
     "SamplingParams",
     "Timeouts",
+    "checked_flag",
+    "checked_tags",
 ]
 
 ReasoningEffort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
@@ -31,12 +47,6 @@ EFFORTS: tuple[ReasoningEffort, ...] = ("none", "minimal", "low", "medium", "hig
 """The reasoning efforts that OpenAI's models know, from least to most."""
 
 _Validator: TypeAlias = Callable[[Any, "attrs.Attribute[Any]", Any], None]
-
-
-def _range_of(low: float, high: float | None, *, above: bool = False) -> str:
-    if high is None:
-        return f"{'greater than' if above else 'at least'} {low}"
-    return f"from {low} to {high}"
 
 
 def _number(
@@ -50,55 +60,26 @@ def _number(
     """Accepts a finite number in a range. `optional` says what None means, if it is accepted."""
 
     def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if (value is None and optional) or (isinstance(value, str) and value in words):
-            return
-        accepted = f"a number {_range_of(low, high, above=above)}"
-        accepted += "".join(f" or {word!r}" for word in words)
-        accepted += f" or None ({optional})" if optional else ""
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            error: type[Exception] = ValueError if isinstance(value, str) and words else TypeError
-            raise error(f"{attribute.name} must be {accepted}, not {value!r}")
-        too_low = value <= low if above else value < low
-        if not _is_finite(value) or too_low or (high is not None and value > high):
-            raise ValueError(f"{attribute.name} must be {accepted}, not {value!r}")
+        checked_number(
+            attribute.name, value, low, high, above=above, optional=optional, words=words
+        )
 
     return check
 
 
-def _is_finite(value: float) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an int that no float can hold
-        return False
-
-
 def _integer(low: int, high: int | None = None, *, optional: str = "") -> _Validator:
     def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if value is None and optional:
-            return
-        accepted = f"an integer {_range_of(low, high)}"
-        accepted += f" or None ({optional})" if optional else ""
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"{attribute.name} must be {accepted}, not {value!r}")
-        if value < low or (high is not None and value > high):
-            raise ValueError(f"{attribute.name} must be {accepted}, not {value!r}")
+        checked_integer(attribute.name, value, low, high, optional=optional)
 
     return check
 
 
 def _flag(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-    if not isinstance(value, bool):
-        raise TypeError(f"{attribute.name} must be True or False, not {value!r}")
+    checked_flag(attribute.name, value)
 
 
 def _effort(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-    if value is None:
-        return
-    accepted = ", ".join(EFFORTS)
-    if not isinstance(value, str):
-        raise TypeError(f"{attribute.name} must be one of {accepted}, not {value!r}")
-    if value not in EFFORTS:
-        raise ValueError(f"{attribute.name} must be one of {accepted}, not {value!r}")
+    checked_one_of(attribute.name, value, EFFORTS, optional=True)
 
 
 _Stop: TypeAlias = "str | list[str] | tuple[str, ...] | None"
@@ -111,10 +92,10 @@ def _stop(value: _Stop) -> tuple[str, ...] | None:
     if isinstance(value, str):
         value = (value,)
     if not isinstance(value, list | tuple):
-        raise TypeError(f"stop must be {accepted}, not {value!r}")
+        raise wrong_type("stop", accepted, value)
     for text in value:
         if not isinstance(text, str):
-            raise TypeError(f"stop must be {accepted}, not with {text!r} in it")
+            raise TypeError(f"stop must be {accepted}, not with {shown(text)} in it")
     value = [encodable(plain_text(text), "stop") for text in value]
     # 4 is OpenAI's limit (API reference, chat completions, `stop`).
     if len(value) > 4 or "" in value:
@@ -256,14 +237,14 @@ def _resolved(timeouts: Timeouts, reasoning: bool) -> ResolvedTimeouts:  # noqa:
 
 def _statuses(value: Any) -> frozenset[int]:
     if isinstance(value, str | bytes | Mapping):
-        raise TypeError(f"statuses must be a set of HTTP status codes, not {value!r}")
+        raise wrong_type("statuses", "a set of HTTP status codes", value)
     try:
         codes = frozenset(plain_number(code) for code in value)
     except TypeError:
-        raise TypeError(f"statuses must be a set of HTTP status codes, not {value!r}") from None
+        raise wrong_type("statuses", "a set of HTTP status codes", value) from None
     for code in codes:
         if isinstance(code, bool) or not isinstance(code, int):
-            raise TypeError(f"statuses must hold integers, not {code!r}")
+            raise TypeError(f"statuses must hold integers, not {shown(code)}")
         if not 400 <= code <= 599:
             raise ValueError(f"statuses must hold HTTP errors from 400 to 599, not {code!r}")
     return codes
@@ -315,12 +296,13 @@ class RetryPolicy:
         with the numbers of the official `openai` package: `min(initial_delay * 2^(failures - 1),
         max_delay)`, of which up to a quarter is taken off at random.
 
-        Args:
+        Arguments:
             failures: attempts that failed so far.
             random: gives a float of [0, 1), as `random.random` does.
         """
-        if failures < 1:
-            raise ValueError(f"failures must be at least 1, not {failures!r}")
+        checked_integer("failures", failures, 1)
+        if not callable(random):
+            raise wrong_type("random", "a function that returns a float of [0, 1)", random)
         # 2.0 ** 1024 overflows; no cap is reached later than this.
         doubled = self.initial_delay * 2.0 ** min(failures - 1, 1000)
         return min(doubled, self.max_delay) * (1 - 0.25 * random())

@@ -37,8 +37,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lm_deluge.payloads import HandlerFailure
-    from lm_deluge.response import FailedAttempt, Partial
+    from lm_deluge.values.failures import HandlerFailure
+    from lm_deluge.values.response import FailedAttempt, Partial
 
 __all__ = [
     "APIConnectionError",
@@ -204,7 +204,12 @@ class BadRequestError(APIStatusError):
 
 
 class AuthenticationError(APIStatusError):
-    """401: the key is wrong; or there is no key, and nothing was sent (``status_code`` is None)."""
+    """401: the key is wrong; or there is no key, and nothing was sent (``status_code`` is None).
+
+    ``missing_key``: the environment variable that should hold the key and does not, else ``None``.
+    """
+
+    missing_key: str | None = None
 
 
 class PermissionDeniedError(APIStatusError):
@@ -317,7 +322,11 @@ class LimitExceededError(APIError):
 
 
 class StreamCancelled(StreamError):  # noqa: N818 - what was asked for is no error
-    """The stream was cancelled, or whoever consumed it walked away. ``reason`` says which."""
+    """The stream was cancelled, or whoever consumed it walked away. ``reason`` says which.
+
+    ``__cause__``: the exception given to ``Stream.cancel``; of a printer whose output was closed, the
+    ``OSError``.
+    """
 
     def __init__(self, reason: str, *, phase: str | None = None) -> None:
         super().__init__(f"the stream was cancelled: {reason}", phase=phase)

@@ -11,6 +11,12 @@ Connect a plain function; it is called as ``receiver(stream, token=token)`` and 
 blinker holds receivers weakly unless told ``weak=False``: keep a reference to yours. For objects with
 several methods, for ``async`` ones, and for a fixed order, use ``lm_deluge.attach``.
 
+A program may send a signal itself, in the thread of the stream's event loop:
+``on_token.send(stream, token=token)`` is heard as what the stream says, by receivers and attached
+handlers, by each once; a failure among them is in ``handler_failures`` and stops nobody. After the
+stream's end nobody hears anything. The response is not changed by it. ``send_async`` is blinker's own:
+attached handlers do not hear it, and nothing is isolated.
+
     on_start ──> on_token | on_delta ... ──> on_complete | on_error
         └──> on_retry ... ──┘
 """
@@ -22,11 +28,19 @@ from typing import Any, Final, TypeVar
 
 from blinker import ANY, NamedSignal
 
-from lm_deluge.locking import LOCK
+from lm_deluge.values.locking import LOCK
 
 __all__ = ["on_complete", "on_delta", "on_error", "on_retry", "on_start", "on_token"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class StreamSender:
+    """What stream signals are sent of: the base of ``Stream``."""
+
+    def deliver(self, signal: StreamSignal, *payload: Any) -> None:
+        """Let everyone who listens hear a signal; implemented by ``Stream``."""
+        raise NotImplementedError
 
 
 class StreamSignal(NamedSignal):
@@ -59,6 +73,19 @@ class StreamSignal(NamedSignal):
         """Let everyone who listens be looked up anew."""
         with LOCK:
             StreamSignal.changes += 1
+
+    def send(self, sender: Any = None, /, **payload: Any) -> list[tuple[Callable[..., Any], Any]]:
+        """Send by hand; see the module's docstring. Of a stream, nobody's result is returned.
+
+        Raises ``TypeError`` if the payload is not the one that the signal has.
+        """
+        if not isinstance(sender, StreamSender):
+            return super().send(sender, **payload)
+        if set(payload) != ({self.payload} if self.payload is not None else set()):
+            message = f"{self.name} is sent with {self.payload or 'no payload'} alone"
+            raise TypeError(message)
+        sender.deliver(self, *payload.values())
+        return []
 
     def connect(self, receiver: F, sender: Any = ANY, weak: bool = True) -> F:  # noqa: FBT001, FBT002 - blinker's signature
         """Connect ``receiver``; see the module's docstring."""

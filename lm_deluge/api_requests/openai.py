@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from lm_deluge.client import LLMClient
-from lm_deluge.config import SamplingParams, Timeouts
-from lm_deluge.conversation import Prompt
+from lm_deluge.client.client import LLMClient
+from lm_deluge.client.options import ChatOptions, check_names
+from lm_deluge.config import SamplingParams
 from lm_deluge.errors import StreamError
-from lm_deluge.response import APIResponse
-from lm_deluge.stream import TokenQueue
-from lm_deluge.transport import Transport
+from lm_deluge.http.transport import Transport
+from lm_deluge.observers.stream import TokenQueue
+from lm_deluge.values.checks import checked_instance, checked_text
+from lm_deluge.values.conversation import Prompt
+from lm_deluge.values.response import APIResponse
+
+if TYPE_CHECKING:
+    from typing import Unpack
 
 __all__ = ["stream_chat"]
 
 _DEFAULT_PARAMS = SamplingParams()
+
+#: What else it takes by keyword, for messages.
+_OTHERS: Final = ("extra_headers", "api_key", "base_url", "client")
 
 #: The connections that all calls without a client share.
 _TRANSPORT: Final = Transport()
@@ -28,50 +36,46 @@ async def stream_chat(
     tools: Sequence[Mapping[str, Any]] | None = None,
     extra_headers: Mapping[str, str] | None = None,
     *,
-    tool_choice: str | Mapping[str, Any] | None = None,
-    response_format: Mapping[str, Any] | None = None,
-    extra_body: Mapping[str, Any] | None = None,
     api_key: str | None = None,
     base_url: str | None = None,
-    timeouts: Timeouts | None = None,
-    handlers: Sequence[object] = (),
     tags: Mapping[str, Any] | None = None,
     client: LLMClient | None = None,
+    **options: Unpack[ChatOptions],
 ) -> AsyncGenerator[str | APIResponse, None]:
     """Yield the answer's tokens as ``str`` as they arrive, then one ``APIResponse``.
 
-    The arguments are those of ``LLMClient`` and ``LLMClient.stream``. ``client``: take the connections
-    and settings of this one; then only the arguments of ``stream`` may be given beside it. With
-    ``n > 1`` choice 0 is yielded; ``handlers`` hear all of them.
+    The arguments are those of ``LLMClient`` and the options of ``LLMClient.stream``, by keyword those of
+    ``ChatOptions``. ``client``: take the connections and settings of this one; then only the
+    options of ``stream`` may be given beside it. With ``n > 1`` choice 0 is yielded; ``handlers``
+    hear all of them.
 
     Raises at the first step what ``LLMClient.stream`` raises before anything is sent, later the
     ``StreamError`` that ended the stream. Leaving the loop early ends the stream.
     """
+    check_names(options, "stream_chat", _OTHERS)
     is_given = client is not None
     if client is None:
         client = LLMClient(
-            model_name,
+            checked_text("model_name", model_name),
             api_key=api_key,
             base_url=base_url,
             extra_headers=extra_headers,
             transport=_TRANSPORT,
         )
-    elif (model_name, api_key, base_url, extra_headers) != (client.model, None, None, None):
-        message = "with client=, give model_name as client.model, and no key, URL or headers"
-        raise ValueError(message)
+    else:
+        checked_instance("client", client, LLMClient)
+        if (model_name, api_key, base_url, extra_headers) != (client.model, None, None, None):
+            message = "with client=, give model_name as client.model, and no key, URL or headers"
+            raise ValueError(message)
     stream = client.open_stream(
         prompt,
-        handlers=handlers,
         tools=tools,
-        tool_choice=tool_choice,
-        response_format=response_format,
         # The client has sampling parameters of its own.
         sampling_params=None
         if is_given and sampling_params is _DEFAULT_PARAMS
         else sampling_params,
-        extra_body=extra_body,
-        timeouts=timeouts,
         tags=tags,
+        **options,
     )
     del client
     # Without a generator inside of this one: of two that are collected together, each would be closed
@@ -86,9 +90,8 @@ async def stream_chat(
                     yield token.text
         outcome = stream.result()
     finally:
-        queue.close()
         try:
-            await stream.aclose()
+            await queue.leave()
         finally:
             del stream, queue
     if isinstance(outcome, StreamError):

@@ -1,49 +1,64 @@
-"""One answer put together from the bytes of one response body. No I/O."""
+"""One answer put together from the bytes of one response body: what all dialects share. No I/O."""
 
 from __future__ import annotations
 
-import msgspec
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Final
 
-from lm_deluge.arrivals import Arrivals
 from lm_deluge.config import Limits
-from lm_deluge.errors import ProtocolError
-from lm_deluge.payloads import Delta, Token, make_token
-from lm_deluge.redaction import Redactor
-from lm_deluge.response import Choice
-from lm_deluge.wire.chunks import decode_any, decode_plain
-from lm_deluge.wire.meaning import EVIDENCE, Meaning, reports
-from lm_deluge.wire.provider_errors import is_error_event
-from lm_deluge.wire.sse import Event
+from lm_deluge.errors import LimitExceededError, ProtocolError
+from lm_deluge.values.arrivals import Arrivals
+from lm_deluge.values.pieces import Delta, Token
+from lm_deluge.values.redaction import Redactor
+from lm_deluge.values.response import Choice
+from lm_deluge.wire.collected import C, Collected
+from lm_deluge.wire.sse import Event, EventDecoder
 
-__all__ = ["Answer"]
+__all__ = ["EVIDENCE", "Answer"]
 
-_NO_SECRETS = Redactor()
+#: Bytes of what was received that an error shows.
+EVIDENCE: Final = 200
 
-#: Tokens of lone reads that are counted in together: what an open stream holds for the time being.
-_BATCH = 16
+_LIMITS: Final = Limits()
+_NO_SECRETS: Final = Redactor()
 
 
-class Answer(Meaning):
-    """Bytes in, pieces out, and the whole answer at the end.
+class Answer(Collected[C]):
+    """An ``AnswerReader``: bytes in, pieces out, and the whole answer at the end.
 
-    Feed every network read with ``feed``; it returns the pieces that became whole with it, in order,
-    all with the arrival time given. ``close`` takes the end of the bytes. After each of them:
+    A dialect's own answer says what its events mean:
 
-    ``done``: ``[DONE]`` was read; what follows is ignored. ``finished``: every choice has a finish
-    reason that can be trusted; usage or a further tool call may still follow. ``may_be_over``: every
-    choice has one, but not all can be trusted: then ``[DONE]``, the end of the bytes or a long silence
-    decides. ``error``: the answer cannot become whole; the pieces before it were returned. ``whole``:
-    nothing is missing. ``facts``: what the server said beside the choices. ``redactor``: what takes
-    secrets out of an error's evidence before it is cut.
+    - ``take_event`` reads one: it gives the pieces of a choice to ``hear``, what the server says beside
+      it to ``facts`` and ``count_beside``, and calls ``end`` at the event that ends the answer.
+    - ``new_facts`` and ``new_choice`` make empty ones; ``is_whole`` knows an event that lacks only its
+      blank line.
+    - ``fast``, which is optional, reads the blocks of a read that hold a token each and say nothing else.
+
+    Here pieces are numbered, kept and counted, for ``Limits``; the ends of choices make the end of the
+    answer. After each ``feed``, ``feed_json`` or ``close``:
+
+    ``done``: the server said that it is over; what follows is ignored. ``finished``: every choice has a
+    finish reason that can be trusted; usage or a further tool call may still follow. ``may_be_over``:
+    every choice has one, but not all can be trusted: then the server's word, the end of the bytes or a
+    long silence decides. ``error``: the answer cannot become whole; the pieces before it were returned.
+    ``facts``: what the server said beside the choices.
+
+    ``chunks``: how many events of an answer came. ``is_fast``: whether ``fast`` is asked; a dialect sets
+    it where a token needs no more than its text: choice 0 has begun and not ended, and no half of a
+    character is held back.
     """
 
     __slots__ = (
         "_accept_eof",
         "_closed",
-        "_last_arrived",
-        "_lone",
-        "_lone_read",
-        "_lone_times",
+        "_events",
+        "_position",
+        "_reads",
+        "_redactor",
+        "_unread",
+        "chunks",
+        "is_fast",
     )
 
     def __init__(
@@ -52,22 +67,72 @@ class Answer(Meaning):
         choices: int = 1,
         limits: Limits | None = None,
         accept_eof: bool = False,
-        redactor: Redactor = _NO_SECRETS,
+        redactor: Redactor | None = None,
     ) -> None:
-        super().__init__(
-            choices=choices, limits=limits if limits is not None else _LIMITS, redactor=redactor
-        )
+        """``choices``, ``limits``, ``accept_eof``, ``redactor``: as in ``Dialect.answer``."""
+        super().__init__(choices=choices, limits=_LIMITS if limits is None else limits)
+        self.chunks = 0
+        self.is_fast = False
         self._accept_eof = accept_eof
-        self._lone: list[str] = []
-        self._lone_times: list[float] = []
-        self._lone_read = 0
-        self._last_arrived = 0.0
+        self._redactor = _NO_SECRETS if redactor is None else redactor
+        self._events = EventDecoder(self.limits.max_event_bytes, takes_bare=True)
+        self._reads = 0
+        # How many events of the read that is being taken were taken.
+        self._position = 0
         self._closed = False
+        # The beginning of the first event that said nothing anybody understands.
+        self._unread = b""
+
+    # What a dialect's own answer says.
+
+    @property
+    @abstractmethod
+    def end_word(self) -> str:
+        """How the server says that the answer is over, for the error of an answer that was cut."""
+
+    @abstractmethod
+    def take_event(self, event: Event, what: str) -> None:
+        """Read one event; ``what`` names it in an error. ``LimitExceededError`` may be raised."""
+
+    @abstractmethod
+    def is_whole(self, event: Event) -> bool:
+        """Whether an event that the end of the bytes left without its blank line is all there."""
+
+    def fast(self, blocks: Sequence[bytes], start: int, stop: int) -> Sequence[str]:
+        """Return the texts of blocks from ``start`` on, before ``stop`` and the first that says more.
+
+        Each is a piece of choice 0's visible text, perhaps empty, and its block says nothing else.
+        """
+        return ()
+
+    # What it calls.
+
+    def note_unread(self, data: bytes) -> None:
+        """Keep the first event that nobody understands, in case that no answer comes."""
+        if not self.chunks and not self._unread:
+            self._unread = self._redactor.beginning(data, EVIDENCE)
+
+    def protocol_error(self, found: str, data: bytes) -> ProtocolError:
+        """Return the error for what is no event of an answer."""
+        evidence = self._redactor.beginning(data, EVIDENCE)
+        return ProtocolError(f"{found}: {evidence!r}", evidence=evidence)
+
+    def empty_reply(self, data: bytes) -> ProtocolError:
+        """Return the error for an end before any answer."""
+        evidence = self.evidence or self._redactor.beginning(data, EVIDENCE)
+        return ProtocolError(
+            f"the server said {self.end_word} without an answer: no text, reasoning, refusal, tool call or "
+            f"finish reason came before it; the body began {evidence!r}",
+            evidence=evidence,
+        )
+
+    # What the engine asks: ``AnswerReader`` tells it.
 
     @property
     def arrivals(self) -> Arrivals:
         """When its pieces arrived."""
-        self._count_in()
+        if self._lone:
+            self._count_in()
         return self._arrivals
 
     @property
@@ -77,8 +142,8 @@ class Answer(Meaning):
 
     @property
     def has_chunks(self) -> bool:
-        """Whether a chunk of any kind arrived."""
-        return self._chunks > 0
+        """Whether an event of an answer arrived."""
+        return self.chunks > 0
 
     @property
     def whole(self) -> bool:
@@ -89,107 +154,53 @@ class Answer(Meaning):
             return True
         return self._closed and (self.may_be_over or (self._accept_eof and self.says_something))
 
+    @property
+    def evidence(self) -> bytes:
+        """The first bytes that were no part of any answer: of an event, or of lines that are none."""
+        return self._unread or self._redactor.beginning(self._events.stray, EVIDENCE)
+
+    def choices(self) -> list[Choice]:
+        """Return what was received of every choice, ordered by index."""
+        if self._lone:
+            self._count_in()
+        return [self._choices[index].build(index) for index in sorted(self._choices)]
+
     def feed(self, data: bytes, arrived: float) -> list[Token | Delta]:
         """Take one network read; ``arrived`` in seconds from t0."""
         read = self._reads
         self._reads = read + 1
-        self._last_arrived = arrived
+        self._arrived = arrived
         if self.done or self.error is not None:
             return []
-        if not self._plain or (payload := self._events.lone(data)) is None:
-            return self._feed_events(data, arrived, read)
-        try:
-            choice = decode_plain(payload).choices[0]
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return self._feed_events(data, arrived, read)
-        if choice.index != 0 and self._expected > 1:
-            return self._feed_events(data, arrived, read)
-        self._events.skip(data)
-        text = choice.delta.content
-        if not text:
+        blocks = self._events.blocks(data)
+        texts = self.fast(blocks, 0, len(blocks)) if self.is_fast and blocks else ()
+        if len(texts) == len(blocks) == 1 and (text := texts[0]):
+            return [self._lone_token(text, arrived, read)]
+        if self._lone:
             self._count_in()
-            return []
-        index = self._index
-        self._index = index + 1
-        self._characters += len(text)
-        self._lone.append(text)
-        self._lone_times.append(arrived)
-        self._lone_read = read
-        if len(self._lone) == _BATCH:
-            self._count_in()
-        if self._characters > self.limits.max_answer_chars:
-            self._check_size()
-        return [make_token(text, index, arrived, read, 0)]
-
-    def _count_in(self) -> None:
-        """Count in the tokens of the lone reads, which followed one another: sixteen at once cost a
-        quarter of what each by itself does."""
-        if texts := self._lone:
-            self._choices[0].text.extend(texts)
-            self._arrivals.add_lone(texts, self._lone_times, self._lone_read)
-            self._lone, self._lone_times = [], []
-
-    def _feed_events(self, data: bytes, arrived: float, read: int) -> list[Token | Delta]:
-        """Take a read of any shape."""
-        self._count_in()
-        events = self._events.feed(data)
-        if self._characters + self._events.size <= self.limits.max_answer_chars:
-            pieces = self._take_events(events, 0, len(events), arrived, read)
-        else:
-            # What is kept up to a limit must not depend on how many events a read holds.
-            pieces = []
-            for at in range(len(events)):
-                pieces += self._take_events(events, at, at + 1, arrived, read)
-                if self._is_over():
-                    break
+        self._read = read
+        self._position = 0
+        pieces = self._take_blocks(blocks, texts)
         if self._events.error is not None and not self._is_over():
             self.error = self._events.error
-            held: list[Token | Delta] = []
-            self._flush_held(arrived, held)
-            self._account(held)
-            pieces += held
+            pieces += self._last_pieces()
         return pieces
 
-    def _take_events(
-        self, events: list[Event], start: int, stop: int, arrived: float, read: int
-    ) -> list[Token | Delta]:
-        """Take some of the events of a read, and count them in."""
-        pieces: list[Token | Delta] = []
-        plain = True
-        texts: list[str] = []
-        for event in events[start:stop]:
-            if self._plain:
-                try:
-                    chunk = decode_plain(event.data)
-                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                    pass
-                else:
-                    choice = chunk.choices[0]
-                    if (choice.index == 0 or self._expected == 1) and not event.event:
-                        text = choice.delta.content
-                        if text:
-                            pieces.append(make_token(text, self._index, arrived, read, 0))
-                            self._index += 1
-                            texts.append(text)
-                        continue
-            plain = False
-            if texts:
-                self._choices[0].text.extend(texts)
-                texts = []
-            self._take(event, arrived, read, pieces)
-            if self._is_over():
-                self._locate(event, events)
-                break
-        if texts:
-            self._choices[0].text.extend(texts)
-        if self.error is not None:
-            self._flush_held(arrived, pieces)
-        elif plain:
-            if texts:
-                self._count(self._arrivals.add_visible(texts, arrived, read))
-            return pieces
-        self._account(pieces)
-        return pieces
+    def feed_json(self, data: bytes, arrived: float) -> list[Token | Delta]:
+        """Take the JSON body of a server that did not stream: a whole answer, or an error object."""
+        self._begin_last(arrived, 0)
+        self._reads += 1
+        self._position = 0
+        self._take(Event(data), "the body")
+        if self.error is None and not self.says_something:
+            self.error = ProtocolError(
+                "the server answered with JSON that is neither an answer nor an error",
+                evidence=self._redactor.beginning(data, EVIDENCE),
+            )
+            self._locate()
+        self.done = self.error is None
+        self._closed = True
+        return self._last_pieces(begun=True)
 
     def close(self, arrived: float) -> list[Token | Delta]:
         """Take the end of the bytes: the last event may lack its blank line.
@@ -197,26 +208,22 @@ class Answer(Meaning):
         What becomes a piece only now arrived with the last read; ``arrived`` counts if there was none.
         """
         self._count_in()
-        pieces: list[Token | Delta] = []
-        if self._reads:
-            arrived = self._last_arrived
-        if not self._closed and not self._is_over():
-            events = self._events.close()
-            for event in events:
-                # Anything else was cut in the middle: the answer is incomplete, not malformed. Of an
-                # error the beginning tells enough.
-                if is_error_event(event.event) or _is_whole(event.data):
-                    self._take(event, arrived, max(self._reads - 1, 0), pieces)
-                self._locate(event, events)
+        if self._closed:
+            return []
+        self._begin_last(self._arrived if self._reads else arrived, max(self._reads - 1, 0))
+        if not self._is_over():
+            self._position = 0
+            for event in self._events.close():
+                # Anything else was cut in the middle: the answer is incomplete, not malformed.
+                if self.is_whole(event):
+                    self._take(event, "an event")
                 if self._is_over():
                     break
+                self._position += 1
             if not self.done:
                 self.error = self.error or self._events.error
-        if not self._closed:
-            self._closed = True
-            self._flush_held(arrived, pieces)
-            self._account(pieces)
-        return pieces
+        self._closed = True
+        return self._last_pieces(begun=True)
 
     def give_up(self) -> list[Token | Delta]:
         """Nobody waits for the end of the bytes: return the half characters that were held back.
@@ -224,53 +231,93 @@ class Answer(Meaning):
         An event that is not whole is none.
         """
         self._count_in()
+        if self._closed:
+            return []
+        self._closed = True
+        self._read = max(self._reads - 1, 0)
+        return self._last_pieces()
+
+    # How a read is taken.
+
+    def _take_blocks(self, blocks: Sequence[bytes], texts: Sequence[str]) -> list[Token | Delta]:
+        """Take the blocks of a read of any shape; the first of them are ``texts``."""
+        stop = len(blocks)
+        if self._characters + self._events.size <= self.limits.max_answer_chars:
+            return self._take_run(blocks, 0, stop, texts)
+        # What is kept up to a limit must not depend on how many events a read holds.
         pieces: list[Token | Delta] = []
-        if not self._closed:
-            self._closed = True
-            self._flush_held(self._last_arrived, pieces)
-            self._account(pieces)
+        for at in range(stop):
+            pieces += self._take_run(blocks, at, at + 1, self._texts(blocks, at, at + 1))
+            if self._is_over():
+                break
         return pieces
 
-    def feed_json(self, data: bytes, arrived: float) -> list[Token | Delta]:
-        """Take the JSON body of a server that did not stream: a whole answer, or an error object."""
+    def _texts(self, blocks: Sequence[bytes], start: int, stop: int) -> Sequence[str]:
+        return self.fast(blocks, start, stop) if self.is_fast else ()
+
+    def _take_run(
+        self, blocks: Sequence[bytes], start: int, stop: int, texts: Sequence[str]
+    ) -> list[Token | Delta]:
+        """Take some of the blocks of a read, and count them in; the first of them are ``texts``."""
         pieces: list[Token | Delta] = []
-        self._reads += 1
-        event = Event(data)
-        self._take(event, arrived, 0, pieces, what="the body")
-        if self.error is None and not self.says_something:
-            self.error = ProtocolError(
-                "the server answered with JSON that is neither an answer nor an error",
-                evidence=self._redactor.beginning(data, EVIDENCE),
-            )
-        self._locate(event, [event])
-        self.done = self.error is None
-        self._closed = True
-        self._flush_held(arrived, pieces)
+        self._pieces = pieces
+        at = start + len(texts)
+        self._position += len(texts)
+        said = self._tell(texts) if texts else texts
+        if at == stop and self.error is None:
+            if said:
+                self._count(self._arrivals.add_visible(said, self._arrived, self._read))
+            return pieces
+        while at < stop and not self.done and self.error is None:
+            self._take_block(blocks[at])
+            at += 1
+            if self.is_fast and at < stop and not self.done and self.error is None:
+                texts = self.fast(blocks, at, stop)
+                if texts:
+                    self._tell(texts)
+                    self._position += len(texts)
+                    at += len(texts)
+        if self.error is not None:
+            self._flush_held()
         self._account(pieces)
         return pieces
 
-    def choices(self) -> list[Choice]:
-        """Return what was received of every choice, ordered by index."""
-        self._count_in()
-        return [self._choices[index].build(index) for index in sorted(self._choices)]
+    def _take_block(self, block: bytes) -> None:
+        """Take a block the general way."""
+        for event in self._events.events_in(block):
+            self._take(event, "an event")
+            if self.done or self.error is not None:
+                break
+            self._position += 1
 
-    def _locate(self, event: Event, events: list[Event]) -> None:
-        """Say where in the body the fault is, if one was found in ``event``."""
+    def _take(self, event: Event, what: str) -> None:
+        """Take one event, and say where in the body a fault is that was found in it."""
+        try:
+            self.take_event(event, what)
+        except LimitExceededError as error:
+            self.error = error
+        except Exception as error:  # noqa: BLE001 - nothing that a server sends is raised
+            found = f"{what} has a form that nobody knows ({type(error).__name__}: {error})"
+            self.error = self.protocol_error(found, event.data)
+            self.error.__cause__ = error
+        if self.error is not None:
+            self._locate()
+
+    def _locate(self) -> None:
         if isinstance(self.error, ProtocolError):
-            position = next(at for at, other in enumerate(events) if other is event)
-            self.error.offset = self._events.offset_of(position)
+            self.error.offset = self._events.offset_of(self._position)
 
+    def _is_over(self) -> bool:
+        return self.done or self.error is not None
 
-_LIMITS = Limits()
+    def _begin_last(self, arrived: float, read: int) -> None:
+        self._pieces = []
+        self._arrived, self._read = arrived, read
 
-
-def _is_whole(data: bytes) -> bool:
-    """Whether the data of an event without its blank line is all there: ``[DONE]``, an object, or a
-    list that reports an error."""
-    if data.strip().startswith(b"[DONE]"):
-        return True
-    try:
-        value = decode_any(data)
-    except ValueError:
-        return False
-    return isinstance(value, dict) or (isinstance(value, list) and any(map(reports, value)))
+    def _last_pieces(self, *, begun: bool = False) -> list[Token | Delta]:
+        """Return what was held back, after the pieces of the last event if there was one."""
+        if not begun:
+            self._pieces = []
+        self._flush_held()
+        self._account(self._pieces)
+        return self._pieces

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, Literal
 
-from lm_deluge.wire.chunks import decode_any
+from lm_deluge.wire.json import decode_any
 
 __all__ = ["is_object", "kind_of"]
 

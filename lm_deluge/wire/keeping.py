@@ -8,12 +8,16 @@ from typing import Any, Final
 
 import msgspec
 
-from lm_deluge.wire.text import without_surrogates
+from lm_deluge.wire.surrogates import without_surrogates
 
-__all__ = ["join", "kept", "text_of", "text_or_none"]
+__all__ = ["index_of", "join", "kept", "text_of", "text_or_none"]
 
 #: The deepest nesting that is kept: what nests deeper breaks whoever writes it out again.
 _MAX_DEPTH: Final = 100
+
+#: The largest index that is believed; ``Arrivals`` keeps that of a choice in 32 bits.
+_MAX_INDEX: Final = 2**31 - 1
+_MAX_DIGITS: Final = 20
 
 _TOO_DEEP: Final = "[nested too deeply to be kept]"
 
@@ -69,6 +73,18 @@ def join(into: dict[str, Any], fields: Mapping[str, Any], *, grows: frozenset[st
             into[key] = value
             size += weight - kept(known)[1]
     return size
+
+
+def index_of(value: object) -> int | None:
+    """Return an index, which may be written as ``1``, ``1.0`` or ``"1"``; ``None`` for what is none."""
+    if isinstance(value, str):
+        is_one = value.isascii() and value.isdigit() and len(value) < _MAX_DIGITS
+    else:
+        is_one = type(value) is int or (isinstance(value, float) and value.is_integer())
+    if not is_one:
+        return None
+    index = int(value)  # type: ignore[call-overload]  # it is one
+    return index if 0 <= index <= _MAX_INDEX else None
 
 
 def text_of(value: Any) -> str:

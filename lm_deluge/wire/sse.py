@@ -22,6 +22,11 @@ _KNOWN = re.compile(rb"^(?:data|event|id|retry)?(?::[^\n]*)?(?:\n|\Z)", re.MULTI
 _OTHER = re.compile(rb"^(?!(?:data|event|id|retry)?(?::|$))[^\n]+$", re.MULTILINE)
 _DATA = re.compile(rb"^data(?:: ?|$)", re.MULTILINE)
 _ERROR = re.compile(rb"^error: ?", re.MULTILINE | re.IGNORECASE)
+#: What the end of a body left of its last line, where that is the beginning of a field's name or of the mark.
+_CUT_NAME = re.compile(
+    rb"(?:\A\xef\xbb?|(?:^|\A\xef\xbb\xbf)(?:d|da|dat|e|ev|eve|even|i|r|re|ret|retr))\Z",
+    re.MULTILINE,
+)
 _LF, _CR = b"\n\r"
 _STRAY = 4096
 _MOST_LINES = 1000
@@ -48,8 +53,9 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 class EventDecoder:
     """Turns the reads of one response body into events.
 
-    ``feed(data)`` returns the events that became whole with these bytes; ``close()`` the last one,
-    if its blank line is missing. ``error``: set when an event is larger than ``max_event_bytes``,
+    ``feed(data)`` returns the events that became whole with these bytes, in two steps: ``blocks`` splits
+    a read, ``events_in`` reads one block, in order. ``close()`` returns the last event, if its blank
+    line is missing. ``error``: set when an event is larger than ``max_event_bytes``,
     comments not counted; the events before it were returned, nothing follows. It is no exception, so
     that what came in the same read is not lost. Time is linear in the bytes fed, however they are
     cut; memory is bounded by twice that size and one read.
@@ -95,40 +101,35 @@ class EventDecoder:
         self._at_start = True
         self._id = ""
         self._retry: int | None = None
-        # Whether nothing of the bytes so far bears on the next event.
+        # Whether nothing of the bytes so far bears on where the next block ends.
         self._is_idle = False
 
-    def lone(self, data: bytes) -> bytes | None:
-        """Return the data of the one plain event that this read is, ``None`` if it may be anything else.
+    def blocks(self, data: bytes) -> list[bytes]:
+        """Take one network read; return the blocks that it completes, which hold an event each, or none.
 
-        Nearly every read of live traffic is one event of one data line, and asked first such a read
-        costs a third. Nothing is taken: that is for ``skip``, or for ``feed``.
+        A block is what stands between two blank lines, its line ends LF. ``events_in`` reads it.
         """
+        # Nearly every read of live traffic is one block, and asked first such a read costs a third.
         # Numbers, because asking whether bytes are in bytes costs ten times as much (CPython 3.11).
         if (
             self._is_idle
-            and data[:6] == b"data: "
+            and 2 < len(data) <= self._max_event_bytes
             and data[-1] == _LF == data[-2]
             and _CR not in data
-            and len(data) <= self._max_event_bytes
-            and _LF not in (payload := data[6:-2])
+            and (_LF not in (body := data[:-2]) or b"\n\n" not in body)
         ):
-            return payload
-        return None
-
-    def skip(self, data: bytes) -> None:
-        """Take a read whose event is known from ``lone``."""
-        self._tail_at += len(data)
+            self._body, self._body_at = body, self._tail_at
+            self._tail_at += len(data)
+            return [body]
+        blocks = self._blocks(data)
+        self._is_idle = not (self._tail or self._ended_in_cr) and self.error is None
+        return blocks
 
     def feed(self, data: bytes) -> list[Event]:
         """Return the events that these bytes complete."""
-        events = self._feed(data)
-        self._is_idle = not (self._tail or self._id or self._ended_in_cr or self._at_start) and (
-            self._retry is None and self.error is None
-        )
-        return events
+        return [event for block in self.blocks(data) for event in self.events_in(block)]
 
-    def _feed(self, data: bytes) -> list[Event]:
+    def _blocks(self, data: bytes) -> list[bytes]:
         if self.error is not None:
             return []
         if b"\r" in data or self._ended_in_cr:
@@ -151,44 +152,31 @@ class EventDecoder:
         body = data[:cut]
         self._body, self._body_at = body, self._tail_at
         self._tail_at += cut + 2
-        fits = len(body) <= self._max_event_bytes
-        # What nearly every read is: events of one data line each, and no state to carry. They are
-        # that if the line ends between them are all there are.
-        payloads = body[6:].split(b"\n\ndata: ")
-        if (
-            fits
-            and body.startswith(b"data: ")
-            and body.count(b"\n") == 2 * (len(payloads) - 1)
-            and not self._id
-            and self._retry is None
-        ):
-            self._at_start = False
-            events = list(map(Event, payloads))
-        else:
-            blocks = body.split(b"\n\n")
-            fitting = blocks if fits else self._fitting(blocks)
-            events = [event for block in fitting for event in self._parse(block)]
+        blocks = body.split(b"\n\n")
+        if len(body) > self._max_event_bytes:
+            blocks = self._fitting(blocks)
         if (rest := data[cut + 2 :]) and self.error is None:
             self._keep(rest)
-        return events
+        return blocks
 
     def close(self) -> list[Event]:
         """Return the event whose blank line never came, if there is one."""
-        block = bytes(self._tail).removesuffix(b"\n")
+        tail = bytes(self._tail)
+        block = tail.removesuffix(b"\n") if tail.endswith(b"\n") else _CUT_NAME.sub(b"", tail)
         self._tail.clear()
         self._body, self._body_at = block, self._tail_at
-        return self._parse(block) if self._fitting([block]) else []
+        return self.events_in(block) if self._fitting([block]) else []
 
     @property
     def size(self) -> int:
-        """Bytes of the events that the last ``feed`` returned, at most."""
+        """Bytes of the blocks that the last read completed, at most."""
         return len(self._body)
 
     def offset_of(self, position: int) -> int:
         """Return where the data of an event begins, in bytes of the body.
 
-        ``position``: the event's place among those that the last ``feed`` or ``close`` returned. A
-        line end counts as one byte, whichever it is.
+        ``position``: the event's place among those of the last read, or of ``close``. A line end counts
+        as one byte, whichever it is.
         """
         offset = self._body_at
         for block in self._body.split(b"\n\n") if self._body else ():
@@ -215,11 +203,14 @@ class EventDecoder:
             self._ended_in_cr = data.endswith(b"\r")
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
-    def _parse(self, block: bytes) -> list[Event]:
+    def events_in(self, block: bytes) -> list[Event]:
         """Return the event of a block: none, or two where an error stands beside its data."""
         if self._at_start:
             self._at_start = False
             block = block.removeprefix(_BOM)
+        # What nearly every block is: one data line, and no state to carry.
+        if block[:6] == b"data: " and _LF not in block and not self._id and self._retry is None:
+            return [Event(block[6:])]
         name = ""
         lines: list[bytes] = []
         for field in _FIELD.finditer(block):

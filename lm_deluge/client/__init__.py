@@ -1,0 +1,1 @@
+"""``LLMClient`` and the streams it opens."""

@@ -1,0 +1,397 @@
+"""``LLMClient``: a model, how to reach it, and who observes its streams."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+
+from lm_deluge.client.arguments import (
+    checked_dialect,
+    checked_handlers,
+    checked_header_value,
+    checked_recorder,
+)
+from lm_deluge.client.asking import characters_of, warn_of_written
+from lm_deluge.client.default_printer import default_printer
+from lm_deluge.client.many import Outcome, Tags, stream_many
+from lm_deluge.client.options import (
+    CheckedOptions,
+    ManyOptions,
+    StreamOptions,
+    check_names,
+    check_options,
+)
+from lm_deluge.client.routes import Access, Route, redactor_for
+from lm_deluge.config import Limits, ReasoningEffort, RetryPolicy, SamplingParams, Timeouts
+from lm_deluge.dialects.dialect import Ask
+from lm_deluge.engine.life import new_stream
+from lm_deluge.engine.plan import ModelRequest, Plan, ReadRecorder, Running, Slots
+from lm_deluge.http.transport import Transport
+from lm_deluge.models.registry import MAX_TOKENS_FIELDS
+from lm_deluge.observers.attach import attach
+from lm_deluge.observers.handler_methods import methods_of
+from lm_deluge.observers.stream import Stream, outcome_of
+from lm_deluge.values.addresses import (
+    normalize_base_url,
+    redact_url,
+    validate_api_key,
+    validate_header_name,
+    validate_headers,
+    validate_query,
+)
+from lm_deluge.values.checks import (
+    checked_dict,
+    checked_flag,
+    checked_instance,
+    checked_integer,
+    checked_names,
+    checked_number,
+    checked_one_of,
+    checked_tags,
+    checked_text,
+)
+from lm_deluge.values.conversation import Prompt, to_messages
+from lm_deluge.values.redaction import Redactor
+from lm_deluge.values.response import APIResponse
+
+if TYPE_CHECKING:
+    from typing import Self, Unpack
+
+    from lm_deluge.recording import Recorder
+
+__all__ = ["LLMClient"]
+
+
+class _Unset:
+    """Stands for ``StdoutPrinter()``: the client knows no handler until it needs one."""
+
+    def __repr__(self) -> str:
+        return "StdoutPrinter()"
+
+
+_PRINT: Final = _Unset()
+_SERVER: Final = "as the model's server knows it"
+_DEFAULT_PARAMS: Final = SamplingParams()
+_DEFAULT_TIMEOUTS: Final = Timeouts()
+_DEFAULT_POLICY: Final = RetryPolicy()
+_DEFAULT_LIMITS: Final = Limits()
+
+
+class LLMClient:
+    """Streams answers of one model. Cheap to make; need not be closed; works in any event loop.
+
+    Arguments:
+        model: the model's name. Any is accepted here; ``stream()`` says if it is not served. A prefix
+            names a provider's API: ``openai:``, ``openai-responses:``, ``anthropic:``, ``gemini:``.
+        sampling_params: how answers are drawn; ``temperature``, ``top_p``, ``max_new_tokens``,
+            ``json_mode`` and ``reasoning_effort`` set single fields of it.
+        dialect: the API to ask it by, ``"chat"``, ``"responses"``, ``"messages"``, ``"gemini"`` or another
+            package's; the name is then sent as written.
+        api_key: instead of the environment variable (its provider's, or the registered one).
+        base_url: where its server is, up to ``/v1``; instead of the registration's or of the provider's
+            variable (``OPENAI_BASE_URL``).
+        extra_headers, extra_body: added to every request, and win over what the client sends.
+        query: added to the URL (Azure: ``{"api-version": "..."}``).
+        auth_header: the header that carries the key; ``"Authorization"`` takes ``Bearer <key>``, any
+            other the bare key (Azure: ``"api-key"``).
+        organization, project: instead of ``OPENAI_ORG_ID`` and ``OPENAI_PROJECT_ID``.
+        timeouts, retries, limits: ``Timeouts`` (seconds), ``RetryPolicy``, ``Limits``.
+        fallback_models: asked in order, before any output, when the one before cannot answer. One of
+            another provider gets no key, address, header or query of this client, but its own.
+        handlers: attached to every stream of this client, in order.
+        printer: hears the streams of ``stream()`` first; ``None`` for silence.
+        tags: a dict of your own on every stream, response and log line.
+        stream_options: whether to ask for usage; ``None``: where the model's server knows it.
+        max_tokens_field: ``"max_tokens"`` or ``"max_completion_tokens"``; ``None``: as the model's
+            server knows it.
+        accept_eof: take the end of the connection for the end of the answer; ``None``: as registered.
+        strict: a failing handler ends the stream with ``HandlerError``.
+        record: a path, or a ``Recorder``, to append the raw bytes of every stream to.
+        handler_wait: seconds the end of a stream waits for ``async`` handlers; at most 1 where whoever
+            waits for the stream was cancelled.
+        max_concurrent_streams: at most so many at a time in each event loop; the others wait in order.
+        connector: an ``aiohttp`` connector of your own, which you close; for one event loop. Whom it
+            trusts is its own affair.
+        ssl_context: instead of the default one, and of what the environment says of authorities.
+        trust_env: use the proxies (``HTTPS_PROXY``, ``NO_PROXY``, ...) and trust the authorities
+            (``SSL_CERT_FILE``, ``REQUESTS_CA_BUNDLE``, ...) that the environment names.
+
+    Raises ``ValueError`` or ``TypeError`` naming the argument that makes no sense, and
+    ``AuthenticationError`` for a fallback of another provider whose key is not known.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        sampling_params: SamplingParams | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        max_new_tokens: int | None = None,
+        json_mode: bool | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        dialect: str | None = None,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+        auth_header: str | None = None,
+        organization: str | None = None,
+        project: str | None = None,
+        timeouts: Timeouts = _DEFAULT_TIMEOUTS,
+        retries: RetryPolicy = _DEFAULT_POLICY,
+        limits: Limits = _DEFAULT_LIMITS,
+        fallback_models: Sequence[str] = (),
+        handlers: Sequence[object] = (),
+        printer: object | None = _PRINT,
+        tags: Mapping[str, Any] | None = None,
+        stream_options: bool | None = None,
+        max_tokens_field: str | None = None,
+        accept_eof: bool | None = None,
+        strict: bool = False,
+        record: str | os.PathLike[str] | Recorder | None = None,
+        handler_wait: float = 5.0,
+        max_concurrent_streams: int | None = None,
+        connector: aiohttp.BaseConnector | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        trust_env: bool = True,
+        transport: Transport | None = None,
+    ) -> None:
+        self.model = checked_text("model", model)
+        params = _DEFAULT_PARAMS if sampling_params is None else sampling_params
+        self.sampling_params = checked_instance("sampling_params", params, SamplingParams).merged(
+            temperature=temperature,
+            top_p=top_p,
+            max_new_tokens=max_new_tokens,
+            json_mode=json_mode,
+            reasoning_effort=reasoning_effort,
+        )
+        self.timeouts = checked_instance("timeouts", timeouts, Timeouts)
+        self.retries = checked_instance("retries", retries, RetryPolicy)
+        self.limits = checked_instance("limits", limits, Limits)
+        self.fallback_models = checked_names("fallback_models", fallback_models, what="model names")
+        self.handlers = checked_handlers(handlers)
+        self.printer = _checked_printer(printer)
+        self.tags = checked_tags("tags", tags)
+        self.strict = checked_flag("strict", strict)
+        self._recorder = checked_recorder(record)
+        self.handler_wait = float(
+            checked_number("handler_wait", handler_wait, 0, unit="a number of seconds,")
+        )
+        self._access = Access(
+            model=self.model,
+            dialect=checked_dialect(dialect),
+            api_key=None if api_key is None else validate_api_key(api_key),
+            base_url=None if base_url is None else normalize_base_url(base_url),
+            headers=validate_headers(extra_headers, "extra_headers"),
+            query=validate_query(query),
+            auth_header=validate_header_name(auth_header, "auth_header"),
+            organization=checked_header_value("organization", organization),
+            project=checked_header_value("project", project),
+            accept_eof=checked_flag("accept_eof", accept_eof, optional="as registered"),
+            trust_env=checked_flag("trust_env", trust_env),
+            own_connector=connector is not None,
+            own_tls=connector is not None or ssl_context is not None,
+        )
+        self._access.check_fallbacks(self.fallback_models)
+        self._extra_body = checked_dict("extra_body", extra_body)
+        self._stream_options = checked_flag("stream_options", stream_options, optional=_SERVER)
+        self._max_tokens_field = checked_one_of(
+            "max_tokens_field", max_tokens_field, MAX_TOKENS_FIELDS, optional=True
+        )
+        self._slots = Slots(
+            checked_integer(
+                "max_concurrent_streams", max_concurrent_streams, 1, optional="no bound"
+            )
+        )
+        if connector is not None:
+            checked_instance("connector", connector, aiohttp.BaseConnector)
+        if ssl_context is not None:
+            checked_instance("ssl_context", ssl_context, ssl.SSLContext)
+        if transport is not None:
+            checked_instance("transport", transport, Transport)
+        self._transport = transport or Transport(
+            connector=connector,
+            ssl_context=ssl_context if ssl_context is not None else True,
+        )
+        self._running = Running()
+
+    def __repr__(self) -> str:
+        base_url = self._access.base_url
+        where = f", base_url={redact_url(base_url)!r}" if base_url else ""
+        return f"LLMClient({self.model!r}{where})"
+
+    async def stream(
+        self,
+        prompt: Prompt,
+        *,
+        printer: object | None = _PRINT,
+        **options: Unpack[StreamOptions],
+    ) -> APIResponse:
+        """Print the answer's tokens as they arrive and return the whole response.
+
+        Arguments:
+            prompt: text, a ``Message``, a ``Conversation``, or a list of OpenAI message dicts.
+            printer: instead of the client's; ``None`` for silence. It adds nothing to the text, no
+                newline at the end.
+            options: those of ``StreamOptions``:
+                handlers: attached to this stream, after the client's, in order.
+                tools, tool_choice, response_format: as in OpenAI's API, verbatim.
+                sampling_params, timeouts: instead of the client's.
+                extra_body, tags: added to the client's, and win.
+
+        Raises before anything is sent: ``ValueError`` or ``TypeError`` for arguments that make no
+        sense, ``UnsupportedModelError`` for a model that is not served, ``AuthenticationError`` for a
+        missing key. Afterwards the ``StreamError`` that ended the stream, with what was received in
+        ``.partial``.
+        """
+        stream = self._opened(
+            prompt,
+            check_options(options, "stream", ("printer",)),
+            self.printer if printer is _PRINT else _checked_printer(printer),
+        )
+        try:
+            return await outcome_of(stream)
+        finally:
+            del stream
+
+    def open_stream(self, prompt: Prompt, **options: Unpack[StreamOptions]) -> Stream:
+        """Return a ``Stream`` that has not started; nothing is printed.
+
+        ``prompt`` and the options (``StreamOptions``) are those of ``stream``. Raises what ``stream``
+        raises before anything is sent.
+        """
+        return self._opened(prompt, check_options(options, "open_stream"), None)
+
+    def _opened(self, prompt: Prompt, options: CheckedOptions, printer: object | None) -> Stream:
+        messages = to_messages(prompt)
+        extra = {**self._extra_body, **options.extra_body}
+        recorder = self._recorder.for_stream() if self._recorder is not None else None
+        routes = [self._access.route(name) for name in (self.model, *self.fallback_models)]
+        redactor = redactor_for(routes, extra, options.tools)
+        targets = [
+            self._model_request(route, messages, options, extra, redactor, recorder)
+            for route in routes
+        ]
+        plan = Plan(
+            targets=tuple(targets),
+            transport=self._transport,
+            slots=self._slots,
+            running=self._running,
+            policy=self.retries,
+            limits=self.limits,
+            redactor=redactor,
+            tags={**self.tags, **options.tags},
+            prompt_chars=characters_of(messages),
+            strict=self.strict,
+            handler_wait=self.handler_wait,
+        )
+        stream = new_stream(plan)
+        if recorder is not None:
+            attach(recorder, stream)
+        if printer is not None:
+            attach(default_printer() if printer is _PRINT else printer, stream)
+        for handler in (*self.handlers, *options.handlers):
+            attach(handler, stream)
+        return stream
+
+    def _model_request(
+        self,
+        route: Route,
+        messages: list[dict[str, Any]],
+        options: CheckedOptions,
+        extra: dict[str, Any],
+        redactor: Redactor,
+        recorder: ReadRecorder | None,
+    ) -> ModelRequest:
+        info = route.info
+        ask = Ask(
+            info=info,
+            messages=messages,
+            params=options.sampling_params or self.sampling_params,
+            tools=options.tools,
+            tool_choice=options.tool_choice,
+            response_format=options.response_format,
+            extra_body=extra,
+            stream_options=self._stream_options,
+            max_tokens_field=self._max_tokens_field,
+        )
+        written = route.dialect.write(ask)
+        if written.dropped or written.assumed:
+            warn_of_written(info, written)
+        return ModelRequest(
+            info=info,
+            dialect=route.dialect,
+            request=route.request(written, redactor),
+            timeouts=(options.timeouts or self.timeouts).resolved(info.reasoning),
+            choices=written.choices,
+            logprobs=written.logprobs,
+            recorder=recorder,
+        )
+
+    def stream_many(
+        self,
+        prompts: Iterable[Prompt] | AsyncIterable[Prompt],
+        *,
+        concurrency: int = 32,
+        tags: Tags | None = None,
+        **options: Unpack[ManyOptions],
+    ) -> AsyncGenerator[tuple[int, Outcome], None]:
+        """Yield ``(index, APIResponse | StreamError)`` as the answers end; nothing is printed.
+
+        Arguments:
+            prompts: an iterable or async iterable; a prompt is taken when there is room for it.
+            concurrency: at most so many streams at a time.
+            tags: added to the client's: a dict, or a function of index and prompt that returns one.
+
+        The options (``ManyOptions``) are those of ``stream``. No failure stops the others: it is
+        yielded, a prompt that makes no sense as a ``PromptError`` (``lm_deluge.errors``). Raises at the
+        first step what ``stream`` raises before anything is sent because of the other arguments;
+        whatever ``prompts`` itself or ``tags`` raises, after the outcomes of the streams that ran by
+        then (``KeyboardInterrupt`` and ``SystemExit`` at once). Leaving the loop ends all.
+        """
+        check_names(options, "stream_many", ("concurrency",))
+        return stream_many(self.open_stream, prompts, concurrency=concurrency, tags=tags, **options)
+
+    async def close(self) -> None:
+        """End the streams of the running event loop and close its connections.
+
+        The same for event loops that are closed. Those of others go on. Not needed; the client can be
+        used again afterwards.
+        """
+        loop = asyncio.get_running_loop()
+        mine: list[Stream] = []
+        for stream in self._running.all():
+            its = stream.loop
+            if its is loop:
+                stream.cancel("its client was closed")
+                mine.append(stream)
+            elif its is not None and its.is_closed():
+                stream.cancel("its event loop was closed")
+        for stream in mine:
+            await stream.aclose("its client was closed")
+        await self._transport.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+def _checked_printer(printer: object | None) -> object | None:
+    if printer is not None and printer is not _PRINT:
+        methods_of(printer)
+    return printer

@@ -1,0 +1,139 @@
+"""The options of one stream, under one list of names, checked in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypedDict
+
+import attrs
+
+from lm_deluge.client.arguments import listed_handlers
+from lm_deluge.config import SamplingParams, Timeouts
+from lm_deluge.values.checks import checked_dict, checked_instance, checked_tags
+from lm_deluge.values.foreign import type_name
+from lm_deluge.values.spelling import nearest
+
+__all__ = [
+    "ChatOptions",
+    "CheckedOptions",
+    "ManyOptions",
+    "StreamOptions",
+    "check_names",
+    "check_options",
+]
+
+
+class ChatOptions(TypedDict, total=False):
+    """The keys of ``StreamOptions`` that ``stream_chat`` takes by keyword alone."""
+
+    handlers: Sequence[object]
+    """Attached to this stream, after the client's, in order."""
+    tool_choice: str | Mapping[str, Any] | None
+    """Which tool is to be called, as in OpenAI's API, verbatim."""
+    response_format: Mapping[str, Any] | None
+    """The answer's format, as in OpenAI's API, verbatim."""
+    extra_body: Mapping[str, Any] | None
+    """Added to the request's body, after the client's; what it holds wins."""
+    timeouts: Timeouts | None
+    """How long to wait, instead of the client's ``Timeouts``."""
+
+
+class ManyOptions(ChatOptions, total=False):
+    """The keys of ``StreamOptions`` that mean the same to every stream of ``stream_many``."""
+
+    tools: Sequence[Mapping[str, Any]] | None
+    """What the model may call, as in OpenAI's API, verbatim."""
+    sampling_params: SamplingParams | None
+    """How the answer is drawn, instead of the client's ``SamplingParams``."""
+
+
+class StreamOptions(ManyOptions, total=False):
+    """What may be said of one stream; what is left out, or ``None``, is the client's.
+
+    To take them in a function of your own and pass them on::
+
+        from typing import Unpack
+        from lm_deluge import APIResponse, LLMClient, StreamOptions
+
+        async def ask(client: LLMClient, question: str, **options: Unpack[StreamOptions]) -> APIResponse:
+            return await client.stream(question, **options)
+
+    Keys:
+        handlers: attached to this stream, after the client's, in order.
+        tools, tool_choice, response_format: as in OpenAI's API, verbatim.
+        sampling_params, timeouts: instead of the client's.
+        extra_body, tags: added to the client's, and win.
+    """
+
+    tags: Mapping[str, Any] | None
+    """Values of your own on the stream, its response and its log line, beside the client's."""
+
+
+_NAMES: Final = tuple(StreamOptions.__annotations__)
+
+
+@attrs.define(eq=False)
+class CheckedOptions:
+    """``StreamOptions`` with a value for each key; ``None`` is the client's.
+
+    What ``tools`` holds, and what ``tool_choice`` and ``response_format`` are, is checked by whoever
+    writes the request: it is the dialect's.
+    """
+
+    handlers: tuple[object, ...]
+    tool_choice: str | Mapping[str, Any] | None
+    response_format: Mapping[str, Any] | None
+    extra_body: Mapping[str, Any]
+    timeouts: Timeouts | None
+    tools: Sequence[Mapping[str, Any]] | None
+    sampling_params: SamplingParams | None
+    tags: Mapping[str, Any]
+
+
+def check_names(options: Mapping[str, Any], function: str, others: tuple[str, ...] = ()) -> None:
+    """Raise ``TypeError`` for a name that is no option, with the nearest that is one.
+
+    ``function``: who was given them, and ``others``: what else it takes by name; for the message.
+    """
+    for name in options:
+        if name not in _NAMES:
+            raise _unknown(name, function, (*_NAMES, *others))
+
+
+def check_options(
+    options: Mapping[str, Any], function: str, others: tuple[str, ...] = ()
+) -> CheckedOptions:
+    """Return the options of a stream, checked.
+
+    Raises what ``check_names`` does, and ``TypeError`` or ``ValueError`` naming the option whose value
+    makes no sense.
+    """
+    check_names(options, function, others)
+    get = options.get
+    params, times, tools = get("sampling_params"), get("timeouts"), get("tools")
+    if tools is not None and not isinstance(tools, (list, tuple)):
+        raise TypeError(f"tools must be a list of dicts, not {type_name(tools)}")
+    return CheckedOptions(
+        # Each is looked at when it is attached.
+        handlers=listed_handlers(get("handlers", ())),
+        tool_choice=get("tool_choice"),
+        response_format=get("response_format"),
+        extra_body=checked_dict("extra_body", get("extra_body")),
+        timeouts=None if times is None else checked_instance("timeouts", times, Timeouts),
+        tools=tools,
+        sampling_params=None
+        if params is None
+        else checked_instance("sampling_params", params, SamplingParams),
+        tags=checked_tags("tags", get("tags")),
+    )
+
+
+def _unknown(name: str, function: str, accepted: tuple[str, ...]) -> TypeError:
+    message = f"{function}() got an unexpected keyword argument {name!r}"
+    if name in attrs.fields_dict(SamplingParams):
+        return TypeError(f"{message}: give sampling_params=SamplingParams({name}=...)")
+    if near := nearest(name, accepted, n=1):
+        return TypeError(f"{message}: did you mean {near[0]!r}? It takes {', '.join(accepted)}")
+    if near := nearest(name, attrs.fields_dict(SamplingParams), n=1):
+        return TypeError(f"{message}: did you mean sampling_params=SamplingParams({near[0]}=...)?")
+    return TypeError(f"{message}: it takes {', '.join(accepted)}")

@@ -1,0 +1,1 @@
+"""The life of a stream: its attempts, its limits, its one ending."""

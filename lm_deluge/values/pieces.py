@@ -1,0 +1,80 @@
+"""What the signals carry: one frozen attrs object each, named for what happened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["Delta", "DeltaKind", "Token", "make_token"]
+
+DeltaKind = Literal["reasoning", "refusal", "tool_call"]
+
+
+@frozen(weakref_slot=False)
+class Token:
+    """A piece of visible answer text, as the server cut it; never empty.
+
+    ``text``: the piece. ``index``: 0-based, counted over the stream's tokens of all choices.
+    ``arrived``: seconds from t0 to the arrival of its bytes, monotonic clock. ``read``: 0-based
+    ordinal of the network read that held it. ``choice``: 0 unless ``n > 1`` was asked for.
+    """
+
+    text: str
+    index: int
+    arrived: float
+    read: int
+    choice: int = 0
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class _Draft:
+    """A ``Token`` in the making, field for field.
+
+    A frozen attrs class fills its fields through ``object.__setattr__``, which costs as much as
+    decoding the token. A class of the same slots without that guard, handed over by a change of
+    ``__class__``, gives the same frozen object at a third of the price.
+    """
+
+    __slots__ = ("arrived", "choice", "index", "read", "text")
+
+
+def make_token(text: str, index: int, arrived: float, read: int, choice: int) -> Token:
+    """Return ``Token(text, index, arrived, read, choice)``, fast."""
+    draft: Any = _Draft()
+    draft.text = text
+    draft.index = index
+    draft.arrived = arrived
+    draft.read = read
+    draft.choice = choice
+    draft.__class__ = Token
+    return draft  # type: ignore[no-any-return]  # same slots: see _Draft
+
+
+@frozen(kw_only=True)
+class Delta:
+    """A piece of anything but visible answer text.
+
+    ``kind``: ``"reasoning"``, ``"refusal"`` or ``"tool_call"``.
+    ``index``: for a tool call its position in the answer's list of tool calls, else the 0-based
+    ordinal of the piece among those of its kind.
+    ``text``: the piece of reasoning or refusal; for a tool call the fragment of its arguments.
+    ``id``, ``name``: of the tool call, as known so far; ``arguments``: the fragment of the arguments'
+    JSON text; ``None`` for the other kinds.
+    ``arrived``, ``read``, ``choice``: as in ``Token``.
+    """
+
+    kind: DeltaKind
+    index: int
+    text: str
+    arrived: float
+    read: int
+    choice: int = 0
+    id: str | None = None
+    name: str | None = None
+    arguments: str | None = None

@@ -1,0 +1,102 @@
+"""What an error object says, in the shapes that servers nest it in: its words, and who says them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from lm_deluge.errors import ProviderError
+from lm_deluge.wire.keeping import text_or_none
+from lm_deluge.wire.surrogates import without_surrogates
+
+__all__ = ["reported_error", "told_by", "words_in"]
+
+#: Where an error object says in words what went wrong, in the order of trust.
+_SAYS: Final = (
+    "message",
+    "detail",
+    "details",
+    "msg",
+    "error_message",
+    "error_msg",
+    "errorMessage",
+    "status_msg",
+)
+
+#: What is often only a heading, and all there is elsewhere.
+_HEADS: Final = ("reason", "title", "error", "errors")
+
+#: What holds the error object itself.
+_HOLDS: Final = ("error", "errors", "detail", "details", "message")
+
+#: How deep is looked, and how many items of a list are told.
+_NESTING: Final = 5
+_MOST: Final = 5
+
+
+def words_in(body: object, nesting: int = _NESTING) -> str | None:
+    """Return what an error says in words, wherever in it they stand; ``None`` where there are none."""
+    if isinstance(body, str):
+        return body if body.strip() else None
+    if not nesting:
+        return None
+    if isinstance(body, list):
+        told = [words_in(item, nesting - 1) for item in body[:_MOST]]
+        return "; ".join([words for words in told if words]) or None
+    if not isinstance(body, Mapping):
+        return None
+    for key in _SAYS:
+        if isinstance(body.get(key), str) and body[key].strip():
+            return _at(body.get("loc"), body[key])
+    held = [body[key] for key in _HOLDS if isinstance(body.get(key), (dict, list))]
+    for value in [*held, *(value for value in body.values() if isinstance(value, dict))]:
+        if words := words_in(value, nesting - 1):
+            return words
+    for key in _HEADS:
+        if isinstance(body.get(key), str) and body[key].strip():
+            return str(body[key])
+    return None
+
+
+def told_by(body: object) -> Mapping[str, Any]:
+    """Return the object that names the error's type and code: the innermost that names any."""
+    found: Mapping[str, Any] = {}
+    for _ in range(_NESTING):
+        if isinstance(body, list):
+            body = next((item for item in body if isinstance(item, Mapping)), None)
+        if not isinstance(body, Mapping):
+            break
+        if not found or any(body.get(key) for key in ("type", "code", "param")):
+            found = body
+        # The items of a validation are many, and none is the error.
+        inner = (body.get("error"), body.get("detail"), body.get("errors"))
+        held = [value for value in inner if isinstance(value, Mapping)]
+        body = held[0] if held else inner[2]
+    return found
+
+
+def reported_error(body: object, words: Callable[[Any], str | None] = words_in) -> ProviderError:
+    """Return the exception for an error that came inside an answer: an object, a text, anything else.
+
+    ``words``: what finds in it what went wrong; where that is nothing, all of it is shown.
+    """
+    try:
+        body = without_surrogates(body, frozenset())
+    except RecursionError:
+        body = "an error object nested too deeply to be shown"
+    fields = told_by(body)
+    code = fields.get("code")
+    return ProviderError(
+        f"the provider reported an error: {words(body) or json.dumps(body, ensure_ascii=False)}",
+        body=body,
+        type=text_or_none(fields.get("type")),
+        code=code if isinstance(code, (str, int)) else None,
+    )
+
+
+def _at(place: object, words: str) -> str:
+    """Say of what in the request a validation speaks (FastAPI)."""
+    if not isinstance(place, list) or not place:
+        return words
+    return f"{'.'.join(map(str, place))}: {words}"

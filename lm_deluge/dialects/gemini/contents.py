@@ -1,0 +1,118 @@
+"""A conversation in the words of Gemini: OpenAI's message dicts in, the system's parts and contents out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from lm_deluge.dialects.asked import url_of
+from lm_deluge.values.conversation import ToolCall
+
+__all__ = ["contents_of"]
+
+#: Kinds of parts that OpenAI names and that are not written; the provider's own go as they are.
+_OPENAI_PARTS: Final = frozenset({"input_audio", "file", "refusal"})
+
+_DATA_URL: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.+)", re.DOTALL)
+
+
+def contents_of(
+    messages: Sequence[Mapping[str, Any]],
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the system's parts, which stand beside the contents, and the contents.
+
+    The results of a turn's calls are one content. Raises ``ValueError`` naming what cannot be said.
+    """
+    system: list[dict[str, Any]] = []
+    contents: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
+    names: dict[str, str] = {}
+    for index, message in enumerate(messages):
+        role, where = message["role"], f"messages[{index}]"
+        if role == "tool":
+            if not results:
+                contents.append({"role": "user", "parts": results})
+            results.append(_result(message, names, where))
+            continue
+        results = []
+        parts = _parts(message.get("content") or message.get("refusal"), where)
+        if role in ("system", "developer"):
+            system += parts
+            continue
+        for call in message.get("tool_calls") or ():
+            known = ToolCall.from_openai(call)
+            names[known.id or ""] = known.name
+            parts.append(_call(known, where))
+        if parts:
+            contents.append({"role": "model" if role == "assistant" else "user", "parts": parts})
+    return system, contents
+
+
+def _call(call: ToolCall, where: str) -> dict[str, Any]:
+    if call.extra.get("type") == "custom":
+        raise ValueError(f"{where} has a call of a custom tool, which the Gemini API has none of")
+    arguments = call.parsed()
+    if not isinstance(arguments, dict):
+        raise ValueError(f"{where}: the arguments of {call.name!r} are no JSON object")
+    part: dict[str, Any] = {"functionCall": {"name": call.name, "args": arguments}}
+    if (signature := call.extra.get("thoughtSignature")) is not None:
+        part["thoughtSignature"] = signature
+    return part
+
+
+def _result(message: Mapping[str, Any], names: Mapping[str, str], where: str) -> dict[str, Any]:
+    """Return a tool's result: an object, as this API has it, with the name of the call that it is of."""
+    asked = message.get("tool_call_id")
+    name = names.get(asked) if isinstance(asked, str) else None
+    if name is None:
+        raise ValueError(
+            f"{where} is the result of {asked!r}, and no message before it has that call"
+        )
+    content = message.get("content")
+    if isinstance(content, list):
+        content = "".join(
+            _text(part, f"{where}['content'][{at}]") for at, part in enumerate(content)
+        )
+    try:
+        told = json.loads(content or "")
+    except (ValueError, RecursionError):
+        told = None
+    response = told if isinstance(told, dict) else {"result": content or ""}
+    return {"functionResponse": {"name": name, "response": response}}
+
+
+def _parts(content: Any, where: str) -> list[dict[str, Any]]:
+    """Return a message's content as parts."""
+    if isinstance(content, list):
+        return [_part(part, f"{where}['content'][{at}]") for at, part in enumerate(content)]
+    return [{"text": content}] if content else []
+
+
+def _part(part: Any, where: str) -> Any:
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    if kind == "text":
+        return {"text": _text(part, where)}
+    if kind == "image_url":
+        return _image(part.get("image_url"), where)
+    if kind in _OPENAI_PARTS:
+        raise ValueError(
+            f"{where} is of type {kind!r}, which the dialect 'gemini' does not write: "
+            "give it as the provider has it"
+        )
+    return part
+
+
+def _image(image: Any, where: str) -> dict[str, Any]:
+    url = url_of(image, where)
+    if (data := _DATA_URL.fullmatch(url)) is not None:
+        return {"inlineData": {"mimeType": data[1], "data": data[2]}}
+    return {"fileData": {"fileUri": url}}
+
+
+def _text(part: Any, where: str) -> str:
+    text = part.get("text") if isinstance(part, Mapping) else None
+    if not isinstance(text, str):
+        raise ValueError(f"{where} has no text")
+    return text

@@ -1,0 +1,63 @@
+"""How hard a model of Anthropic's is asked to think, in the words that its generation knows."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from lm_deluge.dialects.dialect import Ask, Dropped
+
+__all__ = ["thinking_for"]
+
+#: The version in a name: ``claude-opus-4-6``, ``claude-3-7-sonnet-20250219``. Dates are none.
+_NUMBERS: Final = re.compile(r"claude\D*(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
+
+#: The first that decide by themselves how much to think; those before take a number of tokens.
+_ADAPTIVE: Final = (4, 6)
+#: The first that think at all.
+_THINKS: Final = (3, 7)
+#: The first that know ``xhigh``; the one before says ``max`` for what is above ``high``.
+_KNOWS_XHIGH: Final = (4, 7)
+
+#: Families that think whatever they are told.
+_ALWAYS: Final = ("fable", "mythos")
+
+#: Tokens of thinking for the models that take a number; no less than the first is taken.
+_LEAST: Final = 1024
+_BUDGETS: Final = {"minimal": _LEAST, "low": 2048, "medium": 8192, "high": 16_384, "xhigh": 32_768}
+
+
+def thinking_for(ask: Ask, max_tokens: int) -> tuple[dict[str, Any], dict[str, Any], list[Dropped]]:
+    """Return the fields that ask for thinking, what goes into ``output_config``, and what is not sent.
+
+    ``max_tokens``: of the request; thinking is part of it.
+    """
+    effort = ask.params.reasoning_effort
+    if effort is None:
+        return {}, {}, []
+    if not ask.info.takes_effort(effort):
+        return {}, {}, [Dropped("reasoning_effort", "the model does not take it")]
+    name = ask.info.model_id.lower()
+    version = _version(name)
+    is_adaptive = version is None or version >= _ADAPTIVE
+    if version is not None and version < _THINKS:
+        return {}, {}, [Dropped("reasoning_effort", "the model does not think first")]
+    if effort == "none":
+        if any(family in name for family in _ALWAYS):
+            return {}, {}, [Dropped("reasoning_effort", "the model always thinks")]
+        return {"thinking": {"type": "disabled"}}, {}, []
+    if is_adaptive:
+        word: str = "low" if effort == "minimal" else effort
+        if word == "xhigh" and version is not None and version < _KNOWS_XHIGH:
+            word = "max"
+        return {"thinking": {"type": "adaptive", "display": "summarized"}}, {"effort": word}, []
+    budget = min(_BUDGETS[effort], max_tokens // 2)
+    if budget < _LEAST:
+        why = f"its thinking takes {_LEAST} tokens at least, and max_new_tokens is {max_tokens}"
+        return {}, {}, [Dropped("reasoning_effort", why)]
+    return {"thinking": {"type": "enabled", "budget_tokens": budget}}, {}, []
+
+
+def _version(name: str) -> tuple[int, int] | None:
+    found = _NUMBERS.search(name)
+    return None if found is None else (int(found[1]), int(found[2] or 0))

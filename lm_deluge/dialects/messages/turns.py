@@ -1,0 +1,93 @@
+"""A conversation in the words of Messages: OpenAI's message dicts in, the system's texts and turns out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from lm_deluge.dialects.asked import url_of
+from lm_deluge.values.conversation import ToolCall
+
+__all__ = ["turns_of"]
+
+#: Kinds of parts that OpenAI names and that are not written so far; the provider's own go as they are.
+_OPENAI_PARTS: Final = frozenset({"input_audio", "file", "refusal"})
+
+_DATA_URL: Final = re.compile(r"data:(image/[\w.+-]+);base64,(.+)", re.DOTALL)
+
+
+def turns_of(messages: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the system texts, which stand beside the messages, and the turns.
+
+    The results of a turn's calls are one message. Raises ``ValueError`` naming what cannot be said.
+    """
+    system: list[str] = []
+    turns: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
+    for index, message in enumerate(messages):
+        role, where = message["role"], f"messages[{index}]"
+        content = _content(message.get("content") or message.get("refusal"), where)
+        if role == "tool":
+            if not results:
+                turns.append({"role": "user", "content": results})
+            results.append(_result(message, content))
+            continue
+        results = []
+        if role in ("system", "developer"):
+            system += [content] if isinstance(content, str) else _texts(content, where)
+        elif calls := message.get("tool_calls"):
+            said = [{"type": "text", "text": content}] if isinstance(content, str) else content
+            asked = [_call(call, where) for call in calls]
+            turns.append({"role": role, "content": [*(said if content else []), *asked]})
+        elif content:
+            turns.append({"role": role, "content": content})
+    return [text for text in system if text], turns
+
+
+def _call(call: Mapping[str, Any], where: str) -> dict[str, Any]:
+    known = ToolCall.from_openai(call)
+    if known.extra.get("type") == "custom":
+        raise ValueError(f"{where} has a call of a custom tool, which the Messages API has none of")
+    arguments = known.parsed()
+    if not isinstance(arguments, dict):
+        raise ValueError(f"{where}: the arguments of {known.name!r} are no JSON object")
+    return {"type": "tool_use", "id": known.id, "name": known.name, "input": arguments}
+
+
+def _result(message: Mapping[str, Any], content: str | list[Any]) -> dict[str, Any]:
+    result = {"type": "tool_result", "tool_use_id": message.get("tool_call_id")}
+    return {**result, "content": content} if content else result
+
+
+def _content(content: Any, where: str) -> str | list[Any]:
+    """Return a message's text, or its parts as this API has them."""
+    if not isinstance(content, list):
+        return content or ""
+    return [_part(part, f"{where}['content'][{at}]") for at, part in enumerate(content)]
+
+
+def _part(part: Any, where: str) -> Any:
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    if kind == "image_url":
+        return {"type": "image", "source": _source(part.get("image_url"), where)}
+    if kind in _OPENAI_PARTS:
+        raise ValueError(
+            f"{where} is of type {kind!r}, which the dialect 'messages' does not write: "
+            "give it as the provider has it"
+        )
+    return part
+
+
+def _source(image: Any, where: str) -> dict[str, Any]:
+    url = url_of(image, where)
+    if (data := _DATA_URL.fullmatch(url)) is not None:
+        return {"type": "base64", "media_type": data[1], "data": data[2]}
+    return {"type": "url", "url": url}
+
+
+def _texts(parts: Sequence[Any], where: str) -> list[str]:
+    for at, part in enumerate(parts):
+        if not isinstance(part.get("text"), str):
+            raise ValueError(f"{where}['content'][{at}] is no text, and a system message is text")
+    return [part["text"] for part in parts]

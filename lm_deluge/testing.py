@@ -1,4 +1,4 @@
-"""pytest fixtures for the tests of programs that stream: ``simulator`` and ``replay``.
+"""Fixtures of pytest for the tests of programs that stream: ``simulator`` and ``replay``.
 
 Register them in ``conftest.py``::
 

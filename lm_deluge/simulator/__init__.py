@@ -1,14 +1,12 @@
-"""An OpenAI-compatible server on loopback, for tests and demos, with faults on demand.
+"""A server of four dialects on loopback, for tests and demos, with faults on demand.
 
 It imports nothing from the rest of lm_deluge. The faults are listed in
 `lm_deluge.simulator.faults`.
 """
 
-from lm_deluge.simulator.faults import Fault
-from lm_deluge.simulator.pace import Gap
-from lm_deluge.simulator.received import ReceivedRequest
-from lm_deluge.simulator.server import Simulator
-from lm_deluge.simulator.steps import (
+from lm_deluge.simulator.faults.table import Fault
+from lm_deluge.simulator.saying.pace import Gap
+from lm_deluge.simulator.saying.steps import (
     ABORT,
     EOF,
     HALF_CLOSE,
@@ -21,6 +19,8 @@ from lm_deluge.simulator.steps import (
     Step,
     Verbatim,
 )
+from lm_deluge.simulator.server import Simulator
+from lm_deluge.simulator.serving.received import ReceivedRequest
 
 __all__ = [
     "ABORT",

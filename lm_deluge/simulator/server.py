@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import socket
-import time
 from collections.abc import Collection, Coroutine, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from aiohttp import ClientError, web
+from aiohttp import web
 
-from lm_deluge.simulator.answer import Pacing
-from lm_deluge.simulator.background import Background
-from lm_deluge.simulator.connections import Connections, Sent
-from lm_deluge.simulator.delivery import CONTINUE, Cors, fitted, refused_head
-from lm_deluge.simulator.faults import FaultPlan, Faults
-from lm_deluge.simulator.pace import Gap
-from lm_deluge.simulator.play import Player
-from lm_deluge.simulator.received import ReceivedRequest
-from lm_deluge.simulator.replay import Order, Replay, Speed
-from lm_deluge.simulator.script import Text, ToolCalls, Writer
-from lm_deluge.simulator.service import Replies, Service
-from lm_deluge.simulator.steps import Reply, Step
-from lm_deluge.simulator.words import rng_for
+from lm_deluge.simulator.arguments import check_arguments, naming
+from lm_deluge.simulator.faults.table import FaultPlan, Faults
+from lm_deluge.simulator.saying.answer import Pacing
+from lm_deluge.simulator.saying.pace import Gap
+from lm_deluge.simulator.saying.script import Text, ToolCalls, Writer
+from lm_deluge.simulator.saying.steps import Step
+from lm_deluge.simulator.serving.background import Background
+from lm_deluge.simulator.serving.connections import Connections, Sent
+from lm_deluge.simulator.serving.delivery import Cors
+from lm_deluge.simulator.serving.handling import RequestHandler
+from lm_deluge.simulator.serving.listener import Listener
+from lm_deluge.simulator.serving.received import ReceivedRequest, ReceivedRequests
+from lm_deluge.simulator.serving.replay import Order, Replay, Speed
+from lm_deluge.simulator.serving.service import Replies, Service
+from lm_deluge.simulator.wires.wire import Served
 
 if TYPE_CHECKING:
     from typing import Self
@@ -55,12 +54,13 @@ class Simulator:
     methods can be called from any thread and awaited in any event loop; ``run`` awaits one for a
     caller that has none.
 
-    It answers ``POST /v1/chat/completions`` (streamed or not), ``GET /v1/models`` and
-    ``/v1/models/{id}``, and Azure's ``POST /openai/deployments/{name}/chat/completions``; other
-    paths get a 404. It checks requests as the real service does, from a table of its own. The same
-    ``seed`` and the same requests in the same order give the same answers.
+    It answers ``POST /v1/chat/completions`` and ``/v1/responses`` (streamed or not), ``GET
+    /v1/models`` and ``/v1/models/{id}``, Azure's ``POST /openai/deployments/{name}/chat/completions``, and
+    Anthropic's ``POST /v1/messages`` and Google's ``POST /v1beta/models/{id}:streamGenerateContent``;
+    other paths get a 404. It checks requests as the real services do, from tables of its own. The
+    same ``seed`` and the same requests in the same order give the same answers.
 
-    Args:
+    Arguments:
         port: 0 takes a free one.
         host: the address to listen on.
         seed: of texts, waits, ids and fault draws.
@@ -105,7 +105,7 @@ class Simulator:
         backlog: connections the kernel queues before they are accepted.
 
     Raises:
-        ValueError: an argument makes no sense; the message names it.
+        TypeError, ValueError: an argument makes no sense; the message names it.
         OSError: the recording cannot be read.
     """
 
@@ -138,34 +138,24 @@ class Simulator:
         keep_requests: int | None = None,
         backlog: int = 4096,
     ) -> None:
-        if not 0 <= jitter < 1:
-            raise ValueError(f"jitter must be in [0, 1), not {jitter!r}")
-        if tokens is not None and tokens < 0:
-            raise ValueError(f"tokens must be >= 0, not {tokens!r}")
-        if keep_requests is not None and keep_requests < 0:
-            raise ValueError(f"keep_requests must be >= 0, not {keep_requests!r}")
-        if faults is None:
-            faults = ()
-        if reply is not None and raw is not None:
-            raise ValueError("reply and raw are two ways to say the same: give one")
-        if replay is not None and (reply is not None or raw is not None or faults != ()):
-            raise ValueError("replay serves what was recorded: give no reply, raw or faults")
-        if raw is not None and iter(raw) is raw:
-            raise ValueError("raw must be repeatable (a list), not an iterator")
+        given = dict(locals())
+        del given["self"]
+        check_arguments(given)
         if replay is not None:
-            reply = Replay(replay, speed=speed, order=replay_by)
+            with naming("replay"):
+                reply = Replay(replay, speed=speed, order=replay_by)
+        with naming("ttft"):
+            first = Gap.of(ttft)
+        with naming("gap"):
+            between = Gap.of(gap)
         self.host = host
-        self.requests: list[ReceivedRequest] = []
-        """Requests in order of arrival."""
-        self.request_count = 0
-        """How many requests ever arrived."""
-        self._asked_port = port
-        self._seed = seed
-        self._keep = keep_requests
-        self._cors = Cors.of(cors)
-        self._backlog = backlog
-        self._faults = FaultPlan.of(faults, seed)
-        self._service = Service(
+        self._received = ReceivedRequests(keep_requests)
+        self._listener = Listener(host, port, backlog)
+        with naming("cors"):
+            allowed = Cors.of(cors)
+        with naming("faults"):
+            self._faults = FaultPlan.of(() if faults is None else faults, seed)
+        service = Service(
             writer=Writer(
                 seed=seed,
                 text=text,
@@ -174,21 +164,22 @@ class Simulator:
                 refusal=refusal,
                 tool_calls=tool_calls,
             ),
-            pacing=Pacing(ttft=Gap.of(ttft), gap=Gap.of(gap), jitter=jitter, seed=seed),
+            pacing=Pacing(ttft=first, gap=between, jitter=jitter, seed=seed),
             faults=self._faults,
-            models=models,
-            api_key=api_key,
-            usage=usage,
-            reasoning_field=reasoning_field,
+            served=Served(
+                seed=seed,
+                api_key=api_key,
+                models=models,
+                usage=usage,
+                reasoning_field=reasoning_field,
+            ),
             scripted=reply if raw is None else lambda _: raw,
             spacing=spacing,
         )
+        self._handler = RequestHandler(
+            service=service, received=self._received, cors=allowed, seed=seed
+        )
         self._connections: Connections | None = None
-        self._listener: asyncio.Server | None = None
-        self._socket: socket.socket | None = None
-        self._reopen: asyncio.Task[None] | None = None
-        self._arrived = asyncio.Condition()
-        self._port: int | None = None
         self._background: Background | None = None
 
     def __enter__(self) -> Self:
@@ -225,9 +216,7 @@ class Simulator:
     @property
     def port(self) -> int:
         """The port it listens on. Raises `RuntimeError` before the start."""
-        if self._port is None:
-            raise RuntimeError("the simulator has not been started")
-        return self._port
+        return self._listener.port
 
     @property
     def url(self) -> str:
@@ -239,6 +228,16 @@ class Simulator:
     def base_url(self) -> str:
         """``http://HOST:PORT/v1``, what clients want as their base URL."""
         return f"{self.url}/v1"
+
+    @property
+    def requests(self) -> list[ReceivedRequest]:
+        """Requests in order of arrival."""
+        return self._received.latest
+
+    @property
+    def request_count(self) -> int:
+        """How many requests ever arrived."""
+        return self._received.count
 
     @property
     def connections(self) -> int:
@@ -275,17 +274,7 @@ class Simulator:
         Raises:
             TimeoutError: fewer had arrived after ``timeout`` seconds; the message says how many.
         """
-        return await self._here(self._request(number, timeout))
-
-    async def _request(self, number: int, timeout: float) -> ReceivedRequest:  # noqa: ASYNC109
-        try:
-            async with asyncio.timeout(timeout), self._arrived:
-                await self._arrived.wait_for(lambda: self.request_count >= number)
-        except TimeoutError:
-            raise TimeoutError(
-                f"{self.request_count} of {number} requests after {timeout} s"
-            ) from None
-        return self.requests[-1]
+        return await self._here(self._received.wait(number, timeout))
 
     # -- life
 
@@ -300,29 +289,23 @@ class Simulator:
     async def _open(self) -> None:
         if self._connections is not None:
             raise RuntimeError("the simulator has been started already")
-        self._bind(self._asked_port)
+        self._listener.bind()
         self._connections = Connections(self._handle)
         refusing = self._faults.refuses_for
         if refusing is None:
-            await self._listen()
+            await self._listener.listen(self._connections)
         elif refusing > 0:
-            self._reopen = asyncio.create_task(self._listen_after(refusing))
+            self._listener.listen_after(refusing, self._connections)
 
     async def stop(self) -> None:
         """Close everything within a second, whatever the replies are doing. Harmless twice."""
         await self._here(self._close())
 
     async def _close(self) -> None:
-        if self._reopen is not None:
-            self._reopen.cancel()
-            await asyncio.wait([self._reopen])
-            self._reopen = None
-        await self._refuse()
+        await self._listener.stop()
         if self._connections is not None:
             await self._connections.close(_STOP_LIMIT)
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        self._listener.release()
         self._connections = None
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -355,108 +338,18 @@ class Simulator:
         await self._here(self._listen())
 
     async def _listen(self) -> None:
-        if self._connections is None or self._socket is None:
+        if self._connections is None:
             raise RuntimeError("the simulator has not been started")
-        if self._listener is None:
-            loop = asyncio.get_running_loop()
-            self._listener = await loop.create_server(
-                self._connections, sock=self._socket, backlog=self._backlog
-            )
+        await self._listener.listen(self._connections)
 
     async def refuse(self) -> None:
         """Refuse new connections from now on; those that are open stay open."""
         await self._here(self._refuse())
 
     async def _refuse(self) -> None:
-        if self._listener is None:
-            return
-        self._listener.close()
-        self._listener = None
-        # Bound but not listening, the port is ours and connecting to it is refused.
-        self._bind(self.port)
-
-    async def _listen_after(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        await self._listen()
-
-    def _bind(self, port: int) -> None:
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            if os.name == "posix":  # Windows would let several servers share the port
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.setblocking(False)  # noqa: FBT003 - the signature is the standard library's
-            sock.bind((self.host, port))
-        except BaseException:
-            sock.close()
-            raise
-        self._socket = sock
-        self._port = sock.getsockname()[1]
-
-    # -- one request
+        self._listener.refuse()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        connections = self._connections
-        connection = connections.open.get(request.protocol) if connections else None
-        if connection is None or connections is None or connections.closing:
+        if self._connections is None:
             return Sent(keep=False)
-        at = time.perf_counter()
-        connection.task = asyncio.current_task()
-        connection.owner = request.task
-        refused = refused_head(request)
-        try:
-            if refused is None and "Expect" in request.headers and request.version >= (1, 1):
-                connection.transport.write(CONTINUE)
-            body = b"" if refused is not None else await request.read()
-        except (ConnectionError, ClientError):
-            # The client left before its request was whole.
-            return Sent(keep=False)
-        record = ReceivedRequest(
-            method=request.method,
-            path=request.path,
-            query=dict(request.query),
-            headers=request.headers,
-            body=body,
-            json=_parsed(body),
-            connection=connection.number,
-            index=self.request_count,
-            at=at,
-        )
-        connection.record = record
-        await self._register(record)
-        player = Player(connection.transport, request.writer, record)
-        keep = False
-        try:
-            reply = fitted(refused or self._reply(record), request, self._cors)
-            keep = request.keep_alive and refused is None
-            keep = await player.play(reply, self._request_id(record), keep=keep)
-        except ConnectionError:
-            record.gone_at = record.gone_at or time.perf_counter()
-        finally:
-            record.finished.set()
-            connection.record = None
-            connection.task = None
-        return Sent(keep=keep)
-
-    def _reply(self, record: ReceivedRequest) -> Reply:
-        if self._cors is not None and record.method == "OPTIONS":
-            return self._cors.preflight(record.headers)
-        return self._service.reply(record)
-
-    def _request_id(self, record: ReceivedRequest) -> str:
-        return f"req_{rng_for(self._seed, 'request', record.index).getrandbits(128):032x}"
-
-    async def _register(self, record: ReceivedRequest) -> None:
-        async with self._arrived:
-            self.request_count += 1
-            self.requests.append(record)
-            if self._keep is not None and len(self.requests) > self._keep:
-                del self.requests[: len(self.requests) - self._keep]
-            self._arrived.notify_all()
-
-
-def _parsed(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except ValueError:
-        return None
+        return await self._handler.handle(request, self._connections)

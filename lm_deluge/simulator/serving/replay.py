@@ -8,9 +8,17 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, Literal
 
-from lm_deluge.simulator.received import ReceivedRequest
-from lm_deluge.simulator.refusals import Refused
-from lm_deluge.simulator.steps import ABORT, EOF, HANG, RESET, Reply, Step, Verbatim
+from lm_deluge.simulator.checks.refusals import Refused
+from lm_deluge.simulator.saying.steps import (
+    ABORT,
+    EOF,
+    HANG,
+    RESET,
+    Reply,
+    Step,
+    Verbatim,
+)
+from lm_deluge.simulator.serving.received import ReceivedRequest
 
 if TYPE_CHECKING:
     from lm_deluge.recording import Exchange, Recording
@@ -41,8 +49,8 @@ class Replay:
     """Which recorded exchange a request gets, as the steps of a reply.
 
     Called with a request it returns its reply; a request for which nothing is left or known gets a 404
-    that says so. Raises ``ValueError`` for a speed or an order that makes no sense and for a file that is
-    no recording, ``OSError`` for one that cannot be read.
+    that says so. Raises ``ValueError`` for a file that is no recording, ``OSError`` for one that cannot be
+    read.
     """
 
     def __init__(
@@ -54,11 +62,6 @@ class Replay:
     ) -> None:
         from lm_deluge.recording import read_recording, request_hash
 
-        is_number = isinstance(speed, (int, float)) and not isinstance(speed, bool)
-        if speed != "max" and not (is_number and 0 < float(speed) < float("inf")):
-            raise ValueError(f'speed must be a number above 0 or "max", not {speed!r}')
-        if order not in ("order", "hash", "loop"):
-            raise ValueError(f"replay_by must be 'order', 'hash' or 'loop', not {order!r}")
         if isinstance(recording, (str, os.PathLike)):
             recording = read_recording(recording)
         self._factor = 0.0 if speed == "max" else 1 / float(speed)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
 
-from lm_deluge.simulator.steps import Overhead, Reply
+from lm_deluge.simulator.saying.steps import Overhead, Reply
 
 
 @attrs.define(eq=False)
@@ -57,6 +58,61 @@ def json_reply(
 def bad_request(message: str, param: str | None = None, code: str | None = None) -> Refused:
     """A 400."""
     return Refused(400, message, param, code)
+
+
+def missing(path: str) -> Refused:
+    """A 400 for a field that has to be there."""
+    return bad_request(f"Missing required parameter: '{path}'.", path, "missing_required_parameter")
+
+
+def wrong_type(path: str, wanted: str, value: object) -> Refused:
+    """A 400 for a value of a type that is not ``wanted``."""
+    return bad_request(
+        f"Invalid type for '{path}': expected {wanted}, but got {kind(value)} instead.",
+        path,
+        "invalid_type",
+    )
+
+
+def empty_array(path: str) -> Refused:
+    """A 400 for an array that has to hold something."""
+    return bad_request(
+        f"Invalid '{path}': empty array. Expected an array with minimum length 1, but got an empty "
+        "array instead.",
+        path,
+        "empty_array",
+    )
+
+
+def not_one_of(values: Sequence[str], path: str, value: object) -> Refused:
+    """A 400 for a value that is none of those supported."""
+    return bad_request(
+        f"Invalid value: '{value}'. Supported values are: {listed(values)}.", path, "invalid_value"
+    )
+
+
+def listed(values: Sequence[str]) -> str:
+    """Values as the real service lists them."""
+    *rest, last = (f"'{value}'" for value in values)
+    if len(rest) == 1:
+        return f"{rest[0]} and {last}"
+    return f"{', '.join(rest)}, and {last}"
+
+
+def kind(value: object) -> str:
+    """What the service calls a value of the wrong type."""
+    if value is None:
+        return "null"
+    names = {
+        bool: "a boolean",
+        int: "an integer",
+        float: "a decimal",
+        str: "a string",
+        list: "an array",
+        dict: "an object",
+    }
+    name = names.get(type(value), "an unknown value")
+    return "an empty array" if value == [] else name
 
 
 def azure_reply(status: int, code: str, message: str) -> Reply:

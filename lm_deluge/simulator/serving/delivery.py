@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from lm_deluge.simulator.refusals import Refused
-from lm_deluge.simulator.steps import Overhead, Reply
+from lm_deluge.simulator.checks.refusals import Refused
+from lm_deluge.simulator.saying.steps import Overhead, Reply
+from lm_deluge.simulator.values import shown
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -39,13 +40,13 @@ class Cors:
             return None
         if given is True or given == "*":
             return cls(None)
-        origins = frozenset([given] if isinstance(given, str) else given)
+        origins = [given] if isinstance(given, str) else list(given)
         for origin in origins:
             if not isinstance(origin, str) or "://" not in origin or origin.count("/") > 2:
                 raise ValueError(
-                    f"cors must be True, '*' or origins like 'http://localhost:5173', not {origin!r}"
+                    f"cors must be True, '*' or origins like 'http://localhost:5173', not {shown(origin)}"
                 )
-        return cls(origins)
+        return cls(frozenset(origins))
 
     def headers(self, request: Mapping[str, str]) -> dict[str, str]:
         """Return the headers of a reply to a request with these headers."""

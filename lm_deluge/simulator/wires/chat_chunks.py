@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import zip_longest
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
-from lm_deluge.simulator.script import Choice, Script
-from lm_deluge.simulator.words import rng_for
+from lm_deluge.simulator.saying.events import ALPHABET, dumps, event
+from lm_deluge.simulator.saying.printer import Parts
+from lm_deluge.simulator.saying.script import Script, ScriptedChoice
+from lm_deluge.simulator.saying.words import rng_for
 
 _PADDING = "x7Kq2LmZr9TbWc4VnY8s"
-_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 DONE = b"data: [DONE]\n\n"
-
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
-def dumps(value: Any) -> str:
-    """Compact JSON as the service writes it: not escaped, but for lone surrogates."""
-    text = _encode(value)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(value, separators=(",", ":"))
-    return text
 
 
 @lru_cache(maxsize=4096)
@@ -37,14 +24,8 @@ def _said(text: str) -> str:
     return f'{{"content":{dumps(text)}}}'
 
 
-def event(value: Any, name: str | None = None) -> bytes:
-    """One server-sent event with JSON data."""
-    opening = f"event: {name}\n" if name else ""
-    return f"{opening}data: {dumps(value)}\n\n".encode()
-
-
 @attrs.frozen(kw_only=True)
-class Printer:
+class ChunkPrinter:
     """Renders chunks that share one id, model and moment."""
 
     id: str
@@ -58,17 +39,26 @@ class Printer:
     has_logprobs_key: bool = True
     usage_key: bool = False
     obfuscation: bool = True
+    usage: bool | Mapping[str, Any] = True
+    """Whether usage is told, or what is told in place of the counted one."""
+    azure: bool = False
+
+    content_type: ClassVar[str] = "text/event-stream; charset=utf-8"
+    headers: ClassVar[dict[str, str]] = {
+        "openai-organization": "simulated",
+        "openai-version": "2020-10-01",
+    }
 
     @classmethod
     def for_request(
         cls, body: Mapping[str, Any], *, seed: int, index: int, model: str, **options: Any
-    ) -> Printer:
+    ) -> ChunkPrinter:
         """A printer with the ids and keys that this request gets."""
         rng = rng_for(seed, "id", index)
         stream_options = body.get("stream_options") or {}
         reasons = options.pop("reasons")
         return cls(
-            id="chatcmpl-" + "".join(rng.choices(_ALPHABET, k=29)),
+            id="chatcmpl-" + "".join(rng.choices(ALPHABET, k=29)),
             created=int(time.time()),
             model=model,
             system_fingerprint=None if reasons else f"fp_{rng.getrandbits(40):010x}",
@@ -88,6 +78,43 @@ class Printer:
             "service_tier": self.service_tier,
             "system_fingerprint": self.system_fingerprint,
         }
+
+    @property
+    def alive(self) -> bytes:
+        """A comment."""
+        return b": keep-alive\n\n"
+
+    @property
+    def malformed(self) -> bytes:
+        """A chunk whose JSON is broken."""
+        return b'data: {"id":"chatcmpl-broken","choices":[{"index":0,"delta":{"content":"oops\n\n'
+
+    @property
+    def unended(self) -> bytes:
+        """A chunk whose text never ends."""
+        return b'data: {"choices":[{"index":0,"delta":{"content":"'
+
+    def said(self, script: Script, text: str, after: int) -> bytes:
+        """One chunk more."""
+        return self.chunk(self.entry(0, {"content": text}))
+
+    def error(self, script: Script, shape: str, message: str, after: int) -> bytes:
+        """An error in one of the shapes that servers of this dialect give it."""
+        error = {"message": message, "type": "server_error", "param": None, "code": None}
+        if shape == "text":
+            return event({"error": message})
+        if shape == "flat":
+            return event({"object": "error", **error, "code": 50001})
+        if shape == "choices":
+            return self.chunk(error=error)
+        if shape == "finish":
+            gone = {"code": 502, "message": "Provider disconnected"}
+            return self.chunk(self.entry(0, {"content": ""}, "error"), error=gone)
+        if shape == "event":
+            return event({"error": error}, name="error")
+        if shape == "event-bare":
+            return event(error, name="error")
+        return event({"error": error})
 
     def wrapped(self) -> tuple[str, str]:
         """What stands before and after the array of choices in every chunk."""
@@ -109,9 +136,25 @@ class Printer:
         entry["finish_reason"] = finish
         return entry
 
+    def parts(self, script: Script) -> Parts:
+        """The stream: usage is in it only if it was asked for."""
+        asked = self.usage_key and self.usage
+        return Parts(
+            opening=self.opening(script),
+            pieces=self.pieces(script),
+            choices=[index for index, _ in self.deltas(script)],
+            finishes=self.finishes(script),
+            usage=self.chunk(usage=self._counted(script)) if asked else None,
+            done=DONE,
+        )
+
+    def without_usage(self) -> ChunkPrinter:
+        """The same printer, which never tells of usage."""
+        return attrs.evolve(self, usage=False)
+
     def opening(self, script: Script) -> list[bytes]:
         """The role chunks."""
-        chunks = []
+        chunks = [_azure_opening()] if self.azure else []
         for index, choice in enumerate(script.choices):
             content = None if choice.calls and not choice.text else ""
             delta = {"role": "assistant", "content": content, "refusal": None}
@@ -125,7 +168,7 @@ class Printer:
             (index, delta) for row in rows for index, delta in enumerate(row) if delta is not None
         ]
 
-    def _deltas(self, choice: Choice) -> Iterator[dict[str, Any]]:
+    def _deltas(self, choice: ScriptedChoice) -> Iterator[dict[str, Any]]:
         for piece in choice.reasoning:
             yield {self.reasoning_field: piece}
         for piece in choice.text:
@@ -164,11 +207,10 @@ class Printer:
             for index, choice in enumerate(script.choices)
         ]
 
-    def usage(self, usage: Mapping[str, Any]) -> bytes:
-        """The chunk with usage and no choices."""
-        return self.chunk(usage=usage)
+    def _counted(self, script: Script) -> Mapping[str, Any]:
+        return self.usage if isinstance(self.usage, Mapping) else counted(script)
 
-    def whole(self, script: Script, usage: Mapping[str, Any] | None) -> dict[str, Any]:
+    def whole(self, script: Script) -> dict[str, Any]:
         """The answer in one piece, as for a request without ``stream``."""
         choices = []
         for index, choice in enumerate(script.choices):
@@ -197,11 +239,11 @@ class Printer:
             entry["finish_reason"] = choice.finish
             choices.append(entry)
         value = self._shared("chat.completion") | {"choices": choices}
-        if usage is not None:
-            value["usage"] = usage
+        if self.usage:
+            value["usage"] = self._counted(script)
         return value
 
-    def _whole_logprobs(self, choice: Choice) -> dict[str, Any] | None:
+    def _whole_logprobs(self, choice: ScriptedChoice) -> dict[str, Any] | None:
         if self.logprobs is None:
             return None
         return {"content": [self._token(piece) for piece in choice.text], "refusal": None}
@@ -213,7 +255,7 @@ class Printer:
 
     def _token(self, text: str) -> dict[str, Any]:
         first = _alternative(text, 0)
-        rivals = [text, " the", " a", ".", ",", "\n"] + [f" {letter}" for letter in _ALPHABET]
+        rivals = [text, " the", " a", ".", ",", "\n"] + [f" {letter}" for letter in ALPHABET]
         top = [_alternative(rival, place) for place, rival in enumerate(rivals[: self.logprobs])]
         return first | {"top_logprobs": top}
 
@@ -224,3 +266,34 @@ def _alternative(text: str, place: int) -> dict[str, Any]:
         "logprob": -0.01 - 1.7 * place,
         "bytes": list(text.encode("utf-8", "surrogatepass")),
     }
+
+
+def counted(script: Script) -> dict[str, Any]:
+    """Usage as the service counts it."""
+    return {
+        "prompt_tokens": script.prompt_tokens,
+        "completion_tokens": script.tokens,
+        "total_tokens": script.prompt_tokens + script.tokens,
+        "prompt_tokens_details": {"cached_tokens": script.cached_tokens, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": script.reasoning_tokens,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
+
+
+def _azure_opening() -> bytes:
+    fine = {"filtered": False, "severity": "safe"}
+    results = {"hate": fine, "self_harm": fine, "sexual": fine, "violence": fine}
+    return event(
+        {
+            "choices": [],
+            "created": 0,
+            "id": "",
+            "model": "",
+            "object": "",
+            "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": results}],
+        }
+    )

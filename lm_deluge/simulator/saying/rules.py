@@ -11,7 +11,6 @@ from collections.abc import Collection
 import attrs
 
 _EFFORTS = ("low", "medium", "high")
-_NEWER = ("none", "low", "medium", "high", "xhigh")
 
 
 @attrs.frozen(kw_only=True)
@@ -34,91 +33,47 @@ class Rules:
 
 
 _PLAIN = Rules(context=128_000)
-_NO_SAMPLING: tuple[str | None, ...] = ()
+_REASONING = Rules(
+    reasoning=True,
+    efforts=_EFFORTS,
+    default_effort="medium",
+    max_tokens=False,
+    sampling_at=(),
+    context=200_000,
+)
+#: Of gpt-5 and later.
+_GPT_5 = attrs.evolve(_REASONING, default_values_only=True, context=400_000)
 
 # First match wins; a pattern is matched against the name without its date.
 _TABLE: tuple[tuple[str, Rules], ...] = (
     (
         r"o1-(mini|preview)",
-        Rules(
-            reasoning=True,
-            max_tokens=False,
-            sampling_at=_NO_SAMPLING,
+        attrs.evolve(
+            _REASONING,
+            efforts=(),
+            default_effort=None,
             default_values_only=True,
             roles_refused=("system", "developer"),
+            context=128_000,
         ),
     ),
-    (
-        r"o1(-pro)?",
-        Rules(
-            reasoning=True,
-            efforts=_EFFORTS,
-            default_effort="medium",
-            max_tokens=False,
-            sampling_at=_NO_SAMPLING,
-            stop=True,
-            context=200_000,
-        ),
-    ),
-    (
-        r"o3-mini",
-        Rules(
-            reasoning=True,
-            efforts=_EFFORTS,
-            default_effort="medium",
-            max_tokens=False,
-            sampling_at=_NO_SAMPLING,
-            stop=True,
-            context=200_000,
-        ),
-    ),
-    (
-        r"(o3(-pro)?|o4-mini)",
-        Rules(
-            reasoning=True,
-            efforts=_EFFORTS,
-            default_effort="medium",
-            max_tokens=False,
-            sampling_at=_NO_SAMPLING,
-            default_values_only=True,
-            context=200_000,
-        ),
-    ),
-    (r"gpt-5(\.\d+)?-chat", Rules(context=128_000)),
-    (
-        r"gpt-5(-(mini|nano|pro))?",
-        Rules(
-            reasoning=True,
-            efforts=("minimal", *_EFFORTS),
-            default_effort="medium",
-            max_tokens=False,
-            sampling_at=_NO_SAMPLING,
-            default_values_only=True,
-            context=400_000,
-        ),
-    ),
+    (r"(o1(-pro)?|o3-mini)", attrs.evolve(_REASONING, stop=True)),
+    (r"(o3(-pro)?|o4-mini)", attrs.evolve(_REASONING, default_values_only=True)),
+    (r"gpt-5(\.\d+)?-chat", _PLAIN),
+    (r"gpt-5(-(mini|nano|pro))?", attrs.evolve(_GPT_5, efforts=("minimal", *_EFFORTS))),
     (
         r"gpt-5\.1(-(mini|nano))?",
-        Rules(
-            reasoning=True,
-            efforts=("none", *_EFFORTS),
-            default_effort="none",
-            max_tokens=False,
-            sampling_at=("none",),
-            default_values_only=True,
-            context=400_000,
+        attrs.evolve(
+            _GPT_5, efforts=("none", *_EFFORTS), default_effort="none", sampling_at=("none",)
         ),
     ),
     (
         r"gpt-5\.[2-9](-(mini|nano|pro))?",
-        Rules(
-            reasoning=True,
-            efforts=_NEWER,
+        attrs.evolve(
+            _GPT_5,
+            efforts=("none", *_EFFORTS, "xhigh"),
             default_effort="none",
-            max_tokens=False,
             sampling_at=("none",),
-            default_values_only=True,
-            context=400_000,
         ),
     ),
     (r"gpt-4\.1(-(mini|nano))?", Rules(context=1_047_576)),

@@ -8,9 +8,8 @@ from typing import Any
 
 import attrs
 
-from lm_deluge.simulator.rules import Rules
-from lm_deluge.simulator.words import (
-    count_prompt,
+from lm_deluge.simulator.saying.prompt import Prompt
+from lm_deluge.simulator.saying.words import (
     cut_json,
     plausible,
     rng_for,
@@ -32,7 +31,7 @@ class Call:
 
 
 @attrs.frozen(kw_only=True)
-class Choice:
+class ScriptedChoice:
     """One answer to the request; every part in the pieces in which it leaves."""
 
     text: tuple[str, ...] = ()
@@ -42,6 +41,9 @@ class Choice:
     hidden: int = 0
     """Reasoning tokens that are billed and never shown."""
     finish: str = "stop"
+    """In the words of chat completions."""
+    stopped_by: str | None = None
+    """The stop sequence that ended it."""
 
     @property
     def tokens(self) -> int:
@@ -57,8 +59,21 @@ class Choice:
 class Script:
     """All that is settled about an answer before it leaves."""
 
-    choices: tuple[Choice, ...]
-    usage: dict[str, Any]
+    choices: tuple[ScriptedChoice, ...]
+    prompt_tokens: int
+
+    @property
+    def tokens(self) -> int:
+        return sum(choice.tokens for choice in self.choices)
+
+    @property
+    def reasoning_tokens(self) -> int:
+        return sum(choice.reasoning_tokens for choice in self.choices)
+
+    @property
+    def cached_tokens(self) -> int:
+        """Services cache prompts of 1,024 tokens or more, in steps of 128."""
+        return self.prompt_tokens // 128 * 128 if self.prompt_tokens >= 1024 else 0
 
 
 @attrs.frozen(kw_only=True)
@@ -72,38 +87,36 @@ class Writer:
     refusal: str | None = None
     tool_calls: ToolCalls | None = None
 
-    def write(self, body: Mapping[str, Any], rules: Rules) -> Script:
-        """Settle the answer to a request body that passed the checks."""
-        messages = body.get("messages")
-        prompt = json.dumps(messages, sort_keys=True, default=str)
-        count = body.get("n") or 1
-        choices = tuple(self._choice(body, rules, prompt, index) for index in range(count))
-        return Script(choices=choices, usage=_usage(count_prompt(messages), choices))
+    def write(self, asked: Prompt) -> Script:
+        """Settle the answer to a asked."""
+        prompt = asked.text
+        choices = tuple(self._choice(asked, prompt, index) for index in range(asked.count))
+        return Script(choices=choices, prompt_tokens=asked.prompt_tokens)
 
-    def _choice(self, body: Mapping[str, Any], rules: Rules, prompt: str, index: int) -> Choice:
+    def _choice(self, asked: Prompt, prompt: str, index: int) -> ScriptedChoice:
         rng = rng_for(self.seed, prompt, index)
-        shown = self._reasoning(prompt, index)
+        shown = self._reasoning(prompt, index) if asked.shows_reasoning else ()
         hidden = 0
-        effort = body.get("reasoning_effort") or rules.default_effort
-        if rules.reasoning and effort != "none" and not shown:
+        if asked.hides_reasoning and not shown:
             hidden = rng.randint(8, 48)
         if self.refusal is not None:
-            return Choice(refusal=tuple(tokenize(self.refusal)), reasoning=shown, hidden=hidden)
-        wanted = self._wanted_calls(body, rng)
+            return ScriptedChoice(
+                refusal=tuple(tokenize(self.refusal)), reasoning=shown, hidden=hidden
+            )
+        wanted = self._wanted_calls(asked, rng)
         calls = tuple(
             Call(f"call_{_ident(rng, 24)}", name, tuple(cut_json(arguments, rng)))
             for name, arguments in wanted
         )
-        pieces = [] if calls and self.text is None else self._pieces(body, prompt, index)
-        choice = Choice(
+        pieces = [] if calls and self.text is None else self._pieces(asked, prompt, index)
+        choice = ScriptedChoice(
             text=tuple(pieces),
             reasoning=shown,
             calls=calls,
             hidden=hidden,
             finish="tool_calls" if calls else "stop",
         )
-        choice = _stopped(choice, body.get("stop"))
-        return _capped(choice, body.get("max_completion_tokens") or body.get("max_tokens"))
+        return _capped(_stopped(choice, asked.stops), asked.limit)
 
     def _reasoning(self, prompt: str, index: int) -> tuple[str, ...]:
         if isinstance(self.reasoning, str):
@@ -113,28 +126,20 @@ class Writer:
         rng = rng_for(self.seed, "reasoning", prompt, index)
         return tuple(seeded_pieces(rng, self.reasoning))
 
-    def _wanted_calls(self, body: Mapping[str, Any], rng: Any) -> ToolCalls:
-        choice = body.get("tool_choice")
-        if choice == "none":
+    def _wanted_calls(self, asked: Prompt, rng: Any) -> ToolCalls:
+        if asked.calls == "none":
             return ()
         if self.tool_calls is not None:
             # After the results a model talks; calling for ever would trap every agent loop.
-            last = (body.get("messages") or [{}])[-1]
-            answered = isinstance(last, Mapping) and last.get("role") == "tool"
-            return () if answered else self.tool_calls
-        functions = [t["function"] for t in body.get("tools") or () if "function" in t]
-        if isinstance(choice, Mapping):
-            name = (choice.get("function") or {}).get("name")
-            functions = [function for function in functions if function["name"] == name]
-        elif choice != "required":
+            return () if asked.answered else self.tool_calls
+        if asked.calls != "required":
             return ()
         return [
-            (function["name"], plausible(function.get("parameters", {"type": "object"}), rng))
-            for function in functions[:1]
+            (function.name, plausible(function.schema, rng)) for function in asked.functions[:1]
         ]
 
-    def _pieces(self, body: Mapping[str, Any], prompt: str, index: int) -> Sequence[str]:
-        text = self.text(body) if callable(self.text) else self.text
+    def _pieces(self, asked: Prompt, prompt: str, index: int) -> Sequence[str]:
+        text = self.text(asked.body) if callable(self.text) else self.text
         if isinstance(text, str):
             return tokenize(text)
         if text is not None:
@@ -142,12 +147,11 @@ class Writer:
             return [piece for piece in text if piece]
         rng = rng_for(self.seed, "text", prompt, index)
         count = rng.randint(60, 120) if self.tokens is None else self.tokens
-        wanted = body.get("response_format") or {}
-        if wanted.get("type") == "json_object":
+        if asked.schema is not None:
+            return cut_json(plausible(asked.schema, rng), rng)
+        if asked.as_json:
             words = "".join(seeded_pieces(rng, max(count - 10, 1)))
             return tokenize(json.dumps({"answer": words}, ensure_ascii=False))
-        if wanted.get("type") == "json_schema":
-            return cut_json(plausible(wanted["json_schema"].get("schema"), rng), rng)
         return seeded_pieces(rng, count)
 
 
@@ -157,23 +161,22 @@ def _ident(rng: Any, length: int) -> str:
     )
 
 
-def _stopped(choice: Choice, stop: Any) -> Choice:
-    stops = [stop] if isinstance(stop, str) else list(stop or ())
+def _stopped(choice: ScriptedChoice, stops: Sequence[str]) -> ScriptedChoice:
     whole = "".join(choice.text)
-    found = [at for at in (whole.find(mark) for mark in stops if mark) if at >= 0]
+    found = [(whole.find(mark), mark) for mark in stops if mark and mark in whole]
     if not found:
         return choice
-    left = min(found)
+    left, mark = min(found)
     kept = []
     for piece in choice.text:
         if left <= 0:
             break
         kept.append(piece[:left])
         left -= len(piece)
-    return attrs.evolve(choice, text=tuple(kept), calls=(), finish="stop")
+    return attrs.evolve(choice, text=tuple(kept), calls=(), finish="stop", stopped_by=mark)
 
 
-def _capped(choice: Choice, limit: int | None) -> Choice:
+def _capped(choice: ScriptedChoice, limit: int | None) -> ScriptedChoice:
     if limit is None or choice.tokens <= limit:
         return choice
     hidden = min(choice.hidden, limit)
@@ -188,26 +191,6 @@ def _capped(choice: Choice, limit: int | None) -> Choice:
             break
         calls.append(attrs.evolve(call, arguments=call.arguments[: left - 1]))
         left -= len(calls[-1].arguments) + 1
-    return Choice(
+    return ScriptedChoice(
         text=text, reasoning=reasoning, calls=tuple(calls), hidden=hidden, finish="length"
     )
-
-
-def _usage(prompt: int, choices: Sequence[Choice]) -> dict[str, Any]:
-    completion = sum(choice.tokens for choice in choices)
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-        "prompt_tokens_details": {
-            # The service caches prompts of 1,024 tokens or more, in steps of 128.
-            "cached_tokens": prompt // 128 * 128 if prompt >= 1024 else 0,
-            "audio_tokens": 0,
-        },
-        "completion_tokens_details": {
-            "reasoning_tokens": sum(choice.reasoning_tokens for choice in choices),
-            "audio_tokens": 0,
-            "accepted_prediction_tokens": 0,
-            "rejected_prediction_tokens": 0,
-        },
-    }

@@ -8,10 +8,25 @@ from email.utils import formatdate
 
 import attrs
 
-from lm_deluge.simulator.fault_args import FaultKind, a_duration, nothing, seconds, text
-from lm_deluge.simulator.received import ReceivedRequest
-from lm_deluge.simulator.refusals import json_reply
-from lm_deluge.simulator.steps import ABORT, HANG, RESET, Act, Overhead, Reply, Verbatim
+from lm_deluge.simulator.checks.refusals import json_reply
+from lm_deluge.simulator.faults.arguments import (
+    ErrorReply,
+    FaultKind,
+    a_duration,
+    nothing,
+    seconds,
+    text,
+)
+from lm_deluge.simulator.saying.steps import (
+    ABORT,
+    HANG,
+    RESET,
+    Act,
+    Overhead,
+    Reply,
+    Verbatim,
+)
+from lm_deluge.simulator.serving.received import ReceivedRequest
 
 _ELSEWHERE = "http://another-host.invalid/v1/chat/completions"
 _BODIES = ("json", "html", "text", "empty", "echo")
@@ -83,10 +98,13 @@ def _parse_status(args: Sequence[str]) -> StatusFault:
 
 def sent_key(record: ReceivedRequest) -> str:
     """The credentials of a request, for servers careless enough to repeat them."""
-    return record.headers.get("api-key") or record.headers.get("Authorization", "")
+    for name in ("api-key", "x-api-key", "x-goog-api-key"):
+        if name in record.headers:
+            return record.headers[name]
+    return record.headers.get("Authorization", "")
 
 
-def _status(fault: StatusFault, record: ReceivedRequest) -> Reply:
+def _status(fault: StatusFault, record: ReceivedRequest, shape: ErrorReply) -> Reply:
     headers = dict(fault.headers)
     if fault.date_after is not None:
         headers["retry-after"] = formatdate(time.time() + fault.date_after, usegmt=True)
@@ -97,6 +115,8 @@ def _status(fault: StatusFault, record: ReceivedRequest) -> Reply:
             key = sent_key(record)
             message = f"Incorrect API key provided: {key.removeprefix('Bearer ')}. Sent: {key}"
             headers["x-echo"] = key
+        if (reply := shape(fault.code, message, headers)) is not None:
+            return reply
         error = {"message": message, "type": kind, "param": None, "code": code}
         return json_reply({"error": error}, status=fault.code, headers=headers)
     page = {
@@ -119,23 +139,25 @@ def _body(data: bytes, kind: str | None, status: int, headers: dict[str, str]) -
     )
 
 
-def _redirect(url: str, record: ReceivedRequest) -> Reply:
+def _redirect(url: str, record: ReceivedRequest, shape: ErrorReply) -> Reply:
     return _body(b"", None, 307, {"Location": url})
 
 
-def _wrong_type(kind: str, record: ReceivedRequest) -> Reply:
+def _wrong_type(kind: str, record: ReceivedRequest, shape: ErrorReply) -> Reply:
     page = b"<html><body>Welcome to the captive portal. Please sign in.</body></html>"
     return _body(page, kind, 200, {})
 
 
-def _json_error(_: None, record: ReceivedRequest) -> Reply:
+def _json_error(_: None, record: ReceivedRequest, shape: ErrorReply) -> Reply:
     message, kind, code = _WORDS[503]
+    if (reply := shape(503, message, {})) is not None:
+        return attrs.evolve(reply, status=200, content_type="application/json")
     error = {"message": message, "type": kind, "param": None, "code": code}
     return json_reply({"error": error})
 
 
 def _silent(act: Act) -> FaultKind:
-    def build(_: object, record: ReceivedRequest) -> Reply:
+    def build(_: object, record: ReceivedRequest, shape: ErrorReply) -> Reply:
         return Reply(steps=(Verbatim(), act))
 
     return FaultKind(parse=nothing, early=build)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from lm_deluge.simulator.answer import Answer
-from lm_deluge.simulator.received import ReceivedRequest
-from lm_deluge.simulator.steps import Reply
+from lm_deluge.simulator.saying.answer import SimulatedAnswer
+from lm_deluge.simulator.saying.steps import Reply
+from lm_deluge.simulator.serving.received import ReceivedRequest
 
+#: An error reply with a status, a message and headers in the shape of a dialect; ``None`` where that is the
+#: shape of chat completions.
+ErrorReply = Callable[[int, str, Mapping[str, str]], Reply | None]
 Parse = Callable[[Sequence[str]], Any]
 
 
@@ -20,8 +23,8 @@ class FaultKind:
     """One entry of the table: ``early`` replaces the answer, ``late`` rearranges it."""
 
     parse: Parse
-    early: Callable[[Any, ReceivedRequest], Reply] | None = None
-    late: Callable[[Any, Answer], Reply] | None = None
+    early: Callable[[Any, ReceivedRequest, ErrorReply], Reply] | None = None
+    late: Callable[[Any, SimulatedAnswer], Reply] | None = None
     streamed_only: bool = False
 
 

@@ -9,9 +9,18 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lm_deluge.simulator.check_messages import check_messages, kind
-from lm_deluge.simulator.refusals import Refused, bad_request, masked
-from lm_deluge.simulator.rules import Rules
+from lm_deluge.simulator.checks.messages import check_messages
+from lm_deluge.simulator.checks.refusals import (
+    Refused,
+    bad_request,
+    empty_array,
+    listed,
+    masked,
+    missing,
+    not_one_of,
+    wrong_type,
+)
+from lm_deluge.simulator.saying.rules import Rules
 
 _NO_KEY = (
     "You didn't provide an API key. You need to provide your API key in an Authorization header "
@@ -45,6 +54,9 @@ _RANGES: tuple[tuple[str, float, float, bool], ...] = (
     ("top_logprobs", 0, 20, True),
     ("seed", -(2**63), 2**63 - 1, True),
 )
+_TOOLS = ("function", "custom")
+_TOOL_CHOICES = ("none", "auto", "required")
+_FORMATS = ("json_object", "json_schema", "text")
 _BOOLEANS = ("stream", "logprobs", "store", "parallel_tool_calls")
 # Refused by value: the default passes.
 _DEFAULTS = {"temperature": 1, "top_p": 1, "presence_penalty": 0, "frequency_penalty": 0}
@@ -91,7 +103,7 @@ def check_body(body: Any, deployment: str | None = None) -> dict[str, Any]:
     if model is None or model == "":
         raise bad_request("you must provide a model parameter")
     if not isinstance(model, str):
-        raise _wrong_type("model", "a string", model)
+        raise wrong_type("model", "a string", model)
     return body
 
 
@@ -121,14 +133,6 @@ def check_chat(body: dict[str, Any], rules: Rules) -> None:
     _check_model_limits(body, rules)
 
 
-def _wrong_type(name: str, wanted: str, value: object) -> Refused:
-    return bad_request(
-        f"Invalid type for '{name}': expected {wanted}, but got {kind(value)} instead.",
-        name,
-        "invalid_type",
-    )
-
-
 def _check_types_and_ranges(body: dict[str, Any]) -> None:
     for name, low, high, whole in _RANGES:
         value = body.get(name)
@@ -137,7 +141,7 @@ def _check_types_and_ranges(body: dict[str, Any]) -> None:
         number = "integer" if whole else "decimal"
         right = isinstance(value, int if whole else (int, float))
         if isinstance(value, bool) or not right:
-            raise _wrong_type(name, "an integer" if whole else "a decimal", value)
+            raise wrong_type(name, "an integer" if whole else "a decimal", value)
         if value < low:
             raise bad_request(
                 f"Invalid '{name}': {number} below minimum value. Expected a value >= {low}, but "
@@ -154,7 +158,7 @@ def _check_types_and_ranges(body: dict[str, Any]) -> None:
             )
     for name in _BOOLEANS:
         if body.get(name) is not None and not isinstance(body[name], bool):
-            raise _wrong_type(name, "a boolean", body[name])
+            raise wrong_type(name, "a boolean", body[name])
 
 
 def _check_stop(body: dict[str, Any]) -> None:
@@ -162,7 +166,7 @@ def _check_stop(body: dict[str, Any]) -> None:
     if stop is None or isinstance(stop, str):
         return
     if not isinstance(stop, list) or not all(isinstance(item, str) for item in stop):
-        raise _wrong_type("stop", "one of a string or array of strings", stop)
+        raise wrong_type("stop", "one of a string or array of strings", stop)
     if len(stop) > 4:
         raise bad_request(
             "Invalid 'stop': array too long. Expected an array with maximum length 4, but got an "
@@ -186,7 +190,7 @@ def _check_combinations(body: dict[str, Any]) -> None:
                 "stream_options",
             )
         if not isinstance(options, dict):
-            raise _wrong_type("stream_options", "an object", options)
+            raise wrong_type("stream_options", "an object", options)
         for name in options:
             if name not in ("include_usage", "include_obfuscation"):
                 path = f"stream_options.{name}"
@@ -210,35 +214,26 @@ def _check_tools(body: dict[str, Any]) -> None:
                 )
         return
     if not isinstance(tools, list):
-        raise _wrong_type("tools", "an array of objects", tools)
+        raise wrong_type("tools", "an array of objects", tools)
     if not tools:
-        raise bad_request(
-            "Invalid 'tools': empty array. Expected an array with minimum length 1, but got an "
-            "empty array instead.",
-            "tools",
-            "empty_array",
-        )
+        raise empty_array("tools")
     names = [_tool_name(tool, f"tools[{index}]") for index, tool in enumerate(tools)]
     _check_tool_choice(body.get("tool_choice"), names)
 
 
 def _tool_name(tool: Any, path: str) -> str:
     if not isinstance(tool, dict):
-        raise _wrong_type(path, "an object", tool)
+        raise wrong_type(path, "an object", tool)
     if "type" not in tool:
-        raise _missing(f"{path}.type")
-    if tool["type"] not in ("function", "custom"):
-        raise bad_request(
-            f"Invalid value: '{tool['type']}'. Supported values are: 'function' and 'custom'.",
-            f"{path}.type",
-            "invalid_value",
-        )
+        raise missing(f"{path}.type")
+    if tool["type"] not in _TOOLS:
+        raise not_one_of(_TOOLS, f"{path}.type", tool["type"])
     inner = tool.get(tool["type"])
     if not isinstance(inner, dict):
-        raise _missing(f"{path}.{tool['type']}")
+        raise missing(f"{path}.{tool['type']}")
     name = inner.get("name")
     if not isinstance(name, str):
-        raise _missing(f"{path}.{tool['type']}.name")
+        raise missing(f"{path}.{tool['type']}.name")
     if not name or not all(c.isascii() and (c.isalnum() or c in "_-") for c in name):
         raise bad_request(
             f"Invalid '{path}.{tool['type']}.name': string does not match pattern. Expected a "
@@ -247,10 +242,6 @@ def _tool_name(tool: Any, path: str) -> str:
             "invalid_value",
         )
     return name
-
-
-def _missing(path: str) -> Refused:
-    return bad_request(f"Missing required parameter: '{path}'.", path, "missing_required_parameter")
 
 
 def _check_tool_choice(choice: Any, names: list[str]) -> None:
@@ -262,12 +253,8 @@ def _check_tool_choice(choice: Any, names: list[str]) -> None:
                 f"Tool choice 'function' with name '{name}' not found in 'tools' parameter.",
                 "tool_choice",
             )
-    elif choice is not None and choice not in ("none", "auto", "required"):
-        raise bad_request(
-            f"Invalid value: '{choice}'. Supported values are: 'none', 'auto', and 'required'.",
-            "tool_choice",
-            "invalid_value",
-        )
+    elif choice is not None and choice not in _TOOL_CHOICES:
+        raise not_one_of(_TOOL_CHOICES, "tool_choice", choice)
 
 
 def _check_response_format(body: dict[str, Any]) -> None:
@@ -275,18 +262,13 @@ def _check_response_format(body: dict[str, Any]) -> None:
     if wanted is None:
         return
     if not isinstance(wanted, dict):
-        raise _wrong_type("response_format", "an object", wanted)
+        raise wrong_type("response_format", "an object", wanted)
     if "type" not in wanted:
-        raise _missing("response_format.type")
-    if wanted["type"] not in ("text", "json_object", "json_schema"):
-        raise bad_request(
-            f"Invalid value: '{wanted['type']}'. Supported values are: 'json_object', "
-            "'json_schema', and 'text'.",
-            "response_format.type",
-            "invalid_value",
-        )
+        raise missing("response_format.type")
+    if wanted["type"] not in _FORMATS:
+        raise not_one_of(_FORMATS, "response_format.type", wanted["type"])
     if wanted["type"] == "json_schema" and not isinstance(wanted.get("json_schema"), dict):
-        raise _missing("response_format.json_schema")
+        raise missing("response_format.json_schema")
     if wanted["type"] == "json_object" and "json" not in str(body["messages"]).lower():
         raise bad_request(
             "'messages' must contain the word 'json' in some form, to use 'response_format' of "
@@ -343,10 +325,9 @@ def _effort(body: dict[str, Any], rules: Rules) -> str | None:
             raise _unsupported("reasoning_effort")
         raise bad_request("Unrecognized request argument supplied: reasoning_effort")
     if effort not in rules.efforts:
-        *rest, last = (f"'{value}'" for value in rules.efforts)
         raise bad_request(
             f"Unsupported value: 'reasoning_effort' does not support '{effort}' with this model. "
-            f"Supported values are: {', '.join(rest)}, and {last}.",
+            f"Supported values are: {listed(rules.efforts)}.",
             "reasoning_effort",
             "unsupported_value",
         )

@@ -9,12 +9,15 @@ from itertools import repeat
 
 import attrs
 
+from lm_deluge.simulator.values import number
+
 _SHAPES = {
     "constant": ("seconds",),
     "exponential": ("mean",),
     "lognormal": ("median", "sigma"),
     "bursty": ("n", "pause"),
 }
+_SPELLINGS = ", ".join(":".join((kind, *map(str.upper, names))) for kind, names in _SHAPES.items())
 
 
 def _finite(instance: Gap, attribute: attrs.Attribute[tuple[float, ...]], value: object) -> None:
@@ -23,16 +26,15 @@ def _finite(instance: Gap, attribute: attrs.Attribute[tuple[float, ...]], value:
     names = _SHAPES[instance.kind]
     if len(instance.values) != len(names):
         raise ValueError(f"a {instance.kind} gap takes {', '.join(names)}, not {value!r}")
-    for name, number in zip(names, instance.values, strict=True):
-        if not math.isfinite(number) or number < 0:
-            raise ValueError(f"{name} must be a finite number >= 0, not {number!r}")
-    if instance.kind == "bursty" and instance.values[0] < 1:
-        raise ValueError(f"n must be >= 1, not {instance.values[0]!r}")
+    for name, given in zip(names, instance.values, strict=True):
+        number(name, given, 1 if name == "n" else 0)
 
 
 @attrs.frozen
 class Gap:
     """A distribution of waits, in seconds. Make one with its class methods.
+
+    They raise `TypeError` or `ValueError` naming the value that makes no sense.
 
     >>> Gap.lognormal(median=0.03, sigma=0.5)
     Gap(kind='lognormal', values=(0.03, 0.5))
@@ -44,37 +46,42 @@ class Gap:
     @classmethod
     def constant(cls, seconds: float) -> Gap:
         """The same wait every time."""
-        return cls("constant", (float(seconds),))
+        return cls("constant", (number("seconds", seconds, 0),))
 
     @classmethod
     def exponential(cls, mean: float) -> Gap:
         """Waits of a Poisson process."""
-        return cls("exponential", (float(mean),))
+        return cls("exponential", (number("mean", mean, 0),))
 
     @classmethod
     def lognormal(cls, median: float, sigma: float) -> Gap:
         """Many short waits and a long tail; ``sigma`` is that of the logarithm (no unit)."""
-        return cls("lognormal", (float(median), float(sigma)))
+        return cls("lognormal", (number("median", median, 0), number("sigma", sigma, 0)))
 
     @classmethod
     def bursty(cls, n: int, pause: float) -> Gap:
         """``n`` pieces at once, then ``pause`` seconds: what a buffering proxy makes of a stream."""
-        return cls("bursty", (float(n), float(pause)))
+        return cls("bursty", (number("n", n, 1), number("pause", pause, 0)))
 
     @classmethod
     def parse(cls, text: str) -> Gap:
         """Read ``"0.05"`` or ``"KIND:VALUE[:VALUE]"``, as on the command line.
 
         Raises:
+            TypeError: no text is given.
             ValueError: the text is neither.
         """
+        if not isinstance(text, str):
+            raise TypeError(f"text must be a str, not {type(text).__name__}")
         kind, *values = text.split(":")
         if not values:
             kind, values = "constant", [kind]
         try:
             return cls(kind, tuple(float(value) for value in values))
         except ValueError as error:
-            raise ValueError(f"not a gap: {text!r} ({error})") from None
+            raise ValueError(
+                f"not a gap: {text!r} ({error}); a text must be seconds or {_SPELLINGS}"
+            ) from None
 
     @classmethod
     def of(cls, value: float | str | Gap) -> Gap:

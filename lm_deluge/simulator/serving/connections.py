@@ -13,7 +13,7 @@ from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpProcessingError, RawRequestMessage
 
-from lm_deluge.simulator.received import ReceivedRequest
+from lm_deluge.simulator.serving.received import ReceivedRequest
 
 _log = logging.getLogger("lm_deluge.simulator")
 

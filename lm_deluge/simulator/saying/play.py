@@ -15,8 +15,15 @@ from http import HTTPStatus
 
 from aiohttp.abc import AbstractStreamWriter
 
-from lm_deluge.simulator.received import ReceivedRequest
-from lm_deluge.simulator.steps import Act, Overhead, Paced, Reply, Step, Verbatim
+from lm_deluge.simulator.saying.steps import (
+    Act,
+    Overhead,
+    Paced,
+    Reply,
+    Step,
+    Verbatim,
+)
+from lm_deluge.simulator.serving.received import ReceivedRequest
 
 # Pieces written in one turn of the event loop when none has to wait: more would starve the client.
 _BURST = 32
@@ -42,7 +49,9 @@ def head(reply: Reply, request_id: str, *, keep: bool) -> bytes:
     if reply.chunked:
         fields["Transfer-Encoding"] = "chunked"
     fields["Connection"] = "keep-alive" if keep else "close"
-    fields["x-request-id"] = request_id
+    if "request-id" not in reply.headers:
+        # Where a service has a name of its own for it, that is the only one.
+        fields["x-request-id"] = request_id
     fields["Server"] = "lm-deluge-simulator"
     fields |= reply.headers
     lines = [f"HTTP/1.1 {reply.status} {reason}", *(f"{k}: {v}" for k, v in fields.items())]

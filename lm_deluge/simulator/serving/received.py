@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
-from lm_deluge.simulator.flag import Flag
+from lm_deluge.simulator.serving.flag import Flag
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -48,3 +49,34 @@ class ReceivedRequest:
     def disconnected(self) -> bool:
         """Whether the client closed its connection before the reply was over."""
         return self.gone_at is not None
+
+
+class ReceivedRequests:
+    """The requests of one server: the latest of them, and how many there were.
+
+    ``keep``: how many of the latest are kept; ``None``: all.
+    """
+
+    def __init__(self, keep: int | None) -> None:
+        self.latest: list[ReceivedRequest] = []
+        self.count = 0
+        self._keep = keep
+        self._arrived = asyncio.Condition()
+
+    async def add(self, record: ReceivedRequest) -> None:
+        """Count a request in."""
+        async with self._arrived:
+            self.count += 1
+            self.latest.append(record)
+            if self._keep is not None and len(self.latest) > self._keep:
+                del self.latest[: len(self.latest) - self._keep]
+            self._arrived.notify_all()
+
+    async def wait(self, number: int, seconds: float) -> ReceivedRequest:
+        """Wait until ``number`` requests ever arrived; return the latest. Raises `TimeoutError`."""
+        try:
+            async with asyncio.timeout(seconds), self._arrived:
+                await self._arrived.wait_for(lambda: self.count >= number)
+        except TimeoutError:
+            raise TimeoutError(f"{self.count} of {number} requests after {seconds} s") from None
+        return self.latest[-1]

@@ -1,0 +1,1 @@
+"""What a request must be, and how a wrong one is refused."""

@@ -1,0 +1,1 @@
+"""Connections, the running server, and what it received."""

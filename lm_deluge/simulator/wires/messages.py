@@ -1,0 +1,129 @@
+"""Messages, as Anthropic serves them: ``POST /v1/messages``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+
+import attrs
+
+from lm_deluge.simulator.checks.anthropic import (
+    check_limits,
+    check_messages_body,
+    check_messages_head,
+    claude_rules,
+)
+from lm_deluge.simulator.checks.refusals import Refused, json_reply
+from lm_deluge.simulator.checks.turns import blocks_in, check_thoughts
+from lm_deluge.simulator.saying.prompt import Function, Prompt
+from lm_deluge.simulator.saying.steps import Reply
+from lm_deluge.simulator.saying.words import count_prompt
+from lm_deluge.simulator.serving.received import ReceivedRequest
+from lm_deluge.simulator.wires.messages_events import MessagesPrinter, thinking_seal
+from lm_deluge.simulator.wires.wire import Asked, Wire
+
+__all__ = ["MessagesWire"]
+
+_PATH: Final = "/v1/messages"
+
+_CHOICES: Final = {"any": "required", "tool": "required", "none": "none"}
+
+_KINDS: Final = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    405: "method_not_allowed",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+
+
+class MessagesWire(Wire):
+    """``POST /v1/messages``, streamed or not."""
+
+    def match(self, path: str) -> str | None:
+        """Return ``""`` for the path: the model is in the body."""
+        return "" if path == _PATH else None
+
+    def ask(self, record: ReceivedRequest, named: str, index: int) -> Asked:
+        """Check and read a request. Raises `Refused`."""
+        version = check_messages_head(record.headers, self.served.api_key)
+        body = check_messages_body(record.json, version)
+        check_limits(body, claude_rules(body["model"], self.served.models))
+        thinking = body.get("thinking") or {}
+        thinks = thinking.get("type") in ("enabled", "adaptive")
+        check_thoughts(body["messages"], partial(thinking_seal, self.served.seed), required=thinks)
+        printer = MessagesPrinter.for_request(
+            seed=self.served.seed,
+            index=index,
+            model=body["model"],
+            shows_thinking=thinking.get("display") != "omitted",
+            thinks=thinks,
+            caches=b'"cache_control"' in record.body,
+            usage=self.served.usage,
+        )
+        prompt = attrs.evolve(_prompt(body), hides_reasoning=thinks)
+        return Asked(prompt=prompt, printer=printer, streamed=bool(body.get("stream")))
+
+    def refuse(self, refused: Refused, record: ReceivedRequest) -> Reply:
+        """Return the error in Anthropic's shape."""
+        return error_reply(refused.status, refused.message, record.index)
+
+    def error(
+        self, record: ReceivedRequest, status: int, message: str, headers: Mapping[str, str]
+    ) -> Reply:
+        """Return an error of a fault."""
+        return error_reply(status, message, record.index, headers)
+
+
+def error_reply(
+    status: int, message: str, index: int, headers: Mapping[str, str] | None = None
+) -> Reply:
+    """Return an error in Anthropic's shape, to the request with this index."""
+    kind = _KINDS.get(status) or ("api_error" if status >= 500 else "invalid_request_error")
+    request_id = f"req_011C{index:020d}"
+    body = {
+        "type": "error",
+        "error": {"type": kind, "message": message},
+        "request_id": request_id,
+    }
+    again = "true" if status in (408, 409, 429) or status >= 500 else "false"
+    own = {"request-id": request_id, "x-should-retry": again}
+    return json_reply(body, status=status, headers={**own, **(headers or {})})
+
+
+def _prompt(body: Mapping[str, Any]) -> Prompt:
+    messages = body["messages"]
+    calls, functions = _functions(body)
+    last = blocks_in(messages[-1])
+    wanted = (body.get("output_config") or {}).get("format") or body.get("output_format") or {}
+    system = [{"content": body["system"]}] if body.get("system") else []
+    return Prompt(
+        body=body,
+        messages=[*system, *messages],
+        prompt_tokens=count_prompt([*system, *messages]),
+        stops=tuple(body.get("stop_sequences") or ()),
+        limit=body["max_tokens"],
+        calls=calls,
+        functions=functions,
+        answered=any(block.get("type") == "tool_result" for block in last),
+        shows_reasoning=(body.get("thinking") or {}).get("type") != "disabled",
+        as_json=bool(wanted),
+        schema=wanted.get("schema"),
+    )
+
+
+def _functions(body: Mapping[str, Any]) -> tuple[str, tuple[Function, ...]]:
+    choice = body.get("tool_choice") or {"type": "auto"}
+    functions = [
+        Function(tool["name"], tool["input_schema"])
+        for tool in body.get("tools") or ()
+        if "input_schema" in tool
+    ]
+    if choice["type"] == "tool":
+        functions = [each for each in functions if each.name == choice["name"]]
+    return _CHOICES.get(choice["type"], "auto"), tuple(functions)

@@ -1,0 +1,68 @@
+"""What each dialect is to the simulator."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import attrs
+
+from lm_deluge.simulator.checks.refusals import Refused
+from lm_deluge.simulator.saying.printer import EventPrinter
+from lm_deluge.simulator.saying.prompt import Prompt
+from lm_deluge.simulator.saying.steps import Reply
+from lm_deluge.simulator.serving.received import ReceivedRequest
+
+__all__ = ["Asked", "Served", "Wire"]
+
+
+@attrs.frozen(kw_only=True)
+class Served:
+    """What a server accepts and tells, whatever the dialect."""
+
+    seed: int
+    """Of ids and signatures."""
+    api_key: str | None
+    """The only key accepted; ``None`` accepts any."""
+    models: Collection[str] | None
+    """The names served; ``None`` stands for those of the real services."""
+    usage: bool | Mapping[str, Any]
+    reasoning_field: str
+
+
+@attrs.frozen(kw_only=True)
+class Asked:
+    """A request that passed the checks, and what its answer is written with."""
+
+    prompt: Prompt
+    printer: EventPrinter
+    streamed: bool
+
+
+@attrs.frozen
+class Wire(ABC):
+    """One dialect: its paths, its checks, its words."""
+
+    served: Served
+
+    @abstractmethod
+    def match(self, path: str) -> str | None:
+        """Return what a path of this dialect names (a model, or nothing: ``""``), else ``None``."""
+
+    @abstractmethod
+    def ask(self, record: ReceivedRequest, named: str, index: int) -> Asked:
+        """Check a request whose path names this, the ``index``-th one, and read it.
+
+        Raises `Refused` for one that the real service would not answer.
+        """
+
+    @abstractmethod
+    def refuse(self, refused: Refused, record: ReceivedRequest) -> Reply:
+        """Return the reply to a request that is refused."""
+
+    def error(
+        self, record: ReceivedRequest, status: int, message: str, headers: Mapping[str, str]
+    ) -> Reply | None:
+        """Return an error reply in this dialect's shape; ``None`` where it is that of chat."""
+        return None

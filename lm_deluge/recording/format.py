@@ -1,4 +1,6 @@
-"""The lines of a recording: a timeline log (METRICS.md) with the raw reads in the place of tokens.
+"""The lines of a recording: a timeline log with the raw reads in the place of tokens.
+
+The log is that of docs/design/metrics.md.
 
 One JSON object a line, UTF-8. Every line has ``v`` (1), ``e`` (event), ``s`` (stream id) and ``t``
 (seconds from the stream's t0, monotonic clock). ``start``, ``retry``, ``complete`` and ``error`` are the
@@ -6,6 +8,7 @@ log's own lines (``lm_deluge.timeline.record``); between them:
 
     request   an attempt's request is about to be sent: ``x`` attempt, 1-based; ``url`` without
               credentials and query; ``hash`` of the body (``request_hash``); ``n`` choices asked for;
+              ``dialect`` of the request and its answer, left out where it is ``chat``;
               ``stream``, left out where the answer was asked for as a stream;
               ``body`` (text; left out with ``Recorder(body=False)``)
     head      the response's head arrived: ``x``, ``status``, ``headers`` (``HARMLESS_HEADERS`` alone)
@@ -78,6 +81,7 @@ class RequestLine(msgspec.Struct, omit_defaults=True, gc=False):
     n: int
     stream: bool = True
     body: str | None = None
+    dialect: str = "chat"
 
 
 class HeadLine(msgspec.Struct):

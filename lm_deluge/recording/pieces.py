@@ -6,10 +6,13 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from lm_deluge.payloads import Delta, Token
+from lm_deluge.config import Limits
+from lm_deluge.dialects import dialect_named
+from lm_deluge.dialects.dialect import AnswerReader
+from lm_deluge.logs.assembly import LoggedPiece
 from lm_deluge.recording.format import HeadLine, ReadLine, RequestLine
-from lm_deluge.timeline.assembly import Piece
-from lm_deluge.wire.answer import Answer
+from lm_deluge.values.pieces import Delta, Token
+from lm_deluge.values.redaction import Redactor
 
 __all__ = ["RecordedStream"]
 
@@ -24,18 +27,19 @@ class RecordedStream:
     """One stream's raw lines in, the lines of its pieces out: the decoder of the engine reads them."""
 
     def __init__(self) -> None:
-        self._answer = Answer()
+        self._answer = _answer_of("chat", 1)
         self._status = 200
         self._json: list[bytes] | None = None
         self._t = 0.0
 
-    def pieces(self, line: bytes, event: str) -> Iterator[Piece]:
+    def pieces(self, line: bytes, event: str) -> Iterator[LoggedPiece]:
         """Yield the pieces that became whole with a line.
 
         Raises ``msgspec.DecodeError`` or ``ValueError`` for a line that makes no sense.
         """
         if event == "request":
-            self._answer = Answer(choices=_request(line).n)
+            request = _request(line)
+            self._answer = _answer_of(request.dialect, request.n)
             self._status, self._json = 200, None
         elif event == "head":
             head = _head(line)
@@ -56,22 +60,28 @@ class RecordedStream:
             yield from _as_lines(self._answer.close(self._t), _head_of(line))
 
 
-class _Stream(msgspec.Struct):
+def _answer_of(dialect: str, choices: int) -> AnswerReader:
+    return dialect_named(dialect).answer(
+        choices=choices, limits=Limits(), accept_eof=False, redactor=Redactor()
+    )
+
+
+class _StreamOfLine(msgspec.Struct):
     s: str
 
 
 def _head_of(line: bytes) -> str:
-    return msgspec.json.decode(line, type=_Stream).s
+    return msgspec.json.decode(line, type=_StreamOfLine).s
 
 
 def _is_json(headers: Mapping[str, str]) -> bool:
     return headers.get("content-type", "").partition(";")[0].strip().lower() in _JSON
 
 
-def _as_lines(pieces: list[Token | Delta], stream: str) -> Iterator[Piece]:
+def _as_lines(pieces: list[Token | Delta], stream: str) -> Iterator[LoggedPiece]:
     for piece in pieces:
         kind = "token" if isinstance(piece, Token) else piece.kind
-        yield Piece(
+        yield LoggedPiece(
             1,
             kind,
             stream,

@@ -58,8 +58,11 @@ class Exchange:
 
 @define
 class Recording:
-    """What a file holds: ``exchanges`` in the order in which their requests were sent, and how many
-    ``skipped_lines`` could not be read."""
+    """What a file holds.
+
+    Its ``exchanges`` are in the order in which their requests were sent; ``skipped_lines`` is how
+    many lines could not be read.
+    """
 
     exchanges: list[Exchange] = field(factory=list)
     skipped_lines: int = 0

@@ -20,7 +20,14 @@ from lm_deluge.errors import (
     StreamCancelled,
     StreamError,
 )
-from lm_deluge.payloads import Retry
+from lm_deluge.logs.record import Line, encode
+from lm_deluge.logs.stream_lines import (
+    complete_line_of,
+    error_line_of,
+    retry_line_of,
+    start_line_of,
+)
+from lm_deluge.observers.retry import Retry
 from lm_deluge.recording.format import (
     VERSION,
     CloseLine,
@@ -31,23 +38,16 @@ from lm_deluge.recording.format import (
     read_line,
     request_hash,
 )
-from lm_deluge.recording.veil import Veil
-from lm_deluge.redaction import Redactor
-from lm_deluge.response import APIResponse
-from lm_deluge.timeline.record import (
-    Line,
-    complete_line,
-    encode,
-    error_line,
-    retry_line,
-    start_line,
-)
+from lm_deluge.recording.read_redactor import ReadRedactor
+from lm_deluge.values.checks import checked_flag, checked_path
+from lm_deluge.values.redaction import Redactor
+from lm_deluge.values.response import APIResponse
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from lm_deluge.stream import Stream
-    from lm_deluge.transport import Request
+    from lm_deluge.http.request import Request
+    from lm_deluge.observers.stream import Stream
 
 __all__ = ["Recorder", "StreamRecorder"]
 
@@ -63,7 +63,7 @@ class Arrived(NamedTuple):
 
 
 Item = tuple[
-    "Attempt | None",
+    "RecordedAttempt | None",
     "bytes | Line | HeadLine | CloseLine | tuple[RequestLine, Request, bool] | Arrived",
 ]
 """A line; a request, and whether to keep its body; or a read of an attempt."""
@@ -88,7 +88,7 @@ class Recorder:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, body: bool = True) -> None:
-        given = Path(path)
+        given = Path(checked_path("path", path))
         self.path = given.absolute()
         if given.is_dir():
             message = f"a recording must be a file; {str(given)!r} is a directory"
@@ -96,7 +96,7 @@ class Recorder:
         if not given.parent.is_dir():
             message = f"there is no directory {str(given.parent)!r} for the recording"
             raise FileNotFoundError(message)
-        self._body = body
+        self._body = checked_flag("body", body)
         self._appender: Appender[Item] = Appender(
             self.path, _encoded, name=f"Recorder {self.path.name}", mode=0o600
         )
@@ -127,13 +127,13 @@ class Recorder:
         self.close()
 
 
-class Attempt:
+class RecordedAttempt:
     """One request and its answer; ``moments`` of its reads, in the thread that writes."""
 
     def __init__(self, stream: str, number: int, redactor: Redactor, choices: int) -> None:
         self.stream = stream
         self.number = number
-        self.veil = Veil(redactor, choices)
+        self.veil = ReadRedactor(redactor, choices)
         self.moments: list[float] = []
 
 
@@ -147,31 +147,22 @@ class StreamRecorder:
         self._failures = appender.failures
         self._stream = ""
         self._redactor = Redactor()
-        self._attempt: Attempt | None = None
+        self._attempt: RecordedAttempt | None = None
 
     def on_start(self, stream: Stream) -> None:
         """The stream begins."""
         self._stream = stream.id
         self._redactor = stream.redactor
-        at = stream.started_at
-        line = start_line(
-            stream.id,
-            model=stream.model,
-            at=at.isoformat(timespec="milliseconds") if at is not None else "",
-            base_url=stream.base_url,
-            queued=stream.queued,
-            tags=stream.tags,
-            prompt_chars=stream.prompt_chars,
-        )
         # Encoded here: tags that JSON cannot hold are this stream's failure, not the whole batch's.
-        self._add((None, self._redactor.json(encode(line))))
+        self._add((None, self._redactor.json(encode(start_line_of(stream)))))
 
-    def sent(self, request: Request, t: float, choices: int) -> None:
+    def sent(self, request: Request, t: float, choices: int, dialect: str) -> None:
         """A request is about to be sent, ``t`` seconds after t0; it asks for so many ``choices``."""
         number = self._attempt.number + 1 if self._attempt is not None else 1
-        self._attempt = Attempt(self._stream, number, request.redactor, choices)
-        url = f"{request.shown_url}/chat/completions"
+        self._attempt = RecordedAttempt(self._stream, number, request.redactor, choices)
+        url = f"{request.shown_url}{request.path}"
         line = RequestLine(VERSION, "request", self._stream, round(t, 6), number, url, "", choices)
+        line.dialect = dialect
         # The body may be megabytes: the thread takes care of it.
         self._add((None, (line, request, self._body)))
 
@@ -200,43 +191,17 @@ class StreamRecorder:
 
     def on_retry(self, stream: Stream, retry: Retry) -> None:
         """The attempt failed, and another follows."""
-        kind = type(retry.error).__name__
-        t = retry.error.elapsed or stream.elapsed
-        self._add(
-            (None, retry_line(stream.id, t, error=kind, attempt=retry.attempt, delay=retry.delay))
-        )
+        self._add((None, retry_line_of(stream, retry)))
 
     def on_complete(self, stream: Stream, response: APIResponse) -> Awaitable[None]:
         """The answer is whole. The ending waits until it is written."""
-        usage = response.usage
-        counts = msgspec.to_builtins(usage) if usage is not None else None
-        if counts is not None:
-            del counts["raw"]
-        line = complete_line(
-            stream.id,
-            response.elapsed,
-            model=response.model_used,
-            finish_reason=response.finish_reason,
-            usage=counts,
-            cost=response.cost,
-            response_id=response.response_id,
-            attempts=response.attempts,
-        )
-        return self._ended(line)
+        return self._ended(complete_line_of(stream, response))
 
     def on_error(self, stream: Stream, error: StreamError) -> Awaitable[None]:
         """The stream ended any other way. The ending waits until it is written."""
         source = error.partial.source if error.partial is not None else None
-        line = error_line(
-            stream.id,
-            error.elapsed if error.elapsed is not None else stream.elapsed,
-            error=type(error).__name__,
-            phase=error.phase,
-            tokens=len(source.arrivals) + source.arrivals.deltas if source is not None else 0,
-            attempts=error.attempts,
-            message=str(error),
-        )
-        return self._ended(line)
+        pieces = len(source.arrivals) + source.arrivals.deltas if source is not None else 0
+        return self._ended(error_line_of(stream, error, pieces=pieces))
 
     @property
     def _number(self) -> int:
@@ -263,7 +228,7 @@ def _how(error: BaseException | None) -> How:
 def _encoded(items: list[Item]) -> bytes:
     """Return a batch; in the thread. Reads lose their secrets here."""
     lines: list[bytes] = []
-    waiting: dict[Attempt, list[tuple[int, bytes]]] = {}
+    waiting: dict[RecordedAttempt, list[tuple[int, bytes]]] = {}
     for attempt, item in items:
         if attempt is not None and isinstance(item, Arrived):
             waiting.setdefault(attempt, []).append((len(attempt.moments), item.data))
@@ -292,7 +257,7 @@ def _request(line: RequestLine, request: Request, keep_body: bool) -> bytes:  # 
     return msgspec.json.encode(line)
 
 
-def _reads(attempt: Attempt, passed: Iterable[tuple[int, bytes]]) -> list[bytes]:
+def _reads(attempt: RecordedAttempt, passed: Iterable[tuple[int, bytes]]) -> list[bytes]:
     return [
         msgspec.json.encode(
             read_line(attempt.stream, attempt.moments[number], attempt.number, number, data)

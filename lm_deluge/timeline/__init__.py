@@ -2,7 +2,7 @@
 
 One stream in memory is a ``Timeline`` (``response.timeline``); logs are read by ``read_timelines``.
 What measures groups of streams needs numpy, the page bokeh: both are imported when asked for
-(``pip install numpy bokeh``)::
+(``pip install numpy bokeh``); ``import *`` leaves out what needs a package that is not there::
 
     from lm_deluge.timeline import findings_of, measure, read_timelines
 
@@ -12,27 +12,28 @@ What measures groups of streams needs numpy, the page bokeh: both are imported w
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from lm_deluge.timeline.measures.targets import Target, parse_target
 from lm_deluge.timeline.reading import LogReader, Skipped, read_timelines
-from lm_deluge.timeline.targets import Target, parse_target
-from lm_deluge.timeline.values import Ending, Stall, Timeline
+from lm_deluge.values.timeline import Ending, Stall, Timeline
 
 if TYPE_CHECKING:
-    from lm_deluge.timeline.compare import Comparison, compare_groups, pair_groups
-    from lm_deluge.timeline.comparisons import Comparisons, compare_all
-    from lm_deluge.timeline.findings import findings_of
-    from lm_deluge.timeline.groups import Group, Settings
-    from lm_deluge.timeline.metrics import Measured, measure
-    from lm_deluge.timeline.page import html_page
-    from lm_deluge.timeline.rules import (
+    from lm_deluge.timeline.measures.compare import Comparison, compare_groups, pair_groups
+    from lm_deluge.timeline.measures.comparisons import Comparisons, compare_all
+    from lm_deluge.timeline.measures.findings import findings_of
+    from lm_deluge.timeline.measures.groups import Group, Settings
+    from lm_deluge.timeline.measures.metrics import Measured, measure
+    from lm_deluge.timeline.measures.rules import (
         FailIf,
         MaxRegression,
         broken_rules,
         parse_fail_if,
         parse_max_regression,
     )
-    from lm_deluge.timeline.sampling import Sample
+    from lm_deluge.timeline.measures.sampling import Sample
+    from lm_deluge.timeline.report.page import html_page
 
 __all__ = [
     "Comparison",
@@ -63,24 +64,31 @@ __all__ = [
 ]
 
 _LATER = {
-    "Comparison": "compare",
-    "Comparisons": "comparisons",
-    "FailIf": "rules",
-    "Group": "groups",
-    "MaxRegression": "rules",
-    "Measured": "metrics",
-    "Sample": "sampling",
-    "Settings": "groups",
-    "broken_rules": "rules",
-    "compare_all": "comparisons",
-    "compare_groups": "compare",
-    "findings_of": "findings",
-    "html_page": "page",
-    "measure": "metrics",
-    "pair_groups": "compare",
-    "parse_fail_if": "rules",
-    "parse_max_regression": "rules",
+    "Comparison": "measures.compare",
+    "Comparisons": "measures.comparisons",
+    "FailIf": "measures.rules",
+    "Group": "measures.groups",
+    "MaxRegression": "measures.rules",
+    "Measured": "measures.metrics",
+    "Sample": "measures.sampling",
+    "Settings": "measures.groups",
+    "broken_rules": "measures.rules",
+    "compare_all": "measures.comparisons",
+    "compare_groups": "measures.compare",
+    "findings_of": "measures.findings",
+    "html_page": "report.page",
+    "measure": "measures.metrics",
+    "pair_groups": "measures.compare",
+    "parse_fail_if": "measures.rules",
+    "parse_max_regression": "measures.rules",
 }
+
+if not TYPE_CHECKING:
+    _missing = {
+        "numpy": _LATER.keys() if find_spec("numpy") is None else (),
+        "bokeh": ("html_page",) if find_spec("bokeh") is None else (),
+    }
+    __all__ = [name for name in __all__ if not any(name in out for out in _missing.values())]
 
 
 def __getattr__(name: str) -> Any:

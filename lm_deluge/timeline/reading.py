@@ -11,25 +11,27 @@ import gzip
 import io
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from attrs import define
 
-from lm_deluge.timeline.assembly import (
+from lm_deluge.logs.assembly import (
     ASIDE,
     ENDINGS,
     FOREIGN,
     NEWER,
     UNREADABLE,
+    LoggedPiece,
     OpenStream,
-    Piece,
     decode_piece,
     why_unreadable,
 )
-from lm_deluge.timeline.values import Timeline
+from lm_deluge.values.checks import checked_flag, wrong_type
+from lm_deluge.values.foreign import shown
+from lm_deluge.values.timeline import Timeline
 
 if TYPE_CHECKING:
     from lm_deluge.recording.pieces import RecordedStream
@@ -38,6 +40,8 @@ __all__ = ["LogReader", "Skipped", "Source", "read_timelines"]
 
 Source = str | Path | IO[bytes]
 """A path, a glob pattern, ``"-"`` for standard input, or a binary file object."""
+
+_SOURCES = "a path, a glob pattern, '-', a binary file object or a list of them"
 
 AFTER_END = "after the ending of its stream"
 TOO_LONG = "line longer than 64 MB"
@@ -184,9 +188,12 @@ class LogReader(Iterator[Timeline]):
                     self._skip_unreadable(line, error, number)
                 continue
             self.lines += 1
-            if piece.e in ASIDE:
-                continue
             stream = streams.get(piece.s)
+            if piece.e in ASIDE:
+                if piece.e in _RAW and stream is not None:
+                    # It says how the reads of its attempt are to be read.
+                    self._add_raw(stream, piece, line)
+                continue
             if stream is None:
                 if piece.s in self._ended:
                     self._skip(AFTER_END, number)
@@ -211,7 +218,7 @@ class LogReader(Iterator[Timeline]):
             if not line.startswith(_BEGINNING):
                 self._looks_like_a_log = False
 
-    def _add_raw(self, stream: OpenStream, line: Piece, raw: bytes) -> str | None:
+    def _add_raw(self, stream: OpenStream, line: LoggedPiece, raw: bytes) -> str | None:
         """Take in a line of a recording; return why not, if so."""
         from lm_deluge.recording.pieces import RecordedStream
 
@@ -235,11 +242,22 @@ def read_timelines(sources: Iterable[Source] | Source, *, text: bool = True) -> 
 
     Memory: of a stream that is still open 16 bytes a token, 20 bytes a network read and its text;
     of one that has ended its id. Raises ``FileNotFoundError`` at once for a path or pattern that
-    names no file; other ``OSError``s when the file's turn comes.
+    names no file; other ``OSError``s when the file's turn comes. Raises ``TypeError`` for what is no source.
     """
-    if isinstance(sources, (str, Path)) or hasattr(sources, "read"):
+    checked_flag("text", text)
+    if _is_source(sources):
         return LogReader([cast("Source", sources)], text=text)
-    return LogReader(sources, text=text)
+    if isinstance(sources, (bytes, Mapping)) or not isinstance(sources, Iterable):
+        raise wrong_type("sources", _SOURCES, sources)
+    listed = [cast("Source", source) for source in sources]
+    for source in listed:
+        if not _is_source(source):
+            raise TypeError(f"sources must be {_SOURCES}, not with {shown(source)} in it")
+    return LogReader(listed, text=text)
+
+
+def _is_source(value: object) -> bool:
+    return isinstance(value, (str, Path)) or callable(getattr(value, "read", None))
 
 
 def _name(source: Source) -> str:
@@ -264,12 +282,12 @@ def _expand(sources: Iterable[Source]) -> Iterator[Source]:
 
 
 def _files(pattern: str) -> list[Path]:
-    if Path(pattern).exists():
+    if pattern and Path(pattern).exists():
         return [Path(pattern)]
     # Not Path.glob: it takes no absolute pattern.
     found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
     if not found:
-        message = f"no such file, and no file matches the pattern: {pattern}"
+        message = f"no such file, and no file matches the pattern: {pattern or repr(pattern)}"
         raise FileNotFoundError(message)
     return [Path(name) for name in found]
 

@@ -14,8 +14,13 @@ from typing import Any
 
 from attrs import define, field
 
-from lm_deluge.timeline.chance import fisher, holm, rank_sum, share_interval
-from lm_deluge.timeline.compare import (
+from lm_deluge.timeline.measures.chance import (
+    fisher,
+    holm,
+    rank_sum,
+    share_interval,
+)
+from lm_deluge.timeline.measures.compare import (
     COMPARED,
     SIGNIFICANT,
     Comparison,
@@ -23,10 +28,10 @@ from lm_deluge.timeline.compare import (
     hits,
     pair_groups,
 )
-from lm_deluge.timeline.groups import PER_STREAM, Group
-from lm_deluge.timeline.metrics import Measured
-from lm_deluge.timeline.names import look_up
-from lm_deluge.timeline.numeric import Floats, np
+from lm_deluge.timeline.measures.groups import Group
+from lm_deluge.timeline.measures.metrics import Measured
+from lm_deluge.timeline.measures.names import PER_STREAM, look_up
+from lm_deluge.timeline.measures.numeric import Floats, np
 
 __all__ = ["TOLD", "Comparisons", "Pair", "compare_all"]
 

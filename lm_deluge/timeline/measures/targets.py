@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from difflib import get_close_matches
 from operator import ge, gt, le, lt
 
 from attrs import frozen
 
-from lm_deluge.timeline.values import Timeline
+from lm_deluge.values.spelling import nearest
+from lm_deluge.values.timeline import Timeline
 
-__all__ = ["Target", "parse_number", "parse_target", "percentile", "unknown_name"]
+__all__ = ["SIGNS", "Target", "parse_number", "parse_target", "percentile", "unknown_name"]
 
-_COMPARE: dict[str, Callable[[float, float], bool]] = {"<=": le, "<": lt, ">=": ge, ">": gt}
+SIGNS: dict[str, Callable[[float, float], bool]] = {"<=": le, "<": lt, ">=": ge, ">": gt}
+"""How a value is compared with a limit."""
+
 _PLAIN = ("ttft", "ttfa", "tpot", "tpot_per_token", "e2e", "rate")
 _GAP = {"gap.p50": 50.0, "gap.p90": 90.0, "gap.p95": 95.0, "gap.p99": 99.0, "gap.max": 100.0}
 _NAMES = (*_PLAIN, *_GAP)
@@ -50,7 +52,7 @@ class Target:
             value = getattr(timeline, self.metric)
         if value is None:
             return self.metric not in ("ttft", "ttfa", "e2e")
-        return _COMPARE[self.sign](value, self.limit)
+        return SIGNS[self.sign](value, self.limit)
 
 
 def parse_target(text: str) -> Target:
@@ -85,7 +87,7 @@ def parse_number(text: str, what: str) -> tuple[float, str | None]:
 
 def unknown_name(name: str, known: tuple[str, ...], listed: str | None = None) -> str:
     """Say that there is no such metric, and which there are: the close ones, else all."""
-    close = get_close_matches(name, known, 3, cutoff=0.7)
+    close = nearest(name, known, 3, cutoff=0.7)
     if close:
         return f"no metric is named {name!r}; did you mean {' or '.join(close)}?"
     return f"no metric is named {name!r}; there are {listed or ', '.join(known)}"

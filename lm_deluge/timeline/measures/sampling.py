@@ -7,7 +7,7 @@ from random import Random
 
 from attrs import define, field
 
-from lm_deluge.timeline.values import Timeline
+from lm_deluge.values.timeline import Timeline
 
 __all__ = ["Sample"]
 

@@ -5,21 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
-from statistics import median
 from typing import Any
 
-from lm_deluge.timeline.charts import color, delivered, gap_ecdf, ttft_ecdf
-from lm_deluge.timeline.compare import COMPARED
-from lm_deluge.timeline.comparisons import Comparisons, compare_all
-from lm_deluge.timeline.drawing import Document, Environment, Markup, Resources, components
-from lm_deluge.timeline.groups import STATISTICS, Group
-from lm_deluge.timeline.metrics import Measured
-from lm_deluge.timeline.names import in_words
-from lm_deluge.timeline.numeric import np
-from lm_deluge.timeline.sampling import Sample
-from lm_deluge.timeline.strips import draw_strips
-from lm_deluge.timeline.tables import (
-    DISTRIBUTIONS,
+from lm_deluge.timeline.measures.compare import COMPARED
+from lm_deluge.timeline.measures.comparisons import Comparisons, compare_all
+from lm_deluge.timeline.measures.figures import (
+    SHOWN,
+    error_rows,
     interval,
     known_of,
     settings_in_words,
@@ -27,7 +19,30 @@ from lm_deluge.timeline.tables import (
     signed,
     without_failed,
 )
-from lm_deluge.timeline.wording import NOTHING, number, percent, seconds
+from lm_deluge.timeline.measures.groups import Group, last_moment
+from lm_deluge.timeline.measures.metrics import Measured
+from lm_deluge.timeline.measures.names import STATISTICS, in_words
+from lm_deluge.timeline.measures.numeric import np
+from lm_deluge.timeline.measures.sampling import Sample
+from lm_deluge.timeline.measures.wording import (
+    number,
+    percent,
+    seconds,
+)
+from lm_deluge.timeline.report.charts import (
+    color,
+    delivered,
+    gap_ecdf,
+    ttft_ecdf,
+)
+from lm_deluge.timeline.report.drawing import (
+    Document,
+    Environment,
+    Markup,
+    Resources,
+    components,
+)
+from lm_deluge.timeline.report.strips import draw_strips
 
 __all__ = ["html_page"]
 
@@ -128,7 +143,7 @@ def _charts(measured: Measured, sample: Sample) -> dict[str, Any]:
     groups = sorted(measured.groups.values(), key=lambda group: -group.streams)[:_MOST_GROUPS]
     groups.sort(key=lambda group: group.name)
     kept = {group.name: sample.all(group.name) for group in groups}
-    ends = [_last_moment(stream) for streams in kept.values() for stream in streams]
+    ends = [last_moment(stream) for streams in kept.values() for stream in streams]
     width = float(np.quantile(ends, 0.95)) * 1.05 if ends else 1.0
     strips = [
         draw_strips(
@@ -186,10 +201,6 @@ def _subtitle(measured: Measured) -> str:
     return f"{count:,} streams in {groups} group{'' if groups == 1 else 's'}, by {by}."
 
 
-def _last_moment(stream: Any) -> float:
-    return float(stream.ending.t if stream.ending is not None else stream.last_output or 0.0)
-
-
 def _glance(group: Group) -> Iterator[tuple[str, bool]]:
     summary = group.summary()
     gap = summary["gap"]["max"]
@@ -243,22 +254,21 @@ def _outcomes(groups: Sequence[Group]) -> Iterator[dict[str, str]]:
 
 def _errors(groups: Sequence[Group]) -> Iterator[dict[str, str]]:
     for group in groups:
-        for failures in sorted(group.failures.values(), key=lambda kind: -len(kind.tokens)):
-            count = len(failures.tokens)
+        for error, phase, count, share, pieces, after in error_rows(group):
             yield {
                 "name": group.name,
-                "error": failures.error,
-                "phase": failures.phase or NOTHING,
-                "count": f"{count:,}",
-                "share": percent(count / group.streams),
-                "pieces": f"{median(failures.tokens):,.0f}",
-                "after": seconds(median(failures.seconds)),
+                "error": error,
+                "phase": phase,
+                "count": count,
+                "share": share,
+                "pieces": pieces,
+                "after": after,
             }
 
 
 def _distributions(groups: Sequence[Group]) -> Iterator[dict[str, Any]]:
     summaries = [(group.name, group.summary()) for group in groups]
-    for metric, _, words in DISTRIBUTIONS:
+    for metric, _, words in SHOWN:
         for position, (name, summary) in enumerate(summaries):
             yield {
                 "first": position == 0,

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from math import inf
-from operator import ge, gt, le, lt
 
 from attrs import frozen
 
-from lm_deluge.timeline.compare import compare_groups, pair_groups
-from lm_deluge.timeline.groups import Group
-from lm_deluge.timeline.metrics import Measured
-from lm_deluge.timeline.names import (
+from lm_deluge.timeline.measures.compare import compare_groups, pair_groups
+from lm_deluge.timeline.measures.groups import Group
+from lm_deluge.timeline.measures.metrics import Measured
+from lm_deluge.timeline.measures.names import (
     SHARES,
     STREAM_COUNTS,
     better_is_higher,
@@ -25,7 +24,8 @@ from lm_deluge.timeline.names import (
     share_of,
     unit,
 )
-from lm_deluge.timeline.targets import parse_number
+from lm_deluge.timeline.measures.targets import SIGNS, parse_number
+from lm_deluge.timeline.measures.wording import streams_text
 
 __all__ = [
     "FailIf",
@@ -36,7 +36,6 @@ __all__ = [
     "parse_max_regression",
 ]
 
-_COMPARE: dict[str, Callable[[float, float], bool]] = {">": gt, ">=": ge, "<": lt, "<=": le}
 _FAIL_IF = re.compile(r"\s*([\w.]+)\s*(>=|<=|>|<)\s*(.+?)\s*")
 _SHARED = ("failed", "retried")  # counts whose share is a metric, too
 _REGRESSION = re.compile(r"\s*([\w.]+)\s*=\s*(.+?)\s*")
@@ -166,14 +165,14 @@ def _judge(rule: FailIf, measured: Measured) -> Iterable[str]:
         value = _value(group, rule.metric, share=rule.share)
         if value is None:
             yield f"{name}: no data for {rule.metric}"
-        elif _COMPARE[rule.sign](value, rule.limit):
+        elif SIGNS[rule.sign](value, rule.limit):
             if value == inf:
                 yield f"{name}: {_never(group, rule.metric)}"
             elif rule.share:
                 count = look_up(group.summary(), rule.metric) or 0.0
-                yield f"{name}: {value:.1%} ({count:.0f} of {_n(group)})"
+                yield f"{name}: {value:.1%} ({count:.0f} of {streams_text(group.streams)})"
             else:
-                yield f"{name}: {number_text(rule.metric, value)} ({_n(group)})"
+                yield f"{name}: {number_text(rule.metric, value)} ({streams_text(group.streams)})"
 
 
 def _judge_regression(rule: MaxRegression, new: Measured, old: Measured) -> Iterable[str]:
@@ -227,15 +226,12 @@ def _value(group: Group, metric: str, *, share: bool) -> float | None:
 def _never(group: Group, metric: str) -> str:
     name, _, statistic = metric.partition(".")
     came = {"ttft": "without any output", "ttfa": "without visible text"}.get(name, "unfinished")
-    return f"{statistic} falls among the {group.never[name]} of {_n(group)} that failed {came}"
+    of = f"{group.never[name]} of {streams_text(group.streams)}"
+    return f"{statistic} falls among the {of} that failed {came}"
 
 
 def _share_text(metric: str, value: float) -> str:
     return f"{value:.1%}"
-
-
-def _n(group: Group) -> str:
-    return f"{group.streams} stream{'' if group.streams == 1 else 's'}"
 
 
 def _check(metric: str, text: str) -> None:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from lm_deluge.timeline.compare import Comparison, hits, pair_groups
-from lm_deluge.timeline.comparisons import TOLD, Comparisons, Pair
-from lm_deluge.timeline.groups import Group
-from lm_deluge.timeline.metrics import Measured
-from lm_deluge.timeline.names import better_is_higher, in_words, is_percentage, unit
+from lm_deluge.timeline.measures.compare import Comparison, hits, pair_groups
+from lm_deluge.timeline.measures.comparisons import TOLD, Comparisons, Pair
+from lm_deluge.timeline.measures.groups import Group
+from lm_deluge.timeline.measures.metrics import Measured
+from lm_deluge.timeline.measures.names import (
+    better_is_higher,
+    in_words,
+    is_percentage,
+    unit,
+)
 
 __all__ = ["about_comparisons", "about_differences", "about_outcomes"]
 

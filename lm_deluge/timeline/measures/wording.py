@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lm_deluge.timeline.names import is_count, is_percentage, unit
+from lm_deluge.timeline.measures.names import is_count, is_percentage, unit
 
-__all__ = ["NOTHING", "difference", "number", "percent", "printable", "seconds"]
+__all__ = ["NOTHING", "difference", "number", "percent", "printable", "seconds", "streams_text"]
 
 NOTHING = "–"
 
@@ -46,6 +46,11 @@ def difference(metric: str, value: float | None) -> str:
     if value is not None and is_percentage(metric):
         return f"{value * 100:.1f} points"
     return number(metric, value)
+
+
+def streams_text(count: int) -> str:
+    """Return ``1 stream`` or ``7 streams``."""
+    return f"{count} stream{'' if count == 1 else 's'}"
 
 
 def percent(share: float | None) -> str:

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from statistics import median
 
-from lm_deluge.timeline.chance import share_interval
-from lm_deluge.timeline.compare import COMPARED, Comparison
-from lm_deluge.timeline.comparisons import Comparisons, compare_all
-from lm_deluge.timeline.groups import STATISTICS, Group
-from lm_deluge.timeline.metrics import Measured
-from lm_deluge.timeline.wording import NOTHING, difference, number, percent, printable, seconds
+from lm_deluge.timeline.measures.compare import COMPARED
+from lm_deluge.timeline.measures.comparisons import Comparisons, compare_all
+from lm_deluge.timeline.measures.figures import (
+    SHOWN,
+    error_rows,
+    interval,
+    known_of,
+    settings_in_words,
+    share_with_interval,
+    signed,
+    without_failed,
+)
+from lm_deluge.timeline.measures.groups import Group
+from lm_deluge.timeline.measures.metrics import Measured
+from lm_deluge.timeline.measures.names import STATISTICS
+from lm_deluge.timeline.measures.wording import (
+    number,
+    percent,
+    printable,
+    seconds,
+)
 
 try:
     from rich import box
@@ -21,31 +35,7 @@ except ImportError as error:
     message = "the report's tables need rich: pip install rich"
     raise ImportError(message) from error
 
-__all__ = [
-    "DISTRIBUTIONS",
-    "interval",
-    "known_of",
-    "print_report",
-    "settings_in_words",
-    "share_with_interval",
-    "signed",
-    "without_failed",
-]
-
-DISTRIBUTIONS = (
-    ("ttft", "TTFT", "TTFT, first output"),
-    ("ttfa", "TTFA", "TTFA, first visible token"),
-    ("gap", "gap", "gaps between tokens"),
-    ("tpot", "TPOT", "TPOT, per piece"),
-    ("tpot_per_token", "TPOT/tok", "TPOT, per token"),
-    ("e2e", "E2E", "E2E, whole answer"),
-    ("rate", "tokens/s", "output rate"),
-    ("starvation", "starved", "reader starvation"),
-    ("qoe", "QoE", "QoE (1 is best)"),
-    ("handlers", "handlers", "handlers held the event loop"),
-    ("loop_lag", "loop lag", "loop lag, beyond handlers"),
-)
-"""Metric, its name in a narrow table, and in a wide one."""
+__all__ = ["print_report"]
 
 
 def print_report(
@@ -73,44 +63,6 @@ def print_report(
         console.print(Text(f"• {printable(finding)}"), soft_wrap=not console.is_terminal)
     console.print()
     console.print(Text(settings_in_words(measured), style="dim"))
-
-
-def settings_in_words(measured: Measured) -> str:
-    """Return what was read, and what it was measured with."""
-    settings = measured.settings
-    return (
-        f"{measured.lines:,} lines read, {measured.skipped_lines:,} skipped. A stall is a gap above "
-        f"{settings.stall:g} s; the reader takes {settings.read_rate:g} tokens/s and expects the "
-        f"first after {settings.expected_ttft:g} s."
-    )
-
-
-def signed(comparison: Comparison) -> str:
-    """Return the difference with its sign."""
-    change = comparison.difference
-    if change is None:
-        return NOTHING
-    return f"{'+' if change > 0 else ''}{difference(comparison.metric, change)}"
-
-
-def interval(comparison: Comparison) -> str:
-    """Return the difference's interval: ``-9.7 to 15.0 points``."""
-    if comparison.low is None or comparison.high is None:
-        return NOTHING
-    low, high = (difference(comparison.metric, end) for end in (comparison.low, comparison.high))
-    amount, _, kind = low.partition(" ")
-    return f"{amount if kind and kind == high.partition(' ')[2] else low} to {high}"
-
-
-def share_with_interval(count: int, streams: int) -> str:
-    """Return a share of streams and its 95 % interval: ``5.0 % (1.7 to 14 %)``."""
-    low, high = share_interval(count, streams)
-    return f"{percent(count / streams)} ({percent(low).removesuffix(' %')} to {percent(high)})"
-
-
-def known_of(known: int, streams: int, text: str) -> str:
-    """Return a figure, and of how many streams it is where that is not all of them."""
-    return text if known in (0, streams) else f"{text} (n={known:,})"
 
 
 def _table(title: str, *columns: str, left: int = 1) -> Table:
@@ -208,7 +160,7 @@ def _distributions(measured: Measured) -> Table:
         title += " (n +k: k streams failed before it)"
     table = _table(title, "metric", "", *STATISTICS, left=2)
     names = list(measured.groups)
-    for metric, words, _ in DISTRIBUTIONS:
+    for metric, words, _ in SHOWN:
         for name in names:
             group = measured.groups[name]
             values = group.summary()[metric]
@@ -234,25 +186,9 @@ def _errors(measured: Measured) -> Table:
         "Errors (pieces and seconds before them: medians)", _kind(measured), *columns, left=3
     )
     for group in measured.groups.values():
-        for failures in sorted(group.failures.values(), key=lambda kind: -len(kind.tokens)):
-            count = len(failures.tokens)
-            cells = (
-                group.name,
-                failures.error,
-                failures.phase or NOTHING,
-                f"{count:,}",
-                percent(count / group.streams),
-                f"{median(failures.tokens):,.0f}",
-                seconds(median(failures.seconds)),
-            )
-            _row(table, cells)
+        for cells in error_rows(group):
+            _row(table, [group.name, *cells])
     return table
-
-
-def without_failed(group: Group, metric: str, value: float | None) -> str:
-    """Return a figure, with a star where streams that failed before it are left out."""
-    mark = "*" if metric.partition(".")[0] in group.never else ""
-    return f"{number(metric, value).removesuffix(' tokens/s')}{mark}"
 
 
 def _comparison(measured: Measured, comparisons: Comparisons) -> Table:

@@ -1,4 +1,4 @@
-"""One group of streams measured, as METRICS.md defines its figures.
+"""One group of streams measured, as docs/design/metrics.md defines its figures.
 
 TTFT, TTFA, gaps, stalls, starvation and QoE are of all streams, those that failed later included:
 their readers saw that text, and the QoE of a failed stream is 0. TPOT, E2E and output rate are of
@@ -15,9 +15,10 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from lm_deluge.timeline.numeric import Floats, np
-from lm_deluge.timeline.targets import Target
-from lm_deluge.timeline.values import (
+from lm_deluge.timeline.measures.names import PER_STREAM, STATISTICS
+from lm_deluge.timeline.measures.numeric import Floats, np
+from lm_deluge.timeline.measures.targets import Target
+from lm_deluge.values.timeline import (
     CANCELLED,
     EXPECTED_TTFT,
     READING_RATE,
@@ -25,24 +26,7 @@ from lm_deluge.timeline.values import (
     Timeline,
 )
 
-__all__ = ["PER_STREAM", "STATISTICS", "Failures", "Group", "Settings", "distribution"]
-
-STATISTICS = ("n", "mean", "p50", "p90", "p95", "p99", "max")
-"""What is given of every distribution."""
-
-PER_STREAM = (
-    "ttft",
-    "ttfa",
-    "tpot",
-    "tpot_per_token",
-    "e2e",
-    "rate",
-    "qoe",
-    "starvation",
-    "handlers",
-    "loop_lag",
-)
-"""Distributions of one number per stream; ``gap`` is the one of many."""
+__all__ = ["Failures", "Group", "Settings", "distribution", "last_moment"]
 
 _COMPLETED_ONLY = ("tpot", "tpot_per_token", "e2e", "rate")
 _COLUMNS = (
@@ -212,7 +196,7 @@ class Group:
             self.censored += 1
         begin = _epoch(timeline.at)
         if begin is not None:
-            end = begin + (ending.t if ending is not None else timeline.last_output or 0.0)
+            end = begin + last_moment(timeline)
             self._begin = begin if self._begin is None else min(begin, self._begin)
             self._end = end if self._end is None else max(end, self._end)
 
@@ -267,7 +251,7 @@ class Group:
         return self.good / seconds if seconds is not None and self.settings.targets else None
 
     def summary(self) -> dict[str, Any]:
-        """Return the group's object of ``lm-deluge report --json``: METRICS.md's keys.
+        """Return the group's object of ``lm-deluge report --json``: the keys of docs/design/metrics.md.
 
         ``goodput`` is added where there are targets. Kept until the next ``add``: do not change it.
         """
@@ -316,6 +300,12 @@ class Group:
             "longest": self.stall_longest or None,
             "streams": int((counts > 0).sum()) / self.streams,
         }
+
+
+def last_moment(timeline: Timeline) -> float:
+    """Return seconds from t0 to the ending, where it is missing to the last output."""
+    ending = timeline.ending
+    return ending.t if ending is not None else timeline.last_output or 0.0
 
 
 def distribution(values: Floats) -> dict[str, Any]:

@@ -8,27 +8,11 @@ from typing import Any
 
 from attrs import define
 
-from lm_deluge.timeline.groups import (
-    PER_STREAM,
-    STATISTICS,
-    Failures,
-    Group,
-    Settings,
-    distribution,
-)
+from lm_deluge.timeline.measures.groups import Group, Settings
 from lm_deluge.timeline.reading import LogReader, Skipped
-from lm_deluge.timeline.values import Timeline
+from lm_deluge.values.timeline import Timeline
 
-__all__ = [
-    "PER_STREAM",
-    "STATISTICS",
-    "Failures",
-    "Group",
-    "Measured",
-    "Settings",
-    "distribution",
-    "measure",
-]
+__all__ = ["Measured", "measure"]
 
 By = str | Sequence[str] | None
 """A tag, several, or ``None`` for the model."""

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lm_deluge.timeline.comparisons import Comparisons, compare_all
-from lm_deluge.timeline.differences import about_comparisons, about_differences, about_outcomes
-from lm_deluge.timeline.groups import Group
-from lm_deluge.timeline.metrics import Measured
-from lm_deluge.timeline.numeric import np
+from lm_deluge.timeline.measures.comparisons import Comparisons, compare_all
+from lm_deluge.timeline.measures.differences import (
+    about_comparisons,
+    about_differences,
+    about_outcomes,
+)
+from lm_deluge.timeline.measures.groups import Group
+from lm_deluge.timeline.measures.metrics import Measured
+from lm_deluge.timeline.measures.numeric import np
+from lm_deluge.timeline.measures.wording import streams_text
 
 __all__ = ["findings_of"]
 
@@ -71,7 +76,7 @@ def _about_failures(name: str, group: Group) -> Iterator[str]:
         )
     if group.censored:
         yield (
-            f"{_streams(group.censored)} of {name} ended without any output; the TTFT percentiles "
+            f"{streams_text(group.censored)} of {name} ended without any output; the TTFT percentiles "
             "are over the others, so the true ones are higher."
         )
 
@@ -163,18 +168,18 @@ def _about_trust(measured: Measured) -> Iterator[str]:
         name = measured.called(group)
         if group.cancelled:
             yield (
-                f"{_streams(group.cancelled)} of {name} "
+                f"{streams_text(group.cancelled)} of {name} "
                 f"{'was' if group.cancelled == 1 else 'were'} cancelled by the caller: neither "
                 "completed nor failed."
             )
         if group.streams < _FEW_STREAMS:
             yield (
-                f"{name} has {_streams(group.streams)} only: its p95 and p99 rest on one or two of "
+                f"{name} has {streams_text(group.streams)} only: its p95 and p99 rest on one or two of "
                 "them."
             )
         if group.unfinished:
             yield (
-                f"{_streams(group.unfinished)} of {name} {_have(group.unfinished)} no ending in the "
+                f"{streams_text(group.unfinished)} of {name} {_have(group.unfinished)} no ending in the "
                 "log (still running, or the process was killed): neither completed nor failed."
             )
         if group.lost:
@@ -199,10 +204,6 @@ def _phase(phase: str | None) -> str:
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
-
-
-def _streams(count: int) -> str:
-    return f"{count} stream{'' if count == 1 else 's'}"
 
 
 def _have(count: int) -> str:

@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 from attrs import define
 
-from lm_deluge.timeline.charts import TROUBLE, Figure, empty_figure
-from lm_deluge.timeline.drawing import ColumnDataSource, HoverTool
-from lm_deluge.timeline.numeric import np
-from lm_deluge.timeline.values import Timeline
-from lm_deluge.timeline.wording import seconds
+from lm_deluge.timeline.measures.groups import last_moment
+from lm_deluge.timeline.measures.numeric import np
+from lm_deluge.timeline.measures.wording import seconds
+from lm_deluge.timeline.report.charts import TROUBLE, Figure, empty_figure
+from lm_deluge.timeline.report.drawing import ColumnDataSource, HoverTool
+from lm_deluge.values.timeline import Timeline
 
 __all__ = ["Strips", "draw_strips"]
 
@@ -145,16 +146,12 @@ def _how(stream: Timeline) -> str:
     return f"{stream.ending.error}{phase}"
 
 
-def _end(stream: Timeline) -> float:
-    return stream.ending.t if stream.ending is not None else stream.last_output or 0.0
-
-
 def _bodies(rows: Sequence[Timeline]) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {
         name: [] for name in ("y", "left", "right", "stream", "about", "began", "ended", "how")
     }
     for y, stream in enumerate(rows):
-        end = _end(stream)
+        end = last_moment(stream)
         columns["y"].append(y)
         columns["left"].append(end if stream.ttft is None else min(stream.ttft, end))
         columns["right"].append(end)
@@ -218,9 +215,9 @@ def _troubled_endings(rows: Sequence[Timeline]) -> dict[str, list[Any]]:
         if not stream.completed and not stream.cancelled
     ]
     return {
-        "x": [_end(stream) for _, stream in troubled],
+        "x": [last_moment(stream) for _, stream in troubled],
         "y": [y for y, _ in troubled],
         "how": [_how(stream) for _, stream in troubled],
-        "ended": [seconds(_end(stream)) for _, stream in troubled],
+        "ended": [seconds(last_moment(stream)) for _, stream in troubled],
         "stream": [stream.stream for _, stream in troubled],
     }

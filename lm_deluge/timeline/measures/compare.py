@@ -12,11 +12,16 @@ from zlib import crc32
 
 from attrs import define
 
-from lm_deluge.timeline.chance import difference_of_shares
-from lm_deluge.timeline.groups import PER_STREAM, Group
-from lm_deluge.timeline.metrics import Measured
-from lm_deluge.timeline.names import look_up
-from lm_deluge.timeline.numeric import Counts, Floats, Histograms, np
+from lm_deluge.timeline.measures.chance import difference_of_shares
+from lm_deluge.timeline.measures.groups import Group
+from lm_deluge.timeline.measures.metrics import Measured
+from lm_deluge.timeline.measures.names import PER_STREAM, look_up
+from lm_deluge.timeline.measures.numeric import (
+    Counts,
+    Floats,
+    Histograms,
+    np,
+)
 
 __all__ = [
     "COMPARED",

@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from lm_deluge.redaction import Redactor, merged, without
+from lm_deluge.values.redaction import Redactor, merged, without
 
-__all__ = ["Veil"]
+__all__ = ["ReadRedactor"]
 
 #: A text in an object of JSON, with its name; it may go on in the next read.
 _TEXT: Final = re.compile(r'"([^"\\]{1,64})"\s*:\s*"((?:[^"\\]+|\\.)*)')
@@ -43,7 +43,7 @@ Read = tuple[int, bytes]
 _Group = tuple[str, int, tuple[str, ...]]
 
 
-class Veil:
+class ReadRedactor:
     """One attempt's reads on their way into a file.
 
     A read that ends with what may be the beginning of a secret is held back until the next one tells.

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from lm_deluge.errors import StreamError, UnsupportedModelError
-from lm_deluge.timeline.targets import unknown_name
+from lm_deluge.timeline.measures.targets import unknown_name
+from lm_deluge.values.spelling import nearest
 
 __all__ = [
     "COUNTS",
+    "DISTRIBUTIONS",
     "METRICS",
+    "PER_STREAM",
     "SHARES",
+    "STATISTICS",
     "STREAM_COUNTS",
     "better_is_higher",
     "check_name",
@@ -25,7 +28,7 @@ __all__ = [
     "unit",
 ]
 
-_DISTRIBUTIONS = (
+DISTRIBUTIONS = (
     "ttft",
     "ttfa",
     "gap",
@@ -38,13 +41,19 @@ _DISTRIBUTIONS = (
     "handlers",
     "loop_lag",
 )
-_STATISTICS = ("n", "mean", "p50", "p90", "p95", "p99", "max")
+"""What is given as a distribution; ``gap`` has many numbers per stream, the others one."""
+
+PER_STREAM = tuple(name for name in DISTRIBUTIONS if name != "gap")
+"""Distributions of one number per stream."""
+
+STATISTICS = ("n", "mean", "p50", "p90", "p95", "p99", "max")
+"""What is given of every distribution."""
 
 STREAM_COUNTS = ("completed", "failed", "cancelled", "unfinished", "censored", "retried")
 """Counts of streams, which a rule may ask for as a share of the group: ``failed>1%``."""
 
 METRICS = (
-    *(f"{name}.{statistic}" for name in _DISTRIBUTIONS for statistic in _STATISTICS),
+    *(f"{name}.{statistic}" for name in DISTRIBUTIONS for statistic in STATISTICS),
     "stalls.streams",
     "stalls.count",
     "stalls.total",
@@ -61,8 +70,8 @@ METRICS = (
 """Every metric of a group, besides ``errors.CLASS``."""
 
 _ALL = (
-    f"{', '.join(_DISTRIBUTIONS)}, each with one of .{', .'.join(_STATISTICS)}; "
-    f"{', '.join(METRICS[len(_DISTRIBUTIONS) * len(_STATISTICS) :])}, errors.CLASS"
+    f"{', '.join(DISTRIBUTIONS)}, each with one of .{', .'.join(STATISTICS)}; "
+    f"{', '.join(METRICS[len(DISTRIBUTIONS) * len(STATISTICS) :])}, errors.CLASS"
 )
 
 SHARES = (
@@ -70,7 +79,7 @@ SHARES = (
     "retried_share",
     "stalls.streams",
     "coalescing",
-    *(f"qoe.{name}" for name in _STATISTICS[1:]),
+    *(f"qoe.{name}" for name in STATISTICS[1:]),
 )
 """Metrics between 0 and 1, which a rule may give in percent."""
 
@@ -108,8 +117,8 @@ def check_name(name: str) -> None:
             f"{name} is two things: handlers{tail} is how long handlers held the event loop, "
             f"loop_lag{tail} how long something else did"
         )
-    if name in _DISTRIBUTIONS:
-        one_of = ", ".join(f"{name}.{statistic}" for statistic in _STATISTICS)
+    if name in DISTRIBUTIONS:
+        one_of = ", ".join(f"{name}.{statistic}" for statistic in STATISTICS)
         raise ValueError(f"{name} is many numbers; name one of {one_of}")
     raise ValueError(unknown_name(name, METRICS, _ALL))
 
@@ -124,11 +133,7 @@ def no_such_error(name: str, logged: Iterable[str]) -> str | None:
     if head != "errors" or wanted in known:
         return None
     close = next(
-        (
-            near
-            for cutoff in (0.85, 0.6)
-            if (near := get_close_matches(wanted, sorted(known), 3, cutoff))
-        ),
+        (near for cutoff in (0.85, 0.6) if (near := nearest(wanted, known, 3, cutoff))),
         [],
     )
     listed = (
@@ -208,7 +213,7 @@ def unit(name: str) -> str:
     if head == "stalls":
         return "s" if rest in ("total", "longest") else ""
     return {"rate": "tokens/s", "cost": "$", "goodput": "/s"}.get(
-        head, "s" if head in _DISTRIBUTIONS else ""
+        head, "s" if head in DISTRIBUTIONS else ""
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import erfc, sqrt
 
-from lm_deluge.timeline.numeric import Counts, Floats, np
+from lm_deluge.timeline.measures.numeric import Counts, Floats, np
 
 __all__ = ["difference_of_shares", "fisher", "holm", "rank_sum", "share_interval"]
 
@@ -73,7 +73,10 @@ def share_interval(hits: int, n: int) -> tuple[float, float]:
     share, square = hits / n, _Z**2
     middle = (share + square / (2 * n)) / (1 + square / n)
     half = _Z / (1 + square / n) * sqrt(share * (1 - share) / n + square / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # Exactly, at the ends: in floats ``middle - half`` of no hits may be 3e-15, and a report would say so.
+    return 0.0 if hits == 0 else max(0.0, middle - half), 1.0 if hits == n else min(
+        1.0, middle + half
+    )
 
 
 def difference_of_shares(hits: int, n: int, other_hits: int, other_n: int) -> tuple[float, float]:

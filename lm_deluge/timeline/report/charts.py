@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lm_deluge.timeline.drawing import (
+from lm_deluge.timeline.measures.groups import Group
+from lm_deluge.timeline.measures.numeric import Floats, np
+from lm_deluge.timeline.measures.sampling import Sample
+from lm_deluge.timeline.report.drawing import (
     ColumnDataSource,
     HoverTool,
     NumeralTickFormatter,
     figure,
 )
-from lm_deluge.timeline.groups import Group
-from lm_deluge.timeline.numeric import Floats, np
-from lm_deluge.timeline.sampling import Sample
-from lm_deluge.timeline.values import Timeline
+from lm_deluge.values.timeline import Timeline
 
 __all__ = [
     "TROUBLE",

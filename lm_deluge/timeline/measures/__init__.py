@@ -1,0 +1,1 @@
+"""What docs/design/metrics.md defines, over groups of streams; needs numpy."""

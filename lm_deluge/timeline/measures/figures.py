@@ -1,0 +1,98 @@
+"""What the report's tables and its page say alike: figures with their intervals, and rows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import median
+
+from lm_deluge.timeline.measures.chance import share_interval
+from lm_deluge.timeline.measures.compare import Comparison
+from lm_deluge.timeline.measures.groups import Group
+from lm_deluge.timeline.measures.metrics import Measured
+from lm_deluge.timeline.measures.wording import NOTHING, difference, number, percent, seconds
+
+__all__ = [
+    "SHOWN",
+    "error_rows",
+    "interval",
+    "known_of",
+    "settings_in_words",
+    "share_with_interval",
+    "signed",
+    "without_failed",
+]
+
+SHOWN = (
+    ("ttft", "TTFT", "TTFT, first output"),
+    ("ttfa", "TTFA", "TTFA, first visible token"),
+    ("gap", "gap", "gaps between tokens"),
+    ("tpot", "TPOT", "TPOT, per piece"),
+    ("tpot_per_token", "TPOT/tok", "TPOT, per token"),
+    ("e2e", "E2E", "E2E, whole answer"),
+    ("rate", "tokens/s", "output rate"),
+    ("starvation", "starved", "reader starvation"),
+    ("qoe", "QoE", "QoE (1 is best)"),
+    ("handlers", "handlers", "handlers held the event loop"),
+    ("loop_lag", "loop lag", "loop lag, beyond handlers"),
+)
+"""Metric, its name in a narrow table, and in a wide one."""
+
+
+def settings_in_words(measured: Measured) -> str:
+    """Return what was read, and what it was measured with."""
+    settings = measured.settings
+    return (
+        f"{measured.lines:,} lines read, {measured.skipped_lines:,} skipped. A stall is a gap above "
+        f"{settings.stall:g} s; the reader takes {settings.read_rate:g} tokens/s and expects the "
+        f"first after {settings.expected_ttft:g} s."
+    )
+
+
+def signed(comparison: Comparison) -> str:
+    """Return the difference with its sign."""
+    change = comparison.difference
+    if change is None:
+        return NOTHING
+    return f"{'+' if change > 0 else ''}{difference(comparison.metric, change)}"
+
+
+def interval(comparison: Comparison) -> str:
+    """Return the difference's interval: ``-9.7 to 15.0 points``."""
+    if comparison.low is None or comparison.high is None:
+        return NOTHING
+    low, high = (difference(comparison.metric, end) for end in (comparison.low, comparison.high))
+    amount, _, kind = low.partition(" ")
+    return f"{amount if kind and kind == high.partition(' ')[2] else low} to {high}"
+
+
+def share_with_interval(count: int, streams: int) -> str:
+    """Return a share of streams and its 95 % interval: ``5.0 % (1.7 to 14 %)``."""
+    low, high = share_interval(count, streams)
+    return f"{percent(count / streams)} ({percent(low).removesuffix(' %')} to {percent(high)})"
+
+
+def known_of(known: int, streams: int, text: str) -> str:
+    """Return a figure, and of how many streams it is where that is not all of them."""
+    return text if known in (0, streams) else f"{text} (n={known:,})"
+
+
+def without_failed(group: Group, metric: str, value: float | None) -> str:
+    """Return a figure, with a star where streams that failed before it are left out."""
+    mark = "*" if metric.partition(".")[0] in group.never else ""
+    return f"{number(metric, value).removesuffix(' tokens/s')}{mark}"
+
+
+def error_rows(group: Group) -> Iterator[tuple[str, str, str, str, str, str]]:
+    """Yield, for each kind of failure, the most frequent first: error, phase, streams, share, and the
+    medians of the pieces and of the seconds before it.
+    """
+    for failures in sorted(group.failures.values(), key=lambda kind: -len(kind.tokens)):
+        count = len(failures.tokens)
+        yield (
+            failures.error,
+            failures.phase or NOTHING,
+            f"{count:,}",
+            percent(count / group.streams),
+            f"{median(failures.tokens):,.0f}",
+            seconds(median(failures.seconds)),
+        )

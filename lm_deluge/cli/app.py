@@ -130,12 +130,15 @@ def _guarded(function: Callable[[], int | None]) -> int:  # noqa: C901 - a table
     except BrokenPipeError:
         return PIPE_CLOSED
     except StreamCancelled as error:
-        if "pipe" in error.reason:  # the words of StdoutPrinter
+        if isinstance(error.__cause__, OSError):  # the printer's: nobody reads what it writes
             return PIPE_CLOSED
         return _say(str(error), FAILED)
     except AuthenticationError as error:
-        # The advice of the library, less what a command line does not have.
-        return _say(f"AuthenticationError: {error}".replace(", or give api_key=", ""), FAILED)
+        if error.missing_key is None:
+            return _say(f"AuthenticationError: {error}", FAILED)
+        # Without the library's other advice: a command line has no argument for the key.
+        needed = f"no API key: set the environment variable {error.missing_key}"
+        return _say(f"AuthenticationError: {needed}", FAILED)
     except StreamError as error:
         return _say(f"{type(error).__name__}: {error}", FAILED)
     except UnsupportedModelError as error:
@@ -154,8 +157,9 @@ def _say(message: str, code: int) -> int:
 
 def _unsupported(error: UnsupportedModelError) -> str:
     if error.provider is not None:
+        own = f"ask for {error.suggestions[0]!r}; " if error.suggestions else ""
         return (
-            f"{error.model!r} is a model of {error.provider}, and streaming supports OpenAI models; "
+            f"{error.model!r} is a model of {error.provider}; {own}"
             "an OpenAI-compatible server that has it is given with --base-url URL"
         )
     near = " or ".join(map(repr, error.suggestions))

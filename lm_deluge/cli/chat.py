@@ -7,14 +7,14 @@ import contextlib
 import importlib
 import io
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lm_deluge import Conversation, LLMClient, Message
 from lm_deluge.cli.command import Command
 from lm_deluge.cli.files import check_stdout, distinct
-from lm_deluge.cli.options import make_client, model_options
+from lm_deluge.cli.options import ModelOptions, make_client, model_options
 from lm_deluge.cli.standard_input import Patience
 from lm_deluge.cli.summary import one_line
 from lm_deluge.cli.terminal import (
@@ -22,50 +22,35 @@ from lm_deluge.cli.terminal import (
     INTERRUPTED,
     OK,
     LineEnd,
+    echo_calls,
     notice,
-    shown,
     wants_no_escapes,
 )
 from lm_deluge.errors import StreamCancelled, StreamError
 from lm_deluge_plugins import ChunkCollector
+
+if TYPE_CHECKING:
+    from typing import Unpack
 
 __all__ = ["chat"]
 
 
 @click.command(cls=Command)
 @model_options
-def chat(
-    model: str,
-    base_url: str | None,
-    system: str | None,
-    temperature: float | None,
-    max_tokens: int | None,
-    effort: str | None,
-    log: Path | None,
-    record: Path | None,
-    quiet: bool,
-) -> int:
+def chat(system: str | None, **options: Unpack[ModelOptions]) -> int:
     """Talk to a model. Ctrl-C stops an answer; Ctrl-D or "quit" leaves.
 
     Without a terminal each line of standard input is one message, "quit" as well, and the exit code
     is 1 if any answer failed.
     """
+    log, record = options["log"], options["record"]
     check_stdout(log, record)
     distinct({"--log": log, "--record": record}, stdin=True)
-    client = make_client(
-        model,
-        base_url=base_url,
-        temperature=temperature,
-        max_tokens=max_tokens,
-        effort=effort,
-        log=log,
-        record=record,
-        quiet=quiet,
-    )
+    client = make_client(**options)
     conversation = Conversation()
     if system is not None:
         conversation.system(system)
-    return _Chat(client, conversation, quiet=quiet).run()
+    return _Chat(client, conversation, quiet=options["quiet"]).run()
 
 
 class _Chat:
@@ -151,8 +136,7 @@ class _Chat:
             self._keep(said.text)
             return False
         line.close()
-        for call in response.tool_calls:
-            click.echo(shown(f"[tool call] {call.name}({call.arguments})", sys.stdout))
+        echo_calls(response)
         if response.completion.strip() and not response.tool_calls:
             self._conversation.add(response.content)
         elif not self._keep(response.completion or response.refusal or ""):

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-__all__ = ["Command", "Finite", "was_given"]
+__all__ = ["Command", "Finite", "Whole", "was_given"]
 
 
 class Command(click.Command):
@@ -40,6 +40,8 @@ def _takes_several(option: click.Option) -> bool:
 class Finite(click.FloatRange):
     """A number of a range; ``nan`` and ``inf``, which click lets pass, are none."""
 
+    name = "number"  # in messages and help, where click says "float range"
+
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
@@ -48,6 +50,12 @@ class Finite(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
         return number
+
+
+class Whole(click.IntRange):
+    """A whole number of a range."""
+
+    name = "integer"  # where click says "integer range"
 
 
 def was_given(name: str) -> bool:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 
 import click
 
 from lm_deluge import LLMClient
-from lm_deluge.cli.command import Finite
+from lm_deluge.cli.command import Finite, Whole
 from lm_deluge.cli.files import OutputFile
 from lm_deluge.cli.terminal import Printer, RetryNotice
 from lm_deluge.config import EFFORTS
 from lm_deluge.recording import Recorder
 from lm_deluge_plugins import FileLogger
 
+if TYPE_CHECKING:
+    from typing import Unpack
+
 __all__ = [
+    "DEFAULT_MODEL",
+    "ModelOptions",
     "log_option",
     "make_client",
     "make_log",
@@ -26,6 +31,22 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+#: The model that is asked where none is named.
+DEFAULT_MODEL: Final = "gpt-4o-mini"
+
+
+class ModelOptions(TypedDict):
+    """What ``model_options`` gives a command, besides ``system``."""
+
+    model: str
+    base_url: str | None
+    temperature: float | None
+    max_tokens: int | None
+    effort: str | None
+    log: Path | None
+    record: Path | None
+    quiet: bool
 
 
 def log_option(command: F) -> F:
@@ -56,7 +77,7 @@ def model_options(command: F) -> F:
         click.option(
             "-m",
             "--model",
-            default="gpt-4o-mini",
+            default=DEFAULT_MODEL,
             show_default=True,
             envvar="LM_DELUGE_MODEL",
             show_envvar=True,
@@ -78,7 +99,7 @@ def model_options(command: F) -> F:
         ),
         click.option(
             "--max-tokens",
-            type=click.IntRange(min=1),
+            type=Whole(min=1),
             metavar="N",
             help="The most tokens of an answer, reasoning included.",
         ),
@@ -116,27 +137,17 @@ def make_recorder(path: Path | None) -> Recorder | None:
         raise click.BadParameter(str(error), param_hint="'--record'") from None
 
 
-def make_client(
-    model: str,
-    *,
-    base_url: str | None,
-    temperature: float | None,
-    max_tokens: int | None,
-    effort: str | None,
-    log: Path | None,
-    record: Path | None,
-    quiet: bool,
-    json_mode: bool = False,
-) -> LLMClient:
+def make_client(*, json_mode: bool = False, **options: Unpack[ModelOptions]) -> LLMClient:
     """Return the client that the options describe."""
+    quiet = options["quiet"]
     return LLMClient(
-        model,
-        base_url=base_url,
-        temperature=temperature,
-        max_new_tokens=max_tokens,
-        reasoning_effort=effort,  # type: ignore[arg-type]  # one of EFFORTS: click has checked
+        options["model"],
+        base_url=options["base_url"],
+        temperature=options["temperature"],
+        max_new_tokens=options["max_tokens"],
+        reasoning_effort=options["effort"],  # type: ignore[arg-type]  # of EFFORTS: click has checked
         json_mode=json_mode,
         printer=Printer(thinking=not quiet),
-        record=make_recorder(record),
-        handlers=[*make_log(log), *([] if quiet else [RetryNotice()])],
+        record=make_recorder(options["record"]),
+        handlers=[*make_log(options["log"]), *([] if quiet else [RetryNotice()])],
     )

@@ -12,7 +12,7 @@ from attrs import define
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from lm_deluge.cli.terminal import is_dumb, make_console, notice, shown, wants_no_escapes
+from lm_deluge.cli.terminal import harmless_on, is_dumb, make_console, notice, wants_no_escapes
 
 if TYPE_CHECKING:
     from typing import Self
@@ -65,11 +65,11 @@ class RunProgress:
         self._begun = self._told = monotonic()
         self._quiet = quiet
         self._bar: Progress | None = None
-        self._line: _Line | None = None
+        self._line: _ProgressLine | None = None
         if quiet or sys.stderr is None or not sys.stderr.isatty() or is_dumb():
             return
         if wants_no_escapes():
-            self._line = _Line()
+            self._line = _ProgressLine()
             return
         self._bar = Progress(
             BarColumn(bar_width=None),
@@ -128,7 +128,7 @@ class RunProgress:
             return
         if self._line is not None and on_terminal:
             self._line.clear()
-        sys.stdout.write(shown(text, sys.stdout))
+        sys.stdout.write(harmless_on(text, sys.stdout))
         sys.stdout.flush()
 
     def last(self) -> None:
@@ -143,7 +143,7 @@ class RunProgress:
 
     @staticmethod
     def _above(bar: Progress, text: str) -> None:
-        bar.console.print(Text(shown(text, sys.stderr)), soft_wrap=True)
+        bar.console.print(Text(harmless_on(text, sys.stderr)), soft_wrap=True)
 
     def _words(self, now: float) -> str:
         counts, seconds = self._counts, now - self._begun
@@ -152,7 +152,7 @@ class RunProgress:
         return f"{counts.ended}/{counts.total} · {counts.words(seconds)}{eta}"
 
 
-class _Line:
+class _ProgressLine:
     """One line of a terminal that is written over, by carriage returns alone."""
 
     def __init__(self) -> None:

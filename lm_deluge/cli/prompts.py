@@ -19,8 +19,8 @@ import click
 from attrs import frozen
 
 from lm_deluge.cli import standard_input
-from lm_deluge.conversation import to_messages
-from lm_deluge.endpoint import redact_url
+from lm_deluge.values.addresses import redact_url
+from lm_deluge.values.conversation import to_messages
 
 __all__ = ["FORMATS", "JOB", "PromptFile", "PromptLine", "format_of", "opened"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,15 +13,16 @@ import click
 from lm_deluge.cli.command import Command
 from lm_deluge.cli.files import distinct
 from lm_deluge.cli.terminal import make_console
+from lm_deluge.timeline.measures.wording import printable
 from lm_deluge.timeline.reading import LogReader, read_timelines
-from lm_deluge.timeline.wording import printable
+from lm_deluge.values.spelling import nearest
 
 if TYPE_CHECKING:
-    from lm_deluge.timeline.comparisons import Comparisons
-    from lm_deluge.timeline.groups import Settings
-    from lm_deluge.timeline.metrics import Measured
-    from lm_deluge.timeline.rules import FailIf, MaxRegression
-    from lm_deluge.timeline.sampling import Sample
+    from lm_deluge.timeline.measures.comparisons import Comparisons
+    from lm_deluge.timeline.measures.groups import Settings
+    from lm_deluge.timeline.measures.metrics import Measured
+    from lm_deluge.timeline.measures.rules import FailIf, MaxRegression
+    from lm_deluge.timeline.measures.sampling import Sample
 
 __all__ = ["report"]
 
@@ -114,16 +114,16 @@ def report(
         raise click.UsageError("--max-regression compares with a log: give --baseline, too")
     try:
         # Here, not above: they need the packages of the extra ``report``.
-        from lm_deluge.timeline.comparisons import compare_all
-        from lm_deluge.timeline.findings import findings_of
-        from lm_deluge.timeline.rules import broken_rules
-        from lm_deluge.timeline.sampling import Sample
+        from lm_deluge.timeline.measures.comparisons import compare_all
+        from lm_deluge.timeline.measures.findings import findings_of
+        from lm_deluge.timeline.measures.rules import broken_rules
+        from lm_deluge.timeline.measures.sampling import Sample
 
         numbers = {"stall": stall, "read_rate": read_rate, "expected_ttft": expected_ttft}
         settings = _settings(target, {k: v for k, v in numbers.items() if v is not None})
         rules = _rules(fail_if, max_regression, settings)
         if html is not None:
-            from lm_deluge.timeline.page import html_page
+            from lm_deluge.timeline.report.page import html_page
     except ImportError as error:
         raise click.ClickException(str(error)) from None
     except ValueError as error:
@@ -209,11 +209,11 @@ def _check_content(
     new: Measured, old: Measured | None, rules: Sequence[FailIf | MaxRegression]
 ) -> None:
     """Refuse to report on nothing, or by tags that no stream has."""
-    from lm_deluge.timeline.rules import MaxRegression
+    from lm_deluge.timeline.measures.rules import MaxRegression
 
     for tag in new.by:
         if new.groups and tag not in new.tags and tag != "model":
-            close = get_close_matches(tag, sorted(new.tags), 3, cutoff=0.5)
+            close = nearest(tag, sorted(new.tags), 3, cutoff=0.5)
             known = sorted(new.tags)[:_MOST_TAGS]
             more = f" and {len(new.tags) - len(known)} more" if len(new.tags) > len(known) else ""
             instead = f"there are {', '.join(known)}{more}" if known else "the log has no tags"
@@ -229,8 +229,8 @@ def _check_content(
 
 
 def _settings(targets: Sequence[str], numbers: dict[str, float]) -> Settings:
-    from lm_deluge.timeline.groups import Settings
-    from lm_deluge.timeline.targets import parse_target
+    from lm_deluge.timeline.measures.groups import Settings
+    from lm_deluge.timeline.measures.targets import parse_target
 
     return Settings(targets=tuple(map(parse_target, targets)), **numbers)
 
@@ -238,7 +238,7 @@ def _settings(targets: Sequence[str], numbers: dict[str, float]) -> Settings:
 def _rules(
     fail_if: Sequence[str], max_regression: Sequence[str], settings: Settings
 ) -> list[FailIf | MaxRegression]:
-    from lm_deluge.timeline.rules import parse_fail_if, parse_max_regression
+    from lm_deluge.timeline.measures.rules import parse_fail_if, parse_max_regression
 
     rules: list[FailIf | MaxRegression] = [parse_fail_if(rule) for rule in fail_if]
     rules += [parse_max_regression(rule) for rule in max_regression]
@@ -250,7 +250,7 @@ def _rules(
 def _measure(
     reader: LogReader, by: tuple[str, ...], settings: Settings, sample: Sample | None = None
 ) -> Measured:
-    from lm_deluge.timeline.metrics import measure
+    from lm_deluge.timeline.measures.metrics import measure
 
     try:
         keep = sample.keep if sample is not None else None
@@ -268,7 +268,7 @@ def _measure(
 def _print(
     new: Measured, told: Sequence[str], old: Measured | None, comparisons: Comparisons
 ) -> None:
-    from lm_deluge.timeline.tables import print_report
+    from lm_deluge.timeline.measures.tables import print_report
 
     # Into a pipe or file a table is as wide as it needs to be.
     console = make_console(highlight=True, width=None if sys.stdout.isatty() else 200)

@@ -16,7 +16,7 @@ import click
 from lm_deluge import APIResponse
 from lm_deluge.cli.earlier import Params
 from lm_deluge.cli.prompts import PromptLine
-from lm_deluge.cli.terminal import shown
+from lm_deluge.cli.terminal import harmless_on
 from lm_deluge.errors import StreamError
 
 __all__ = ["Results", "row_of"]
@@ -104,5 +104,5 @@ def _is_narrow() -> bool:
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(shown(text, sys.stdout))
+    sys.stdout.write(harmless_on(text, sys.stdout))
     sys.stdout.flush()

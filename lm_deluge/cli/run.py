@@ -13,10 +13,16 @@ import click
 from attrs import define, field
 
 from lm_deluge import APIResponse, LLMClient, Stream
-from lm_deluge.cli.command import Command, Finite
+from lm_deluge.cli.command import Command, Finite, Whole
 from lm_deluge.cli.earlier import Earlier, from_log, from_results, job_of, params_of
 from lm_deluge.cli.files import OutputFile, distinct
-from lm_deluge.cli.options import log_option, make_log, make_recorder, record_option
+from lm_deluge.cli.options import (
+    DEFAULT_MODEL,
+    log_option,
+    make_log,
+    make_recorder,
+    record_option,
+)
 from lm_deluge.cli.progress import Counts, RunProgress
 from lm_deluge.cli.prompts import FORMATS, JOB, PromptFile, PromptLine, format_of, opened
 from lm_deluge.cli.results import Results, row_of
@@ -24,9 +30,9 @@ from lm_deluge.cli.signals import heard
 from lm_deluge.cli.terminal import FAILED, INTERRUPTED, OK, notice
 from lm_deluge.cli.throttle import Taken, Throttle
 from lm_deluge.cli.tokens import prompt_tokens
+from lm_deluge.client.many import as_they_finish
 from lm_deluge.config import EFFORTS
 from lm_deluge.errors import AuthenticationError, StreamError
-from lm_deluge.many import as_they_finish
 
 __all__ = ["run"]
 
@@ -56,8 +62,8 @@ _NAMED: Final = 3
     "--model",
     "models",
     multiple=True,
-    default=("gpt-4o-mini",),
-    show_default="gpt-4o-mini",
+    default=(DEFAULT_MODEL,),
+    show_default=True,
     envvar="LM_DELUGE_MODEL",
     show_envvar=True,
     metavar="NAME",
@@ -65,14 +71,14 @@ _NAMED: Final = 3
 )
 @click.option(
     "--concurrency",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     default=16,
     show_default=True,
     metavar="N",
     help="Streams at a time, of all models together.",
 )
-@click.option("--rpm", type=Finite(min=0, min_open=True), help="Requests a minute.")
-@click.option("--tpm", type=Finite(min=0, min_open=True), help="Tokens a minute.")
+@click.option("--rpm", type=Finite(min=0, min_open=True), metavar="N", help="Requests a minute.")
+@click.option("--tpm", type=Finite(min=0, min_open=True), metavar="N", help="Tokens a minute.")
 @log_option
 @click.option(
     "--out",
@@ -89,7 +95,7 @@ _NAMED: Final = 3
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Of PROMPTS; by extension.")
 @click.option("--system", metavar="TEXT", help="The system message, for every prompt.")
 @click.option("--temperature", type=Finite(0, 2), metavar="NUMBER")
-@click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Of an answer.")
+@click.option("--max-tokens", type=Whole(min=1), metavar="N", help="Of an answer.")
 @click.option("--effort", type=click.Choice(EFFORTS), help="How hard a reasoning model thinks.")
 @click.option("--json", "json_mode", is_flag=True, help="Ask for JSON objects.")
 @click.option(

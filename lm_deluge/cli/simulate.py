@@ -1,4 +1,4 @@
-"""``lm-deluge simulate``: the simulator for any OpenAI client."""
+"""``lm-deluge simulate``: the simulator for clients of any dialect."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 import click
 
-from lm_deluge.cli.command import Command, was_given
+from lm_deluge.cli.command import Command, Finite, Whole, was_given
 from lm_deluge.cli.signals import heard
 from lm_deluge.cli.terminal import OK, notice
 from lm_deluge.simulator import Fault, ReceivedRequest, Simulator
@@ -28,9 +28,15 @@ _DAY = 86_400.0
     epilog="Faults: " + ", ".join(Fault.names()) + ". What each does, and its arguments: "
     "pydoc lm_deluge.simulator.faults",
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: a free one.")
+@click.option("--port", type=Whole(0, 65535), default=0, metavar="N", help="Default: a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--ttft", default="0.3", show_default=True, metavar="GAP", help="To the first token.")
+@click.option(
+    "--ttft",
+    default="0.3",
+    show_default=True,
+    metavar="GAP",
+    help="Seconds to the first token, as for --gap.",
+)
 @click.option(
     "--gap",
     default="0.02",
@@ -40,10 +46,8 @@ _DAY = 86_400.0
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of texts, waits and faults.")
 @click.option("--text", metavar="TEXT", help="What to say.")
-@click.option("--tokens", type=click.IntRange(min=0), metavar="N", help="How much to say.")
-@click.option(
-    "--reasoning", type=click.IntRange(min=0), metavar="N", help="Pieces of visible reasoning."
-)
+@click.option("--tokens", type=Whole(min=0), metavar="N", help="How much to say.")
+@click.option("--reasoning", type=Whole(min=0), metavar="N", help="Pieces of visible reasoning.")
 @click.option("--api-key", metavar="KEY", help="Accept this key only.")
 @click.option(
     "--model-less", "any_model", is_flag=True, help="Serve any model name, not just OpenAI's."
@@ -57,7 +61,7 @@ _DAY = 86_400.0
 )
 @click.option(
     "--fault-rate",
-    type=click.FloatRange(0, 1),
+    type=Finite(0, 1),
     metavar="P",
     help="A fault with this probability, not with every request.",
 )
@@ -105,7 +109,7 @@ def simulate(
     cors: str | None,
     quiet: bool,
 ) -> int:
-    """Serve simulated answers to any OpenAI client on this machine. Ctrl-C stops it.
+    """Serve simulated answers to clients of OpenAI, Anthropic and Gemini. Ctrl-C stops it.
 
     With --replay: recorded ones, with the same bytes, cuts and pace.
     """

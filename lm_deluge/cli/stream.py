@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,10 +12,13 @@ from lm_deluge import Conversation
 from lm_deluge.cli import standard_input
 from lm_deluge.cli.command import Command
 from lm_deluge.cli.files import check_stdout, distinct
-from lm_deluge.cli.options import make_client, model_options
+from lm_deluge.cli.options import ModelOptions, make_client, model_options
 from lm_deluge.cli.standard_input import is_piped
 from lm_deluge.cli.summary import one_line
-from lm_deluge.cli.terminal import LineEnd, notice, shown
+from lm_deluge.cli.terminal import LineEnd, echo_calls, notice
+
+if TYPE_CHECKING:
+    from typing import Unpack
 
 __all__ = ["stream"]
 
@@ -27,17 +30,10 @@ __all__ = ["stream"]
 @click.option("--no-stdin", is_flag=True, help="Ask PROMPT alone: standard input is not read.")
 def stream(
     prompt: str | None,
-    model: str,
-    base_url: str | None,
     system: str | None,
-    temperature: float | None,
-    max_tokens: int | None,
-    effort: str | None,
-    log: Path | None,
-    record: Path | None,
     json_mode: bool,
     no_stdin: bool,
-    quiet: bool,
+    **options: Unpack[ModelOptions],
 ) -> None:
     """Print the answer to PROMPT as it arrives.
 
@@ -45,19 +41,10 @@ def stream(
     "-" in its place, it is the prompt.
     """
     reads = _reads_stdin(prompt, no_stdin=no_stdin)
+    log, record = options["log"], options["record"]
     check_stdout(log, record)
     distinct({"--log": log, "--record": record}, stdin=reads)
-    client = make_client(
-        model,
-        base_url=base_url,
-        temperature=temperature,
-        max_tokens=max_tokens,
-        effort=effort,
-        log=log,
-        record=record,
-        quiet=quiet,
-        json_mode=json_mode,
-    )
+    client = make_client(json_mode=json_mode, **options)
     client.open_stream("?").cancel()  # what cannot work is told before anything is waited for
     conversation = Conversation()
     if system is not None:
@@ -68,9 +55,8 @@ def stream(
         response = asyncio.run(client.stream(conversation, handlers=[line]))
     finally:
         line.close()
-    for call in response.tool_calls:
-        click.echo(shown(f"[tool call] {call.name}({call.arguments})", sys.stdout))
-    if not quiet and sys.stderr is not None and sys.stderr.isatty():
+    echo_calls(response)
+    if not options["quiet"] and sys.stderr is not None and sys.stderr.isatty():
         notice(one_line(response), dim=True)
 
 

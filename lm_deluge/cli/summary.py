@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lm_deluge import APIResponse
+from lm_deluge.timeline.measures.targets import percentile
 
 __all__ = ["one_line", "print_summary"]
 
@@ -46,8 +47,8 @@ def print_summary(response: APIResponse, console: Console) -> None:
     table.add_row("time to first token", _seconds(response.ttft))
     if timeline.ttfa != response.ttft:
         table.add_row("time to first visible token", _seconds(timeline.ttfa))
-    table.add_row("gap between pieces, median", _seconds(_at(gaps, 0.5)))
-    table.add_row("                    95 %", _seconds(_at(gaps, 0.95)))
+    table.add_row("gap between pieces, median", _seconds(_at(gaps, 50)))
+    table.add_row("                    95 %", _seconds(_at(gaps, 95)))
     table.add_row("                    longest", _seconds(gaps[-1] if gaps else None))
     rate = timeline.rate
     table.add_row("output rate", f"{rate:.0f} tokens/s" if rate is not None else "-")
@@ -59,14 +60,9 @@ def print_summary(response: APIResponse, console: Console) -> None:
     console.print(table)
 
 
-def _at(ordered: list[float], share: float) -> float | None:
-    """Return a percentile, linearly interpolated; ``None`` of nothing."""
-    if not ordered:
-        return None
-    place = share * (len(ordered) - 1)
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+def _at(values: list[float], q: float) -> float | None:
+    """Return a percentile; ``None`` of nothing."""
+    return percentile(values, q) if values else None
 
 
 def _seconds(value: float | None) -> str:

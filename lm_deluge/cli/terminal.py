@@ -24,10 +24,11 @@ __all__ = [
     "LineEnd",
     "Printer",
     "RetryNotice",
+    "echo_calls",
+    "harmless_on",
     "is_dumb",
     "make_console",
     "notice",
-    "shown",
     "wants_no_escapes",
 ]
 
@@ -65,16 +66,22 @@ def make_console(*, stderr: bool = False, **settings: Any) -> Console:
     return _Console(stderr=stderr, **settings)
 
 
-def shown(text: str, file: TextIO | None) -> str:
+def harmless_on(text: str, file: TextIO | None) -> str:
     """Return ``text`` so that on a terminal none of its characters is obeyed."""
     return harmless(text) if file is not None and file.isatty() else text
+
+
+def echo_calls(response: APIResponse) -> None:
+    """Write an answer's tool calls to stdout, one a line."""
+    for call in response.tool_calls:
+        click.echo(harmless_on(f"[tool call] {call.name}({call.arguments})", sys.stdout))
 
 
 def notice(text: str, *, nl: bool = True, **style: Any) -> None:
     """Write to stderr, in click's ``style`` where that is seen as one; if nobody listens, so be it."""
     if sys.stderr is None:
         return
-    text = shown(text, sys.stderr)
+    text = harmless_on(text, sys.stderr)
     if style and sys.stderr.isatty() and not wants_no_escapes():
         text = click.style(text, **style)
     with contextlib.suppress(OSError):

@@ -1,32 +1,31 @@
-"""``FileLogger``: the timeline log of METRICS, one JSON object a line."""
+"""``FileLogger``: the timeline log of docs/design/metrics.md, one JSON object a line."""
 
 from __future__ import annotations
 
 import logging
 import os
-import weakref
 from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define
 
-from lm_deluge import APIResponse, Delta, Retry, Stream, StreamHandler, Token, Usage
-from lm_deluge.appending import Appender
+from lm_deluge import APIResponse, Delta, Retry, Stream, StreamHandler, Token
+from lm_deluge.appending import Appender, appendable
+from lm_deluge.config import checked_flag, checked_tags
 from lm_deluge.errors import StreamError
 from lm_deluge.timeline.record import (
     Line,
     PieceLine,
-    complete_line,
+    complete_line_of,
     encode,
     encode_lines,
-    error_line,
+    error_line_of,
     piece_line,
     read_start_line,
-    retry_line,
-    start_line,
+    retry_line_of,
+    start_line_of,
     token_line,
     tool_call_line,
 )
@@ -34,14 +33,11 @@ from lm_deluge.timeline.record import (
 if TYPE_CHECKING:
     from typing import Self
 
-    from lm_deluge.redaction import Pieces, Redactor
+    from lm_deluge import Redactor
 
 __all__ = ["FileLogger"]
 
 logger = logging.getLogger("lm_deluge")
-
-#: Seconds that the end of the program waits for a disk that hangs, at most.
-_EXIT: Final = 10.0
 
 #: The fields that every line has: nothing in them is anybody's text.
 _COMMON: Final = len(Line.__struct_fields__)
@@ -61,9 +57,10 @@ class FileLogger(StreamHandler):
 
     ``path``: the log; its directory must exist; a relative one is fixed here. ``text``: ``False`` writes
     lengths in the place of all content: no piece of prompt or answer gets into the file. ``tags``:
-    added to those of each stream.
+    added to those of each stream. A file that is made is readable by its owner alone.
 
-    Raises ``FileNotFoundError`` if the directory does not exist, ``IsADirectoryError`` for a directory.
+    Raises ``FileNotFoundError`` if the directory does not exist, ``IsADirectoryError`` for a directory,
+    ``TypeError`` or ``ValueError`` naming an argument that makes no sense.
     """
 
     def __init__(
@@ -73,41 +70,25 @@ class FileLogger(StreamHandler):
         text: bool = True,
         tags: Mapping[str, Any] | None = None,
     ) -> None:
-        given = Path(path)
-        self.path = given.absolute()
-        if given.is_dir():
-            message = f"the timeline log must be a file; {str(given)!r} is a directory"
-            raise IsADirectoryError(message)
-        if not given.parent.is_dir():
-            message = f"there is no directory {str(given.parent)!r} for the timeline log"
-            raise FileNotFoundError(message)
-        self._text = text
-        self._tags = dict(tags or {})
-        self._veils: dict[str, _Veil] = {}
+        self.path = appendable(path, "the timeline log")
+        self._text = checked_flag("text", text)
+        self._tags = checked_tags("tags", tags)
+        self._redactors: dict[str, _LineRedactor] = {}
         self._writer: Appender[Line] = Appender(
             self.path,
-            partial(_encoded, self._veils),
+            partial(_encoded, self._redactors),
             name=f"FileLogger {self.path.name}",
             batch=_BATCH,
             follow=True,
+            mode=0o600,
         )
         self._add = self._writer.add
         self._logs: dict[str, _Log] = {}
-        # At the end of the program, too: nothing that was logged is lost.
-        weakref.finalize(self, self._writer.close, _EXIT)
+        self._writer.close_with(self)
 
     def on_start(self, stream: Stream) -> None:
         """Log where and when the stream begins. Tags that JSON cannot hold are this one's failure."""
-        at = stream.started_at
-        line = start_line(
-            stream.id,
-            model=stream.model,
-            at=at.isoformat(timespec="milliseconds") if at is not None else "",
-            base_url=stream.base_url,
-            queued=stream.queued,
-            tags={**stream.tags, **self._tags},
-            prompt_chars=stream.prompt_chars,
-        )
+        line = start_line_of(stream, self._tags)
         self._log(stream)
         data = encode(line)
         redactor = _redactor_of(stream)
@@ -176,49 +157,18 @@ class FileLogger(StreamHandler):
 
     def on_retry(self, stream: Stream, retry: Retry) -> None:
         """Log an attempt that failed."""
-        self._add(
-            retry_line(
-                stream.id,
-                _ended_at(stream, retry.error),
-                error=type(retry.error).__name__,
-                attempt=retry.attempt,
-                delay=retry.delay,
-            )
-        )
+        self._add(retry_line_of(stream, retry))
 
     def on_complete(self, stream: Stream, response: APIResponse) -> Awaitable[None]:
         """Log a whole answer. The ending waits until the line is written."""
         self._log(stream)
-        self._add(
-            complete_line(
-                stream.id,
-                response.elapsed,
-                model=response.model_used,
-                finish_reason=response.finish_reason,
-                usage=_counts(response.usage),
-                cost=response.cost,
-                response_id=response.response_id,
-                attempts=response.attempts,
-                busy=stream.busy,
-                missing=response.missing,
-            )
-        )
+        self._add(complete_line_of(stream, response))
         return self._ended(stream)
 
     def on_error(self, stream: Stream, error: StreamError) -> Awaitable[None]:
         """Log any other ending. The ending waits until the line is written."""
-        self._add(
-            error_line(
-                stream.id,
-                _ended_at(stream, error),
-                error=type(error).__name__,
-                phase=error.phase,
-                tokens=self._log(stream).pieces,
-                attempts=error.attempts,
-                message=str(error) if self._text else None,
-                busy=stream.busy,
-            )
-        )
+        pieces = self._log(stream).pieces
+        self._add(error_line_of(stream, error, pieces=pieces, text=self._text))
         return self._ended(stream)
 
     def flush(self) -> None:
@@ -245,7 +195,7 @@ class FileLogger(StreamHandler):
         if log is None:
             log = self._logs[stream.id] = _Log(self._writer.failures)
             if redactor := _redactor_of(stream):
-                self._veils[stream.id] = _Veil(redactor)
+                self._redactors[stream.id] = _LineRedactor(redactor)
         return log
 
     def _ended(self, stream: Stream) -> Awaitable[None]:
@@ -272,16 +222,12 @@ def _redactor_of(stream: Stream) -> Redactor | None:
     return getattr(stream, "redactor", None) or None
 
 
-def _ended_at(stream: Stream, error: StreamError) -> float:
-    return error.elapsed if error.elapsed is not None else stream.elapsed
-
-
-class _Veil:
+class _LineRedactor:
     """What keeps the secrets of one stream out of its lines; used by the thread that writes."""
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
-        self._texts: dict[tuple[str, int], Pieces] = {}
+        self._texts: dict[tuple[str, int], Any] = {}
 
     def cover_pieces(self, kind: tuple[str, int], lines: Sequence[PieceLine]) -> None:
         """Take the secrets out of the next pieces of one text."""
@@ -303,7 +249,7 @@ class _Veil:
                 setattr(line, name, self._redactor.data(value))
 
 
-def _cover(veils: dict[str, _Veil], lines: list[Line]) -> None:
+def _cover(redactors: dict[str, _LineRedactor], lines: list[Line]) -> None:
     texts: dict[tuple[str, str, int], list[PieceLine]] = {}
     ended: list[str] = []
     for line in lines:
@@ -315,24 +261,24 @@ def _cover(veils: dict[str, _Veil], lines: list[Line]) -> None:
                 texts[key].append(line)
             else:
                 texts[key] = [line]
-        elif line.s in veils:
-            veils[line.s].cover(line)
+        elif line.s in redactors:
+            redactors[line.s].cover(line)
             if line.e in ("complete", "error"):
                 ended.append(line.s)
     for (stream, event, choice), pieces in texts.items():
-        if stream in veils:
-            veils[stream].cover_pieces((event, choice), pieces)
+        if stream in redactors:
+            redactors[stream].cover_pieces((event, choice), pieces)
     for stream in ended:
-        del veils[stream]
+        del redactors[stream]
 
 
-def _encoded(veils: dict[str, _Veil], lines: list[Line]) -> bytes:
+def _encoded(redactors: dict[str, _LineRedactor], lines: list[Line]) -> bytes:
     """Return lines as JSON; leave out what cannot be written, so that it harms no other stream.
 
     They begin with a newline, so that half a line of a killed process harms none after it.
     """
-    if veils:
-        _cover(veils, lines)
+    if redactors:
+        _cover(redactors, lines)
     try:
         return b"\n" + encode_lines(lines)
     except Exception:  # noqa: BLE001 - tags that changed after on_start may raise anything
@@ -345,15 +291,3 @@ def _encoded(veils: dict[str, _Veil], lines: list[Line]) -> bytes:
                 kind = type(error).__name__
                 logger.error("a line of the timeline log could not be written: %s", kind)  # noqa: TRY400
         return b"".join(kept)
-
-
-def _counts(usage: Usage | None) -> dict[str, int | None] | None:
-    if usage is None:
-        return None
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "total_tokens": usage.total_tokens,
-        "cache_read_tokens": usage.cache_read_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-    }

@@ -120,7 +120,9 @@ class StdoutPrinter(StreamHandler):
         except OSError as error:
             if error.errno not in _CLOSED:
                 raise
-            stream.cancel("nobody reads the output: its pipe was closed")
+            # Its traceback would keep the stream.
+            cause = error.with_traceback(None)
+            stream.cancel("nobody reads the output: its pipe was closed", cause=cause)
 
     def _look_at(self, file: Any) -> None:
         """Find out what kind of file it is; once, for it is asked for each token."""

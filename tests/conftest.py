@@ -1,7 +1,8 @@
-"""What tests of whole programs share."""
+"""What all tests find: no settings of the machine, programs to run, an authority nobody trusts."""
 
 from __future__ import annotations
 
+import gc
 import io
 import logging
 import os
@@ -9,20 +10,64 @@ import signal
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from lm_deluge.cli import main
-from programs import ROOT, Call, Finished, Run, bare_environment, clean_environment, run_program
+from lm_deluge.http.certificates import CERTIFICATE_VARIABLES
+from lm_deluge.http.proxies import PROXY_VARIABLES
+from lm_deluge.signals import SIGNALS
+from support.extras import ModuleOfTests, reason_behind, skip_without, why_missing
+from support.programs import (
+    ROOT,
+    Call,
+    Finished,
+    Run,
+    bare_environment,
+    clean_environment,
+    run_program,
+)
+
+if TYPE_CHECKING:
+    import trustme
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Know the settings of plugins that are not installed, which would be errors."""
+    if not pluginmanager.hasplugin("timeout"):
+        parser.addini("timeout", "needs pytest-timeout")
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module:
+    """Skip a file of tests for a missing extra, and say which."""
+    module: ModuleOfTests = ModuleOfTests.from_parent(parent, path=module_path)
+    return module
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Skip a test that imports, or asks the library for, what a missing extra would bring."""
+    report = yield
+    reason = reason_behind(call.excinfo.value) if call.excinfo is not None else None
+    if reason is not None:
+        path, line, _ = item.location
+        report.outcome, report.longrepr = "skipped", (path, (line or 0) + 1, reason)
+    return report
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """Let Ctrl-C be heard in a background job, too: its shell has SIGINT ignored, and every program
     started from here would inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not config.pluginmanager.hasplugin("timeout"):
+        config.addinivalue_line("markers", "timeout: needs pytest-timeout")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -36,6 +81,54 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(900))
+
+
+OPENAI = ("API_KEY", "BASE_URL", "ORG_ID", "PROJECT_ID", "CUSTOM_HEADERS")
+OTHERS = (
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_BASE_URL",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    "GOOGLE_GEMINI_BASE_URL",
+)
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away what the machine's environment says of servers and of the way to them, and its date."""
+    # Long before the last day of any model.
+    monkeypatch.setattr("lm_deluge.models.retiring.today", lambda: date(2026, 1, 1))
+    openai = (f"OPENAI_{name}" for name in OPENAI)
+    for name in (*PROXY_VARIABLES, *CERTIFICATE_VARIABLES, *openai, *OTHERS):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """Signs certificates; no system knows it."""
+    made: trustme.CA = pytest.importorskip("trustme", reason=why_missing("trustme")).CA()
+    return made
+
+
+@pytest.fixture
+def bundle(authority: trustme.CA, tmp_path: Path) -> Path:
+    """The authority's certificate as a file."""
+    path = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(path)
+    return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_stream_is_left() -> Iterator[None]:
+    """A stream that a module's tests leave alive would spoil those that count what is left, in some orders.
+
+    An error that is kept, as a parameter of a test is, keeps the frames that it passed, and their streams.
+    """
+    yield
+    if any(signal._weak_senders for signal in SIGNALS):
+        gc.collect()
+    left = {ref() for signal in SIGNALS for ref in signal._weak_senders.values()}
+    assert not left, f"streams are alive: {left}"
 
 
 @pytest.fixture
@@ -53,6 +146,7 @@ def python() -> tuple[str, ...]:
 @pytest.fixture
 def command_name() -> tuple[str, ...]:
     """The command ``lm-deluge``: the installed script, or the same without an installation."""
+    skip_without("click", "rich")
     script = Path(sys.executable).parent / "lm-deluge"
     return (str(script),) if script.exists() else (sys.executable, "-m", "lm_deluge.cli")
 
@@ -61,6 +155,7 @@ def command_name() -> tuple[str, ...]:
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
     """``call("report", …, stdin=b"", OPENAI_API_KEY="…")``: ``lm-deluge`` within this process, for what
     reads files and arguments only; most of a short program's time is its start."""
+    skip_without("click", "rich")
 
     def run(*args: str | Path, stdin: bytes = b"", **variables: str) -> Finished:
         environment = clean_environment(**variables)

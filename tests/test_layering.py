@@ -1,13 +1,13 @@
-"""The import rule: values < wire < engine < consumers < cli; plugins see public names only.
+"""The house's one rule, as `lm_deluge/README.md` has it: a room imports only rooms before it.
 
-Timeline and simulator stand beside the engine: neither knows it. Imports for type checkers alone
-(``if TYPE_CHECKING``) are free; imports inside a function count, and the few that point up are named.
+Imports for type checkers and inside functions count. Plugins import public names only.
 """
 
 from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,160 +18,154 @@ import pytest
 
 import lm_deluge
 import lm_deluge_plugins
-from programs import clean_environment
+from support.programs import clean_environment
 
 CORE = Path(str(lm_deluge.__file__)).parent
 PLUGINS = Path(str(lm_deluge_plugins.__file__)).parent
+HOUSE = (CORE / "README.md").read_text("utf-8")
 
-#: From low to high: a module may import from its own room and from those before it.
-ROOMS = {
-    "values": "_version plain foreign errors disguises redaction secret_values pydantic_schema payloads "
-    "config conversation response arrivals endpoint naming models",
-    "wire": "wire",
-    "engine": "locking signals cursor method_names handler_methods handlers arguments deadline interruption "
-    "retrying http_errors aiohttp_errors connection exchange narration proxies quiet socks certificates "
-    "sessions transport access plan dispatch attempt engine stream",
-    "recording": "recording",
-    "consumers": "many client api_requests",
-    "public": "lm_deluge",  # __init__.py
-    "testing": "testing",
-    "cli": "cli __main__",
-}
-ORDER = list(ROOMS)
+_ROWS = re.findall(r"^\| `(\w+)` \| (public|) ?\|", HOUSE, re.M)
 
-#: Rooms beside the tower, and what they may import from it.
-ASIDE = {"timeline": ("values",), "simulator": (), "appending": ()}
+#: From low to high.
+ORDER = [room for room, _ in _ROWS]
 
-#: Whoever is above the engine and works with what stands beside it.
-SEES_ASIDE = {
-    "recording": ("timeline", "appending"),
-    "cli": ("timeline", "simulator"),
-    "testing": ("simulator",),
-}
-
-#: Imports inside functions that may point up or aside, and why.
-LAZY = {
-    ("response", "timeline"),  # response.timeline builds one when it is asked for
-    ("client", "lm_deluge_plugins"),  # client.stream prints by default
-    ("timeline", "recording"),  # a recording is read as the log that it is, once one is met
-    ("simulator", "recording"),  # and replayed, when that is asked for
-}
-
-#: Modules of lm_deluge whose ``__all__`` plugins, and anyone, may import from. The log's record is
-#: one of them: whoever writes a logger of his own writes the same lines.
-PUBLIC = (
-    "lm_deluge",
+#: Whose ``__all__`` anyone may import from. The log's record is beside its room: whoever writes a logger
+#: of his own writes the same lines; ``stream_chat`` is in the module of its vendor.
+PUBLIC = {
+    *(f"lm_deluge.{room}" for room, word in _ROWS if word and room.isidentifier()),
     "lm_deluge.api_requests.openai",
-    "lm_deluge.appending",
-    "lm_deluge.config",
-    "lm_deluge.errors",
-    "lm_deluge.recording",
-    "lm_deluge.signals",
-    "lm_deluge.simulator",
-    "lm_deluge.testing",
-    "lm_deluge.timeline",
     "lm_deluge.timeline.record",
-)
+} - {"lm_deluge.api_requests", "lm_deluge.__init__", "lm_deluge.lm_deluge_plugins"} | {"lm_deluge"}
+
+#: (module under lm_deluge, room that it may import though it is above), with a reason each.
+UP = set(re.findall(r"^- `([\w.]+)` → `(\w+)`: \S", HOUSE, re.M))
 
 
 @attrs.frozen
 class Import:
-    """``module`` imported (absolute), the ``names`` taken from it, ``lazy`` inside a function."""
+    """``module`` imported (absolute), the ``names`` taken from it."""
 
     module: str
     names: tuple[str, ...]
-    lazy: bool
     line: int
 
 
 def imports_of(path: Path) -> Iterator[Import]:
-    """Yield what a file imports when it runs."""
-    yield from _imports(ast.parse(path.read_text("utf-8")), lazy=False)
-
-
-def _imports(node: ast.AST, *, lazy: bool) -> Iterator[Import]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.Import):
-            for alias in child.names:
-                yield Import(alias.name, (), lazy, child.lineno)
-        elif isinstance(child, ast.ImportFrom):
-            assert child.level == 0, "relative imports hide where they point"
-            names = tuple(alias.name for alias in child.names)
-            yield Import(child.module or "", names, lazy, child.lineno)
-        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
-            for other in child.orelse:
-                yield from _imports(other, lazy=lazy)
-        else:
-            inner = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            yield from _imports(child, lazy=lazy or inner)
+    """Yield what a file imports, whenever it does."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(alias.name, (), node.lineno)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide where they point"
+            yield Import(node.module or "", tuple(alias.name for alias in node.names), node.lineno)
 
 
 def files(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.py"))
 
 
-def part_of(module: str) -> str:
-    """The module or package right under lm_deluge, or the name of another package."""
+def name_of(path: Path) -> str:
+    """A file's module, ``lm_deluge`` left out: ``"wire.sse"``, ``"wire"``, ``"__init__"``."""
+    parts = path.relative_to(CORE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def room_of(module: str) -> str:
+    """The room of an imported module (absolute), or of one of our files' names."""
     name, _, rest = module.partition(".")
-    return rest.partition(".")[0] or name if name == "lm_deluge" else name
+    if name == "lm_deluge":
+        return rest.partition(".")[0] or "__init__"
+    return name
 
 
-def part_of_file(path: Path) -> str:
-    relative = path.relative_to(CORE).with_suffix("")
-    return (
-        "lm_deluge"
-        if relative.name == "__init__" and len(relative.parts) == 1
-        else relative.parts[0]
-    )
+MODULES = {name_of(path): path for path in files(CORE)}
 
 
-def room_of(part: str) -> str:
-    if part in ASIDE:
-        return part
-    rooms = [room for room in ROOMS if part in ROOMS[room].split()]
-    assert rooms, f"{part} has no room yet: give it one in {Path(__file__).name}"
-    return rooms[0]
+def ours(found: Import) -> bool:
+    return found.module.partition(".")[0] in ("lm_deluge", "lm_deluge_plugins")
 
 
-def is_allowed(room: str, target: str) -> bool:
-    if room == target:
-        return True
-    if room in ASIDE:
-        return target in ASIDE[room]
-    if target in ASIDE:
-        return target in SEES_ASIDE.get(room, ())
-    return ORDER.index(target) < ORDER.index(room)
+def test_the_house_says_of_every_file_and_folder_which_place_it_has() -> None:
+    here = {
+        entry.stem for entry in CORE.iterdir() if entry.suffix == ".py" or any(entry.glob("*.py"))
+    }
+    assert {*here, "lm_deluge_plugins"} == set(ORDER)
+    assert len(ORDER) == len(set(ORDER))
 
 
-@pytest.mark.parametrize("path", files(CORE), ids=lambda path: str(path.relative_to(CORE)))
-def test_arrows_point_down(path: Path) -> None:
-    part = part_of_file(path)
-    room = room_of(part)
-    broken = []
-    for found in imports_of(path):
-        if found.module.partition(".")[0] not in ("lm_deluge", "lm_deluge_plugins"):
-            continue
-        target = part_of(found.module)
-        if found.lazy and (part, target) in LAZY:
-            continue
-        is_plugin = target == "lm_deluge_plugins"
-        if not (room == "cli" if is_plugin else is_allowed(room, room_of(target))):
-            broken.append(f"line {found.line}: {room} imports {found.module}")
+def test_at_most_ten_files_are_doors() -> None:
+    assert len(list(CORE.glob("*.py"))) <= 10
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_arrows_point_down(name: str) -> None:
+    room = room_of(name)
+    broken = [
+        f"line {found.line}: {room} imports {found.module}"
+        for found in imports_of(MODULES[name])
+        if ours(found)
+        and ORDER.index(room_of(found.module)) > ORDER.index(room)
+        and (name, room_of(found.module)) not in UP
+    ]
     assert broken == []
 
 
-@pytest.mark.parametrize("room", ["values", "wire"])
+def test_every_arrow_up_that_is_named_is_there() -> None:
+    assert {
+        (name, room)
+        for name, room in UP
+        if room in {room_of(found.module) for found in imports_of(MODULES[name])}
+    } == UP
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    arrows = {
+        name: {
+            target
+            for found in imports_of(path)
+            if found.module.partition(".")[0] == "lm_deluge"
+            for target in _targets(found)
+            if target != name
+        }
+        for name, path in MODULES.items()
+    }
+    while open_ends := {name for name, targets in arrows.items() if not targets}:
+        arrows = {
+            name: targets - open_ends for name, targets in arrows.items() if name not in open_ends
+        }
+    assert arrows == {}
+
+
+def _targets(found: Import) -> set[str]:
+    """The modules that an import names: those taken out of a package by name are meant themselves."""
+    name = found.module.partition(".")[2] or "__init__"
+    inner = {f"{name}.{taken}" for taken in found.names} & set(MODULES)
+    return inner or {name}
+
+
+@pytest.mark.parametrize("room", ["values", "wire", "dialects"])
 def test_values_and_protocol_do_no_io(room: str) -> None:
     forbidden = {"aiohttp", "asyncio", "blinker", "socket", "threading"}
-    parts = ROOMS[room].split()
     found = {
-        (path.name, imported.module)
-        for path in files(CORE)
-        if part_of_file(path) in parts
+        (name, imported.module)
+        for name, path in MODULES.items()
+        if room_of(name) == room
         for imported in imports_of(path)
         if imported.module.partition(".")[0] in forbidden
     }
-    assert found == set()
+    # The one lock over what threads share.
+    assert found - {("values.locking", "threading")} == set()
+
+
+def test_aiohttp_is_touched_in_one_room_and_the_simulator() -> None:
+    importers = {
+        room_of(name)
+        for name, path in MODULES.items()
+        for found in imports_of(path)
+        if found.module.partition(".")[0] == "aiohttp"
+    }
+    assert importers <= {"http", "simulator", "client"}
 
 
 def test_the_wire_runs_without_aiohttp_asyncio_and_blinker() -> None:
@@ -182,27 +176,15 @@ package = types.ModuleType("lm_deluge")  # without running __init__.py, which im
 package.__path__ = [sys.argv[1]]
 sys.modules["lm_deluge"] = package
 for name in sys.argv[2:]:
-    importlib.import_module(f"lm_deluge.wire.{name}")
+    importlib.import_module(f"lm_deluge.{name}")
 print(sorted({"aiohttp", "asyncio", "blinker"} & set(sys.modules)))
 """
-    names = [path.stem for path in files(CORE / "wire") if path.stem != "__init__"]
+    names = [name for name in MODULES if room_of(name) in ("wire", "dialects")]
     done = subprocess.run(
         [sys.executable, "-c", program, str(CORE), *names],
         capture_output=True, text=True, check=True, env=clean_environment(),
     )  # fmt: skip
     assert done.stdout.strip() == "[]"
-
-
-def test_the_engine_knows_no_handler() -> None:
-    importers = {
-        part_of_file(path)
-        for path in files(CORE)
-        for found in imports_of(path)
-        if found.module.partition(".")[0] == "lm_deluge_plugins"
-    }
-    assert importers <= {"client", "cli"}
-    in_client = [f for f in imports_of(CORE / "client.py") if "plugins" in f.module]
-    assert all(found.lazy for found in in_client)
 
 
 def test_importing_lm_deluge_imports_no_plugin_and_no_simulator() -> None:
@@ -230,3 +212,13 @@ def test_plugins_import_public_names_only(path: Path) -> None:
         public = importlib.import_module(found.module).__all__
         broken += [f"line {found.line}: {found.module}.{n}" for n in found.names if n not in public]
     assert broken == []
+
+
+def test_no_two_classes_have_the_same_name() -> None:
+    """Private ones included: whoever searches for a name finds one thing."""
+    places: dict[str, list[str]] = {}
+    for path in (*files(CORE), *files(PLUGINS)):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name.lstrip("_"), []).append(f"{path.name}:{node.lineno}")
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pages import PYTHON
-from programs import ROOT, Run, bare_environment
+from support.pages import PYTHON
+from support.programs import ROOT, Run, bare_environment
 
 pytestmark = pytest.mark.slow
 
@@ -18,7 +18,7 @@ PROGRAM = '''
 """What users do, with the types they should see."""
 
 import asyncio
-from typing import Any, assert_type
+from typing import Any, Unpack, assert_type
 
 from lm_deluge import (
     APIResponse,
@@ -33,6 +33,7 @@ from lm_deluge import (
     SamplingParams,
     Stream,
     StreamHandler,
+    StreamOptions,
     Timeouts,
     Token,
     ToolCall,
@@ -78,6 +79,13 @@ def count(stream: Stream, token: Token) -> None:
 
 def told(stream: Stream, response: APIResponse) -> None:
     print(stream.id, response.elapsed)
+
+
+async def ask(client: LLMClient, question: str, **options: Unpack[StreamOptions]) -> str:
+    response = await client.stream(question, printer=None, **options)
+    async for _ in client.stream_many([question], concurrency=2, **options):
+        pass
+    return response.completion
 
 
 async def main() -> None:
@@ -136,6 +144,8 @@ from lm_deluge import LLMClient, SamplingParams, Token
 
 LLMClient(3)
 LLMClient("gpt-4o", temprature=1)
+LLMClient("gpt-4o").open_stream("Hello!", tag={})
+LLMClient("gpt-4o").open_stream("Hello!", timeouts=3)
 SamplingParams(temperature="hot")
 number: int = Token(text="a", index=0, arrived=0.0, read=0).text
 """
@@ -154,7 +164,7 @@ async def test_mypy_strict(run: Run, bare_python: Path, program: Path) -> None:
     done = await run(*mypy, program, env=bare_environment(), cwd=program.parent, seconds=300)
     assert done.code == 0, done.out
     done = await run(*mypy, "mistakes.py", env=bare_environment(), cwd=program.parent, seconds=300)
-    assert "Found 4 errors" in done.out
+    assert "Found 6 errors" in done.out
 
 
 #: Kept as the streaming page of lm-deluge prints them, without annotations.
@@ -202,4 +212,4 @@ async def test_pyright_strict(run: Run, bare_python: Path, program: Path) -> Non
     done = await run(
         *pyright, "mistakes.py", env=bare_environment(), cwd=program.parent, seconds=300
     )
-    assert "4 errors" in done.out, done.out
+    assert "6 errors" in done.out, done.out

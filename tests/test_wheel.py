@@ -12,7 +12,7 @@ import pytest
 from lm_deluge import __version__
 from lm_deluge._version import DISTRIBUTION
 from lm_deluge.simulator import Simulator
-from programs import ROOT, Run, bare_environment
+from support.programs import ROOT, Run, bare_environment
 
 pytestmark = pytest.mark.slow
 
@@ -20,6 +20,9 @@ PACKAGES = {
     "lm_deluge": ROOT / "lm_deluge",
     "lm_deluge_plugins": ROOT / "plugins/lm_deluge_plugins",
 }
+
+#: Tests of the package as users have it: its protocol, its client over sockets, every example, every name.
+ON_THE_WHEEL = ["wire", "values", "client", "docs/test_examples.py", "test_public_names.py"]
 
 
 def files_of(wheel: Path) -> set[str]:
@@ -36,7 +39,11 @@ def test_every_file_of_both_packages_is_in_it(wheel: Path) -> None:
     }
     packed = {name for name in files_of(wheel) if ".dist-info/" not in name}
     assert packed == expected
-    assert {"lm_deluge/models.json", "lm_deluge/py.typed", "lm_deluge_plugins/py.typed"} <= packed
+    assert {
+        "lm_deluge/models/models.json",
+        "lm_deluge/py.typed",
+        "lm_deluge_plugins/py.typed",
+    } <= packed
 
 
 def test_it_installs_two_packages_and_no_plugins_or_tests(wheel: Path) -> None:
@@ -122,7 +129,7 @@ async def test_the_tests_pass_on_the_installed_wheel(
     done = await run(
         full_python.parent / "pytest", "-q", "-c", ROOT / "pyproject.toml",
         "-o", f"pythonpath={ROOT / 'tests'}", "-o", f"cache_dir={tmp_path / 'cache'}",
-        *(ROOT / "tests" / name for name in ("unit", "wire", "test_public_names.py", "test_examples.py")),
+        *(ROOT / "tests" / name for name in ON_THE_WHEEL),
         env=bare_environment(), cwd=tmp_path, seconds=300,
     )  # fmt: skip
     assert done.code == 0, done.out + done.err

@@ -1,0 +1,181 @@
+"""A page in a real headless Chromium, driven by the DevTools protocol over aiohttp's websocket."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Literal
+
+import aiohttp
+import pytest
+
+__all__ = ["Page", "open_page"]
+
+_FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--remote-debugging-port=0",
+)  # fmt: skip
+
+#: Seconds; the tests of others may run at the same time.
+_PATIENCE = 180.0
+
+#: The tooltips' text, wherever in the nested shadow trees they are.
+_TOOLTIPS = """(() => {
+  const found = [];
+  const walk = (node) => {
+    if (node.shadowRoot) walk(node.shadowRoot);
+    for (const child of node.children ?? []) {
+      if (child.classList?.contains("bk-Tooltip")) {
+        const box = child.getBoundingClientRect();
+        const inside = child.shadowRoot ?? child;
+        const content = inside.querySelector(".bk-tooltip-content") ?? inside;
+        if (box.width) found.push({text: content.textContent,
+          elements: [...content.querySelectorAll("*")].map((element) => element.localName)});
+      }
+      walk(child);
+    }
+  };
+  walk(document.body);
+  return found;
+})()"""
+
+#: Where on the screen a point of a chart lies.
+_PLACE = """((position, x, y) => {
+  const root = Bokeh.documents.flatMap((page) => page.roots())[position];
+  const view = [...Bokeh.index].map((entry) => entry[1] ?? entry).find((v) => v.model === root);
+  view.el.scrollIntoView({block: "center"});
+  const box = view.canvas_view.el.getBoundingClientRect();
+  return [box.x + view.frame.x_scale.compute(x), box.y + view.frame.y_scale.compute(y)];
+})"""
+
+
+class Page:
+    """A page that is open. ``complaints``: what went wrong in it; ``requests``: what it loaded."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self._socket = socket
+        self._number = 0
+
+    async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Call a method of the DevTools protocol."""
+        self._number += 1
+        number = self._number
+        await self._socket.send_json({"id": number, "method": method, "params": parameters})
+        while True:
+            message = await self._socket.receive_json(timeout=_PATIENCE)
+            if message.get("id") == number:
+                assert "error" not in message, message["error"]
+                result = message["result"]
+                assert isinstance(result, dict)
+                return result
+            self._note(message.get("method"), message.get("params", {}))
+
+    def _note(self, event: str | None, values: dict[str, Any]) -> None:
+        if event == "Runtime.exceptionThrown":
+            self.complaints.append(json.dumps(values["exceptionDetails"])[:500])
+        elif event == "Runtime.consoleAPICalled" and values["type"] in (
+            "error",
+            "warning",
+            "assert",
+        ):
+            self.complaints.append(json.dumps(values["args"])[:500])
+        elif event == "Log.entryAdded" and values["entry"]["level"] in ("error", "warning"):
+            self.complaints.append(json.dumps(values["entry"])[:500])
+        elif event == "Network.requestWillBeSent":
+            self.requests.append(values["request"]["url"])
+
+    async def value_of(self, expression: str) -> Any:
+        """Evaluate JavaScript."""
+        answer = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    async def until(self, expression: str, *, seconds: float = 60.0) -> Any:
+        """Wait until JavaScript says something true; return it."""
+        async with asyncio.timeout(seconds):
+            while not (value := await self.value_of(expression)):
+                await asyncio.sleep(0.05)
+        return value
+
+    async def prefer(self, scheme: Literal["light", "dark"]) -> None:
+        """Be a user who likes it light, or dark."""
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        await self.call("Emulation.setEmulatedMedia", features=[feature])
+
+    async def point_at(self, chart: int, x: float, y: float) -> list[dict[str, Any]]:
+        """Move the mouse to a point of a chart, in its own units; return the tooltips shown."""
+        place = await self.value_of(f"{_PLACE}({chart}, {x}, {y})")
+        await asyncio.sleep(0.1)  # the scrolling
+        for shift in (3, 0):
+            await self.call(
+                "Input.dispatchMouseEvent", type="mouseMoved", x=place[0] + shift, y=place[1]
+            )
+        shown = await self.until(f"{_TOOLTIPS}.length && {_TOOLTIPS}", seconds=30)
+        assert isinstance(shown, list)
+        return shown
+
+    async def screenshot(self, path: Path | None = None) -> bytes:
+        """Take a picture of the whole page, PNG."""
+        height = await self.value_of("document.documentElement.scrollHeight")
+        size = {"width": 1280, "deviceScaleFactor": 1, "mobile": False}
+        await self.call("Emulation.setDeviceMetricsOverride", height=height, **size)
+        await asyncio.sleep(0.5)
+        data = base64.b64decode((await self.call("Page.captureScreenshot"))["data"])
+        if path is not None:
+            path.write_bytes(data)
+        return data
+
+
+@contextlib.asynccontextmanager
+async def open_page(file: Path, scheme: Literal["light", "dark"] = "light") -> AsyncIterator[Page]:
+    """Open a file in Chromium and wait until its charts are there; skip where there is none."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium on this machine (Debian: apt-get install chromium)")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        process = await asyncio.create_subprocess_exec(
+            chromium, *_FLAGS, f"--user-data-dir={profile}", "about:blank",
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            async with aiohttp.ClientSession() as session:
+                async with asyncio.timeout(_PATIENCE):
+                    address = await _address(Path(profile), session)
+                async with session.ws_connect(address, max_msg_size=0) as socket:
+                    page = Page(socket)
+                    for domain in ("Runtime", "Log", "Page", "Network"):
+                        await page.call(f"{domain}.enable")
+                    await page.prefer(scheme)
+                    await page.call("Page.navigate", url=file.as_uri())
+                    await page.until("document.documentElement?.dataset.ready", seconds=_PATIENCE)
+                    yield page
+        finally:
+            # Its own process group: the browser starts helpers.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+
+
+async def _address(profile: Path, session: aiohttp.ClientSession) -> str:
+    port = profile / "DevToolsActivePort"
+    while not port.exists() or not port.read_text():
+        await asyncio.sleep(0.05)
+    url = f"http://127.0.0.1:{port.read_text().splitlines()[0]}/json"
+    while True:
+        async with session.get(url) as answer:
+            for target in await answer.json():
+                if target["type"] == "page":
+                    return str(target["webSocketDebuggerUrl"])
+        await asyncio.sleep(0.05)

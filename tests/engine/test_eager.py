@@ -9,14 +9,15 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from support import KEY, AtToken, Recorder, client_for
 
-from faults.bare_server import BareServer
-from faults.checker import Aftermath, consumed_check
-from faults.consumers import CONSUMERS, HANDLERS, consume
 from lm_deluge import LLMClient, RetryPolicy, Stream, StreamHandler, Timeouts
 from lm_deluge.errors import APITimeoutError, StreamCancelled, StreamError
-from scripted import HANG, HEADERS, RESET, answer, ending, events, http, reply
+from support.aftermath import Aftermath
+from support.bare_server import BareServer
+from support.clients import KEY, AtToken, Recorder, client_for
+from support.consumers import CONSUMERS, HANDLERS, consume
+from support.promises import consumed_check
+from support.scripted import HANG, HEADERS, RESET, answer, ending, events, http, reply
 
 factory = getattr(asyncio, "eager_task_factory", None)
 

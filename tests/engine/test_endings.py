@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
-import logging
 import pickle
 import weakref
 from typing import Any
 
 import pytest
 from blinker.base import ANY_ID
-from support import AtToken, Recorder, client_for
 
-from lm_deluge import Limits, LLMClient, RetryPolicy, Stream, Timeouts, attach
+from lm_deluge import Limits, LLMClient, RetryPolicy, Stream, Timeouts
 from lm_deluge.api_requests.openai import stream_chat
 from lm_deluge.errors import (
     AnswerCutError,
     APIConnectionError,
     APITimeoutError,
     ConnectionLostError,
-    HandlerError,
     LimitExceededError,
     ProtocolError,
     ProviderError,
-    StreamCancelled,
     StreamError,
 )
-from scripted import (
+from support.clients import Recorder, client_for
+from support.scripted import (
     CLOSE,
     DONE,
     END,
@@ -267,125 +265,6 @@ async def test_a_timeout_names_its_phase_and_limit(steps: Any, limits: Any, phas
     assert caught.value.partial.text == recorder.text
 
 
-async def test_cancelling_the_waiting_task_cancels_the_stream_and_goes_on() -> None:
-    recorder = Recorder()
-    async with ScriptedServer([HEADERS, http(events("Once")), HANG]) as server:
-        client = client_for(server, handlers=[recorder])
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(None) as limit:
-                now = AtToken(lambda: limit.reschedule(asyncio.get_running_loop().time()))
-                await client.stream("hi", handlers=[now])
-        await server.all_gone()
-    assert recorder.heard == ["start", "token", "error"]
-    error = recorder.endings[0]
-    assert isinstance(error, StreamCancelled)
-    assert error.partial is not None
-    assert error.partial.text == "Once"
-
-
-async def test_stream_cancel_gives_stream_cancelled_to_whoever_awaits() -> None:
-    async with ScriptedServer([HEADERS, http(events("Once")), HANG]) as server:
-        soon = asyncio.get_running_loop().call_soon
-        at_token = AtToken(lambda: soon(stream.cancel))
-        stream = client_for(server).open_stream("hi", handlers=[at_token])
-        with pytest.raises(StreamCancelled) as caught:
-            await stream
-        await server.all_gone()
-    assert caught.value.partial is not None
-    assert caught.value.partial.text == "Once"
-    assert stream.error is caught.value
-
-
-async def test_a_stream_can_be_cancelled_from_another_thread() -> None:
-    async with ScriptedServer([HEADERS, http(events("Once")), HANG]) as server:
-        stream = client_for(server).open_stream("hi")
-        stream.start()
-        await server.until(lambda: server.requests)
-        await asyncio.to_thread(stream.cancel)
-        with pytest.raises(StreamCancelled):
-            await stream
-
-
-async def test_a_handler_that_cancels_its_own_stream_hears_no_further_token() -> None:
-    class Stopper(Recorder):
-        def on_token(self, stream: Stream, token: Any) -> None:
-            super().on_token(stream, token)
-            stream.cancel()
-
-    handler = Stopper()
-    async with ScriptedServer(
-        [answer("a", "b")[0], http(events("a", "b") + ending()) + END]
-    ) as server:
-        with pytest.raises(StreamCancelled) as caught:
-            await client_for(server, handlers=[handler]).stream("hi")
-    assert handler.heard == ["start", "token", "error"]
-    assert caught.value.partial is not None
-    assert caught.value.partial.text == "ab"
-
-
-async def test_breaking_out_of_the_loop_ends_the_stream() -> None:
-    recorder = Recorder()
-    async with ScriptedServer([HEADERS, http(events("a", "b")), HANG]) as server:
-        async with client_for(server, handlers=[recorder]).open_stream("hi") as stream:
-            async for token in stream:
-                assert token.text == "a"
-                break
-        await server.all_gone()
-    assert recorder.heard[-1] == "error"
-    assert isinstance(recorder.endings[0], StreamCancelled)
-
-
-async def test_an_abandoned_generator_ends_its_stream_when_it_is_collected() -> None:
-    recorder = Recorder()
-    async with ScriptedServer([HEADERS, http(events("a", "b")), HANG]) as server:
-        client = client_for(server, handlers=[recorder])
-        tokens = stream_chat("gpt-4o", "hi", client=client)
-        assert await anext(tokens) == "a"
-        del tokens
-        gc.collect()
-        await server.all_gone()
-    assert recorder.heard.count("error") == 1
-
-
-async def test_an_exception_inside_the_loop_ends_the_stream_and_goes_on() -> None:
-    recorder = Recorder()
-    async with ScriptedServer([HEADERS, http(events("a", "b")), HANG]) as server:
-        client = client_for(server, handlers=[recorder])
-        with pytest.raises(KeyError):
-            async with client.open_stream("hi") as stream:
-                async for _ in stream:
-                    raise KeyError
-        await server.all_gone()
-    assert recorder.heard.count("error") == 1
-
-
-def test_the_end_of_asyncio_run_ends_a_running_stream() -> None:
-    recorder = Recorder()
-
-    async def main() -> None:
-        server = ScriptedServer([HEADERS, http(events("a")), HANG])
-        await server.__aenter__()
-        stream = client_for(server, handlers=[recorder]).open_stream("hi")
-        stream.start()
-        async with asyncio.timeout(2):
-            while "token" not in recorder.heard:
-                await asyncio.sleep(0.01)
-        server._server.close()
-
-    asyncio.run(main())
-    assert recorder.heard == ["start", "token", "error"]
-
-
-async def test_leaving_after_the_last_token_is_no_abandonment() -> None:
-    recorder = Recorder()
-    async with ScriptedServer(answer("a")) as server:
-        client = client_for(server, handlers=[recorder])
-        async for item in stream_chat("gpt-4o", "hi", client=client):
-            if not isinstance(item, str):
-                break
-    assert recorder.heard == ["start", "token", "complete"]
-
-
 async def test_a_kept_error_does_not_hold_the_stream() -> None:
     async with ScriptedServer([HEADERS, http(events("a")), RESET]) as server:
         client = client_for(server)
@@ -426,111 +305,13 @@ async def test_errors_survive_pickling() -> None:
     assert [failed.error for failed in again.failed_attempts] == ["InternalServerError"]
 
 
-async def test_a_failing_handler_hurts_nobody_and_is_listed(caplog: Any) -> None:
-    class Broken:
-        def on_token(self, stream: Stream, token: Any) -> None:
-            raise ValueError("oh")
-
-    recorder = Recorder()
-    async with ScriptedServer(answer("a", "b")) as server:
-        with caplog.at_level(logging.ERROR, "lm_deluge"):
-            response = await client_for(server, handlers=[Broken(), recorder]).stream("hi")
-    assert recorder.text == "ab"
-    (failure,) = response.handler_failures
-    assert (failure.handler, failure.method, failure.type, failure.message, failure.count) == (
-        "Broken",
-        "on_token",
-        "ValueError",
-        "oh",
-        2,
-    )
-    assert len(caplog.records) == 1
-
-
-async def test_a_handler_that_raises_cancelled_error_does_not_cancel_the_stream() -> None:
-    class Odd:
-        def on_token(self, stream: Stream, token: Any) -> None:
-            raise asyncio.CancelledError
-
-        async def on_complete(self, stream: Stream, response: Any) -> None:
-            raise asyncio.CancelledError
-
-    async with ScriptedServer(answer("a")) as server:
-        response = await client_for(server, handlers=[Odd()]).stream("hi")
-    assert {failure.method for failure in response.handler_failures} == {"on_token", "on_complete"}
-
-
-async def test_a_strict_client_ends_the_stream_with_the_handlers_failure() -> None:
-    class Broken:
-        def on_token(self, stream: Stream, token: Any) -> None:
-            raise ValueError("oh")
-
-    recorder = Recorder()
-    async with ScriptedServer([HEADERS, http(events("a")), HANG]) as server:
-        with pytest.raises(HandlerError, match="Broken failed in on_token: ValueError: oh"):
-            await client_for(server, strict=True, handlers=[recorder, Broken()]).stream("hi")
-        await server.all_gone()
-    assert recorder.heard == ["start", "token", "error"]
-
-
-async def test_a_strict_failure_in_the_ending_is_raised_after_everyone_heard_it() -> None:
-    class Broken:
-        async def on_complete(self, stream: Stream, response: Any) -> None:
-            raise ValueError("late")
-
-    recorder = Recorder()
-    async with ScriptedServer(answer("a")) as server:
-        with pytest.raises(HandlerError, match="late"):
-            await client_for(server, strict=True, handlers=[Broken(), recorder]).stream("hi")
-    assert recorder.heard == ["start", "token", "complete"]
-
-
-async def test_async_methods_hear_everything_in_order_before_stream_returns() -> None:
-    class Slow:
-        def __init__(self) -> None:
-            self.heard: list[str] = []
-
-        async def on_start(self, stream: Stream) -> None:
-            self.heard.append("start")
-
-        async def on_token(self, stream: Stream, token: Any) -> None:
-            await asyncio.sleep(0.01)
-            self.heard.append(token.text)
-
-        async def on_complete(self, stream: Stream, response: Any) -> None:
-            self.heard.append("complete")
-
-    slow = Slow()
-    async with ScriptedServer(answer("a", "b", "c")) as server:
-        await client_for(server, handlers=[slow]).stream("hi")
-    assert slow.heard == ["start", "a", "b", "c", "complete"]
-
-
-async def test_a_hanging_async_handler_is_reported_as_lagging() -> None:
-    class Hanging:
-        async def on_token(self, stream: Stream, token: Any) -> None:
-            await asyncio.Event().wait()
-
-    async with ScriptedServer(answer("a", "b")) as server:
-        response = await client_for(server, handlers=[Hanging()], handler_wait=0.1).stream("hi")
-    (failure,) = response.handler_failures
-    assert (failure.handler, failure.type) == ("Hanging", "HandlerLagging")
-    assert len(asyncio.all_tasks()) == 1
-
-
-async def test_a_handler_attached_in_the_middle_hears_the_rest() -> None:
-    late = Recorder()
-
-    class Inviter:
-        def on_token(self, stream: Stream, token: Any) -> None:
-            if token.index == 0:
-                attach(late, stream)
-
-    steps = [HEADERS, http(events("a", "b") + ending()) + END]
-    async with ScriptedServer(steps) as server:
-        await client_for(server, handlers=[Inviter()]).stream("hi")
-    assert late.text == "b"
-    assert late.heard[-1] == "complete"
+async def test_a_stream_cannot_be_copied() -> None:
+    async with ScriptedServer(answer("Once", " upon")) as server:
+        stream = client_for(server).open_stream("hi")
+        for how in (copy.copy, copy.deepcopy, pickle.dumps):
+            with pytest.raises(TypeError, match="cannot be copied or pickled"):
+                how(stream)
+        await stream
 
 
 async def test_no_task_and_no_receiver_is_left_after_any_ending() -> None:

@@ -15,12 +15,12 @@ from typing import Any
 
 import attrs
 import pytest
-from support import KEY, Recorder
 
 from lm_deluge import APIResponse, LLMClient, RetryPolicy, Timeouts
 from lm_deluge.errors import APITimeoutError, AuthenticationError, StreamError
-from programs import ROOT
-from scripted import DONE, END, HEADERS, USAGE, delta, ending, events, http, sse
+from support.clients import KEY, Recorder
+from support.programs import ROOT
+from support.scripted import DONE, END, HEADERS, USAGE, delta, ending, events, http, sse
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -121,7 +121,7 @@ class Holding:
 
     def _hold(self, held: threading.Event, free: threading.Event) -> None:
         held.set()
-        time.sleep(HELD)
+        time.sleep(HELD)  # the fault under test: a loop that is held up for longer than a limit
         free.set()
 
 
@@ -206,7 +206,9 @@ def test_a_process_that_was_suspended_reads_what_came_meanwhile(suspended: Any) 
             request_of(connection)
             os.kill(program.pid, signal.SIGSTOP)
             connection.sendall(HEADERS + REST)
-            time.sleep(0.5)
+            time.sleep(
+                0.5
+            )  # the fault under test: suspended for longer than the limit of the first token
             os.kill(program.pid, signal.SIGCONT)
             out, _ = program.communicate(timeout=20)
     assert (program.returncode, out) == (0, "ab\n")

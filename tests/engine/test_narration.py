@@ -6,11 +6,11 @@ import logging
 from typing import Any
 
 import pytest
-from support import KEY, client_at, client_for
 
 from lm_deluge import LLMClient, RetryPolicy, SamplingParams, Timeouts
 from lm_deluge.errors import APIConnectionError, APITimeoutError, StreamCancelled, StreamError
-from scripted import CLOSE, HANG, HEADERS, ScriptedServer, answer, events, http, reply
+from support.clients import KEY, client_for
+from support.scripted import CLOSE, HANG, HEADERS, ScriptedServer, answer, events, http, reply
 
 PROMPT = "the prompt that nobody may see"
 BUSY = reply(
@@ -135,7 +135,7 @@ async def test_a_cancelled_stream_and_one_without_a_server_are_told(
     in_order(lines(caplog), "INFO ended after … with 1 characters … StreamCancelled … enough")
     caplog.clear()
     with pytest.raises(APIConnectionError):
-        await client_at("http://127.0.0.1:9/v1").stream(PROMPT)
+        await client_for("http://127.0.0.1:9/v1").stream(PROMPT)
     in_order(
         lines(caplog),
         "INFO ended after … APIConnectionError: no connection to http://127.0.0.1:9/v1",

@@ -13,10 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import KEY, Recorder, client_for
 
-from lm_deluge import LLMClient, Retry, RetryPolicy, Stream, StreamHandler, Timeouts
+from lm_deluge import (
+    LLMClient,
+    Retry,
+    RetryPolicy,
+    SamplingParams,
+    Stream,
+    StreamHandler,
+    Timeouts,
+    register_model,
+)
 from lm_deluge.errors import (
+    AnswerCutError,
     APIConnectionError,
     APITimeoutError,
     AuthenticationError,
@@ -28,7 +37,9 @@ from lm_deluge.errors import (
     StreamCancelled,
     StreamError,
 )
-from scripted import (
+from lm_deluge.models.registry import unregister_model
+from support.clients import KEY, Recorder, client_for
+from support.scripted import (
     CLOSE,
     END,
     HANG,
@@ -36,6 +47,8 @@ from scripted import (
     RESET,
     ScriptedServer,
     answer,
+    delta,
+    ending,
     events,
     http,
     reply,
@@ -178,7 +191,7 @@ def deaf() -> Iterator[str]:
     [
         (Timeouts(connect=0.15), "connect", 0.15, 3),
         (Timeouts(connect=5, first_token=0.15), "first_token", 0.15, 3),
-        (Timeouts(connect=0.1, total=0.15), "total", 0.15, 2),
+        (Timeouts(connect=0.25, total=0.45), "total", 0.45, 2),
         (Timeouts(total=0.15), "total", 0.15, 1),
     ],
     ids=["connect", "first_token", "total, second attempt", "total"],
@@ -251,6 +264,48 @@ async def test_the_fallback_answers_where_the_first_model_cannot(failing: Any) -
     assert response.failed_attempts[0].model == "gpt-4o"
     assert recorder.retries[0].next_model == "gpt-4o-mini"
     assert recorder.heard == ["start", "retry", "token", "complete"]
+
+
+@pytest.fixture
+def of_one_answer() -> Iterator[str]:
+    """A model that takes neither ``n`` nor ``logprobs``."""
+    name = "of-one-answer"
+    register_model(name, accepts=["max_new_tokens"])
+    yield name
+    unregister_model(name)
+
+
+async def test_a_fallback_that_takes_no_n_takes_no_answer_from_the_first_model(
+    of_one_answer: str,
+) -> None:
+    two = SamplingParams(n=2, logprobs=True)
+    both = sse(delta("a")) + sse(delta("b", index=1))
+    stops = sse(delta(index=1, finish="stop")) + ending()
+    async with ScriptedServer([HEADERS, http(both + stops), END]) as server:
+        client = client_for(server, fallback_models=[of_one_answer], sampling_params=two)
+        response = await client.stream("hi")
+    assert [choice.completion for choice in response.choices] == ["a", "b"]
+    assert response.missing == ["log probabilities were asked for and none came"]
+
+
+async def test_an_answer_of_two_that_is_cut_is_not_whole_because_of_a_fallback(
+    of_one_answer: str,
+) -> None:
+    two = SamplingParams(n=2)
+    first = sse(delta("a")) + sse(delta(finish="stop")) + sse(delta("b", index=1))
+    async with ScriptedServer([HEADERS, http(first), END]) as server:
+        client = client_for(server, fallback_models=[of_one_answer], sampling_params=two)
+        with pytest.raises(AnswerCutError):
+            await client.stream("hi")
+
+
+async def test_of_a_fallback_that_takes_no_n_nothing_more_is_awaited(of_one_answer: str) -> None:
+    two = SamplingParams(n=2, logprobs=True)
+    async with ScriptedServer(OVERLOADED, answer("a")) as server:
+        client = client_for(server, fallback_models=[of_one_answer], sampling_params=two)
+        response = await client.stream("hi")
+        assert "n" not in server.requests[1].json
+    assert (response.completion, response.missing) == ("a", [])
 
 
 async def test_a_bad_request_is_no_reason_to_ask_another_model() -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import KEY, Recorder, client_for
 
 from lm_deluge import LLMClient, RetryPolicy
 from lm_deluge.errors import APIStatusError, StreamError
 from lm_deluge_plugins import FileLogger
-from scripted import HANG, HEADERS, RESET, ScriptedServer, delta, events, http, reply, sse
+from support.clients import KEY, Recorder, client_for
+from support.scripted import HANG, HEADERS, RESET, ScriptedServer, delta, events, http, reply, sse
 
 
 def texts_of(error: BaseException) -> str:

@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from support import KEY, client_for
 
-from faults.bare_server import ThreadedServer
 from lm_deluge import LLMClient, RetryPolicy, Stream, attach, register_model
 from lm_deluge.api_requests.openai import stream_chat
+from lm_deluge.engine.plan import Slots
 from lm_deluge.errors import StreamCancelled, StreamError
-from lm_deluge.models import known_models, unregister_model
-from lm_deluge.plan import Slots
-from scripted import HANG, HEADERS, answer, events, http
+from lm_deluge.models.registry import known_models, unregister_model
+from support.bare_server import ThreadedServer
+from support.clients import KEY, client_for
+from support.scripted import HANG, HEADERS, answer, events, http
 
 THREADS = 16
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lm_deluge.simulator import EOF, ReceivedRequest, Reply, Simulator
-from programs import Run, clean_environment, simulated
+from support.programs import Run, clean_environment, simulated
 
 
 def by_turn(body: dict) -> str:

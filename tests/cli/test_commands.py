@@ -14,7 +14,8 @@ import pytest
 
 from lm_deluge import LLMClient, __version__
 from lm_deluge.errors import ConnectionLostError, NotFoundError
-from programs import Call, Run, clean_environment
+from support.extras import skip_without
+from support.programs import Call, Run, clean_environment
 
 COMMANDS = ("demo", "stream", "chat", "run", "simulate", "report")
 
@@ -34,6 +35,29 @@ def test_each_command_has_help(call: Call, command: str) -> None:
     done = call(command, "-h")
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith(f"Usage: lm-deluge {command}")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_in_words_and_not_in_names_of_types(call: Call, command: str) -> None:
+    done = call(command, "--help")
+    assert not re.search(r"RANGE|default: \(", done.out)
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("stream", "--temperature"),
+        ("stream", "--max-tokens"),
+        ("run", "--rpm"),
+        ("simulate", "--port"),
+    ],
+)
+def test_a_word_in_the_place_of_a_number_is_told_as_such(
+    call: Call, command: str, option: str
+) -> None:
+    done = call(command, option, "hot")
+    assert done.code == 2
+    assert re.search(r"'hot' is not a valid (number|integer)\.", done.err)
 
 
 async def test_version(run: Run, command_name: tuple[str, ...]) -> None:
@@ -56,6 +80,7 @@ def test_unknown_command_is_one_line(call: Call) -> None:
 
 @pytest.mark.parametrize("missing", ["click", "rich"])
 async def test_missing_extra_names_the_packages(run: Run, missing: str) -> None:
+    skip_without(*{"click", "rich"} - {missing})
     program = (
         f"import sys; sys.modules[{missing!r}] = None\n"
         "from lm_deluge.cli import main; sys.argv = ['lm-deluge', 'demo']; main()"
@@ -68,6 +93,7 @@ async def test_missing_extra_names_the_packages(run: Run, missing: str) -> None:
     )
 
 
+@pytest.mark.slow
 async def test_demo_needs_nothing(run: Run, command_name: tuple[str, ...], tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     done = await run(*command_name, "demo", "--log", str(log), env=clean_environment())
@@ -80,6 +106,7 @@ async def test_demo_needs_nothing(run: Run, command_name: tuple[str, ...], tmp_p
     assert (events[0], events[-1], events.count("token")) == ("start", "complete", 110)
 
 
+@pytest.mark.slow
 async def test_demo_of_another_seed_tells_another_story(
     run: Run, command_name: tuple[str, ...]
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from lm_deluge.cli.app import cli
 from lm_deluge.simulator import Simulator
-from programs import Call, Finished, Run, simulated
+from support.programs import Call, Finished, Run, simulated
 
 PROMPT = b'{"prompt": "a"}\n'
 

@@ -9,7 +9,7 @@ import pytest
 
 from lm_deluge.cli.app import cli
 from lm_deluge.cli.command import Command
-from programs import Call
+from support.programs import Call
 
 NAMES = ("demo", "stream", "chat", "run", "simulate", "report")
 NOWHERE = {"OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from lm_deluge.simulator import Simulator
-from programs import clean_environment, simulated
+from support.extras import needs
+from support.programs import clean_environment, simulated
+
+pytestmark = needs("click", "rich")
 
 #: The command line under an event loop that knows of signals what Windows' loops know.
 PROGRAM = """

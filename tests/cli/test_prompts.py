@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lm_deluge.simulator import Simulator
-from programs import Call
+from support.programs import Call
 
 NOWHERE = {"OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lm_deluge.simulator import Simulator
-from programs import Call, Finished, Run, simulated
+from support.programs import Call, Finished, Run, simulated
 
 Asked = Callable[..., tuple[Finished, int]]
 
@@ -238,6 +238,7 @@ def test_no_lines_at_all_are_told(asked: Asked) -> None:
     assert "no prompts" in done.err
 
 
+@pytest.mark.slow
 async def test_all_samples_survive_kills(
     start, run: Run, command_name: tuple[str, ...], tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from lm_deluge.cli.throttle import Bucket
 from lm_deluge.simulator import Simulator
-from programs import Call, Run, clean_environment, simulated
+from support.programs import Call, Run, clean_environment, simulated
 
 
 def echo(body: Any) -> str:
@@ -139,6 +139,7 @@ async def test_failures_are_listed_and_asked_again_by_the_next_run(
     assert [(row["error"], row["partial"]) for row in failed] == [("ConnectionLostError", "re")]
 
 
+@pytest.mark.slow
 async def test_the_log_alone_is_enough_to_go_on(
     run: Run, command_name: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -160,7 +161,7 @@ async def test_the_log_alone_is_enough_to_go_on(
 async def test_ctrl_c_lets_the_running_answers_end_and_says_how_to_go_on(
     start, run: Run, command_name: tuple[str, ...], tmp_path: Path
 ) -> None:
-    prompts = jsonl(tmp_path / "p.jsonl", *({"prompt": f"p{n}"} for n in range(50)))
+    prompts = jsonl(tmp_path / "p.jsonl", *({"prompt": f"p{n}"} for n in range(12)))
     out = tmp_path / "out.jsonl"
     args = ("run", prompts, "--out", str(out), "--concurrency", "3")
     async with Simulator(text="a b c", ttft=0.2) as simulator:
@@ -170,13 +171,13 @@ async def test_ctrl_c_lets_the_running_answers_end_and_says_how_to_go_on(
         await running.until("Ctrl-C again")
         assert await running.ended() == 130
         asked = simulator.request_count
-        assert asked < 50
+        assert asked < 12
         assert len(rows(out)) == asked
         assert all(row["ok"] for row in rows(out))
         assert "the same command again goes on from here" in running.err
         assert "Traceback" not in running.err
         done = await run(*command_name, *args, env=simulated(simulator))
-        assert (done.code, simulator.request_count) == (0, 50)
+        assert (done.code, simulator.request_count) == (0, 12)
 
 
 async def test_a_second_ctrl_c_ends_them_at_once(start, tmp_path: Path) -> None:
@@ -263,6 +264,7 @@ async def test_a_bucket_gives_what_the_minute_allows_and_makes_debts_wait() -> N
     assert time.monotonic() - begun >= 0.15
 
 
+@pytest.mark.slow
 async def test_tokens_are_estimated_and_then_corrected(
     run: Run, command_name: tuple[str, ...], tmp_path: Path
 ) -> None:

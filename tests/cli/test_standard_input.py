@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lm_deluge.simulator import Simulator
-from programs import Call, Finished, Run, clean_environment, simulated
+from support.programs import Call, Finished, Run, clean_environment, simulated
 
 
 def asked(simulator: Simulator) -> list[Any]:
@@ -85,6 +85,7 @@ async def test_a_terminal_is_not_read(start) -> None:
     assert asked(simulator) == ["Why?"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("args", "typed", "messages"),
     [
@@ -109,9 +110,10 @@ async def test_a_silent_pipe_is_told_of_once(
     assert asked(simulator) == messages
     (line,) = running.err.splitlines()
     assert line.startswith("lm-deluge: waiting for ")
-    assert "standard input" in line or "--no-stdin" in line
+    assert "standard input" in line
 
 
+@pytest.mark.slow
 async def test_a_pipe_that_goes_on_is_not_told_of(start) -> None:
     async with Simulator(text="Yes.") as simulator:
         running = await start("stream", "Read:", env=simulated(simulator), stdin=True)
@@ -134,6 +136,7 @@ async def test_wrong_usage_does_not_wait_for_the_pipe(start) -> None:
         assert await running.ended() == code
 
 
+@pytest.mark.slow
 async def test_ctrl_c_while_a_pipe_is_silent(start) -> None:
     async with Simulator() as simulator:
         running = await start("stream", "Why?", env=simulated(simulator), stdin=True)

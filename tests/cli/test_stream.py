@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lm_deluge.simulator import Simulator
-from programs import Call, Finished, Run, clean_environment, simulated
+from support.programs import Call, Finished, Run, clean_environment, simulated
 
 Stream = Callable[..., Awaitable[Finished]]
 
@@ -177,6 +177,7 @@ async def test_no_network(stream: Stream) -> None:
     assert_one_line(done, 1, "APIConnectionError", str(port))
 
 
+@pytest.mark.slow
 async def test_no_such_host(stream: Stream) -> None:
     url = "http://no-such-host.invalid/v1"
     done = await stream("Why?", "--base-url", url, env=clean_environment(OPENAI_API_KEY="sk-test"))

@@ -7,11 +7,12 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lm_deluge.simulator import Simulator
-from programs import clean_environment, simulated
+from support.programs import clean_environment, simulated
 
 PLAIN = [{"NO_COLOR": "1", "TERM": "xterm-256color"}, {"TERM": "dumb"}]
 
@@ -55,7 +56,12 @@ COMMANDS = ("stream", "chat", "run", "demo", "simulate", "report")
 
 @pytest.mark.parametrize(
     ("command", "settings"),
-    [*((command, PLAIN[0]) for command in COMMANDS), ("stream", PLAIN[1]), ("run", PLAIN[1])],
+    [
+        *((command, PLAIN[0]) for command in COMMANDS if command != "demo"),
+        pytest.param("demo", PLAIN[0], marks=pytest.mark.slow),
+        ("stream", PLAIN[1]),
+        ("run", PLAIN[1]),
+    ],
     ids=str,
 )
 async def test_no_escape_sequence_where_none_is_wanted(
@@ -161,34 +167,44 @@ async def test_the_second_answer_of_a_chat_thinks_like_the_first(start) -> None:
     assert chat.out.count("thinking…") == 2
 
 
-async def test_what_servers_say_moves_no_cursor(start) -> None:
+EVIL = "\x1b]0;title\x07\x9b31m"
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ({"tool_calls": [("look", EVIL)]}, 0),
+        ({"raw": [b"data: " + json.dumps({"error": {"message": EVIL}}).encode() + b"\n\n"]}, 1),
+    ],
+    ids=["a tool call", "an error"],
+)
+async def test_what_servers_say_moves_no_cursor(start, said: dict[str, Any], code: int) -> None:
     """Nor sets a title: in errors, tool calls and rows of results it is shown, not obeyed."""
-    evil = "\x1b]0;title\x07\x9b31m"
-    async with Simulator(tool_calls=[("look", evil)]) as simulator:
+    async with Simulator(**said) as simulator:
         running = await start("stream", "Why?", env=simulated(simulator), terminal=True)
-        await running.ended()
-    assert not set("\x1b\x07\x9b") & set(running.out)
-    raw = [b"data: " + json.dumps({"error": {"message": evil}}).encode() + b"\n\n"]
-    async with Simulator(raw=raw) as simulator:
-        running = await start("stream", "Why?", env=simulated(simulator), terminal=True)
-        assert await running.ended() == 1
+        assert await running.ended() == code
     assert "title" in running.out
     assert not set("\x1b\x07\x9b") & set(running.out)
 
 
-async def test_rows_and_bar_share_a_terminal(start, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "settings", [{"TERM": "xterm"}, {"NO_COLOR": "1", "TERM": "xterm"}, {"TERM": "dumb"}], ids=str
+)
+async def test_rows_and_bar_share_a_terminal(
+    start, tmp_path: Path, settings: Mapping[str, str]
+) -> None:
     prompts = tmp_path / "p.txt"
     prompts.write_text("".join(f"p{n}\n" for n in range(5)))
     async with Simulator(text=f"a {'long ' * 60}answer", ttft=0.05) as simulator:
-        for settings in ({"TERM": "xterm"}, {"NO_COLOR": "1", "TERM": "xterm"}, {"TERM": "dumb"}):
-            env = of_terminal(simulated(simulator), settings)
-            running = await start("run", str(prompts), "--concurrency", "1", env=env, terminal=True)
-            assert await running.ended() == 0
-            rows = [json.loads(line) for line in screen(running.out) if line.startswith("{")]
-            assert len(rows) == 5
-            assert {row["completion"] for row in rows} == {f"a {'long ' * 60}answer"}
+        env = of_terminal(simulated(simulator), settings)
+        running = await start("run", str(prompts), "--concurrency", "1", env=env, terminal=True)
+        assert await running.ended() == 0
+    rows = [json.loads(line) for line in screen(running.out) if line.startswith("{")]
+    assert len(rows) == 5
+    assert {row["completion"] for row in rows} == {f"a {'long ' * 60}answer"}
 
 
+@pytest.mark.slow
 async def test_without_an_environment_of_a_terminal_nothing_breaks(start) -> None:
     env = clean_environment()
     env.pop("TERM", None)

@@ -13,7 +13,7 @@ import pytest
 
 from lm_deluge.cli.tokens import image_size, image_tokens, prompt_tokens
 from lm_deluge.simulator import Simulator
-from programs import Call
+from support.programs import Call
 
 
 def png(width: int, height: int, *, noise: int = 0) -> bytes:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
-from lm_deluge import LLMClient, RetryPolicy, SamplingParams, attach
+from lm_deluge import SamplingParams, attach
 from lm_deluge.errors import ConnectionLostError
 from lm_deluge_plugins import ChunkCollector
-from scripted import DONE, END, HEADERS, RESET, ScriptedServer, answer, delta, events, http, sse
-
-
-def client_for(server: ScriptedServer, **kwargs: Any) -> LLMClient:
-    return LLMClient(
-        "gpt-4o",
-        base_url=server.base_url,
-        api_key="sk-test-key-123456",
-        printer=None,
-        retries=RetryPolicy.none(),
-        **kwargs,
-    )
+from support.clients import client_for
+from support.scripted import (
+    DONE,
+    END,
+    HEADERS,
+    RESET,
+    ScriptedServer,
+    answer,
+    delta,
+    events,
+    http,
+    sse,
+)
 
 
 async def test_it_keeps_the_tokens_of_one_stream_in_order() -> None:

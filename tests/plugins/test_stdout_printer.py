@@ -7,18 +7,18 @@ import io
 import os
 import subprocess
 import sys
-import time
 import tty
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lm_deluge import LLMClient, RetryPolicy, SamplingParams
+from lm_deluge import SamplingParams
 from lm_deluge.errors import StreamCancelled
 from lm_deluge_plugins import StdoutPrinter
 from lm_deluge_plugins.stdout_printer import harmless
-from scripted import (
+from support.printing import Screen, printing
+from support.scripted import (
     DONE,
     END,
     HANG,
@@ -39,56 +39,31 @@ HOSTILE = (
 )
 
 
-def client_for(server: ScriptedServer, **kwargs: Any) -> LLMClient:
-    return LLMClient(
-        "gpt-4o",
-        base_url=server.base_url,
-        api_key="sk-test-key-123456",
-        retries=RetryPolicy.none(),
-        **kwargs,
-    )
-
-
-class Screen(io.StringIO):
-    """A file that notes what was written, and what had been flushed, at each flush."""
-
-    def __init__(self, *, terminal: bool = False) -> None:
-        super().__init__()
-        self.flushed: list[str] = []
-        self.terminal = terminal
-
-    def isatty(self) -> bool:
-        return self.terminal
-
-    def flush(self) -> None:
-        self.flushed.append(self.getvalue())
-
-
 async def test_the_default_printer_writes_exactly_the_text_to_stdout(capsys: Any) -> None:
     async with ScriptedServer(answer("Once", " upon\n", " a  ")) as server:
-        response = await client_for(server).stream("hi")
+        response = await printing(server).stream("hi")
     assert capsys.readouterr().out == "Once upon\n a  " == response.completion
 
 
 async def test_without_a_printer_nothing_is_written(capsys: Any) -> None:
     async with ScriptedServer(answer("Once"), answer("Once"), answer("Once")) as server:
-        await client_for(server, printer=None).stream("hi")
-        await client_for(server).stream("hi", printer=None)
-        await client_for(server).open_stream("hi")
+        await printing(server, printer=None).stream("hi")
+        await printing(server).stream("hi", printer=None)
+        await printing(server).open_stream("hi")
     assert capsys.readouterr() == ("", "")
 
 
 async def test_handlers_do_not_take_the_printers_place(capsys: Any) -> None:
     screen = Screen()
     async with ScriptedServer(answer("Once")) as server:
-        await client_for(server).stream("hi", handlers=[StdoutPrinter(screen)])
+        await printing(server).stream("hi", handlers=[StdoutPrinter(screen)])
     assert capsys.readouterr().out == "Once" == screen.getvalue()
 
 
 async def test_every_token_is_flushed_at_once() -> None:
     screen = Screen()
     async with ScriptedServer([HEADERS, http(events("a", "b", "c") + ending()) + END]) as server:
-        await client_for(server, printer=StdoutPrinter(screen)).stream("hi")
+        await printing(server, printer=StdoutPrinter(screen)).stream("hi")
     assert screen.flushed == ["a", "ab", "abc"]
 
 
@@ -96,7 +71,7 @@ async def test_a_token_is_on_the_screen_before_the_next_one_is_sent() -> None:
     screen, seen = Screen(), asyncio.Event()
     steps = [HEADERS, http(events("Once")), seen, http(events(" upon") + ending()) + END]
     async with ScriptedServer(steps) as server:
-        client = client_for(server, printer=StdoutPrinter(screen))
+        client = printing(server, printer=StdoutPrinter(screen))
         task = asyncio.ensure_future(client.stream("hi"))
         async with asyncio.timeout(2):
             while screen.getvalue() != "Once":
@@ -118,7 +93,7 @@ async def test_a_refusal_is_printed_and_reasoning_and_tool_calls_are_not() -> No
     ]
     body = b"".join(sse(chunk) for chunk in chunks) + DONE
     async with ScriptedServer([HEADERS, http(body) + END]) as server:
-        await client_for(server, printer=StdoutPrinter(screen)).stream("hi")
+        await printing(server, printer=StdoutPrinter(screen)).stream("hi")
     assert screen.getvalue() == "I cannot"
     assert screen.flushed == ["I can", "I cannot"]
 
@@ -135,7 +110,7 @@ async def test_of_several_choices_the_first_is_printed() -> None:
     ]
     body = b"".join(sse(chunk) for chunk in chunks) + DONE
     async with ScriptedServer([HEADERS, http(body) + END]) as server:
-        client = client_for(
+        client = printing(
             server, printer=StdoutPrinter(screen), sampling_params=SamplingParams(n=2)
         )
         await client.stream("hi")
@@ -152,7 +127,7 @@ async def test_a_terminal_is_shown_control_characters_and_does_not_obey_them() -
     try:
         with os.fdopen(terminal, "w", encoding="utf-8", newline="") as file:
             async with ScriptedServer(answer("a\tb\n", HOSTILE, "é🤖")) as server:
-                response = await client_for(server, printer=StdoutPrinter(file)).stream("hi")
+                response = await printing(server, printer=StdoutPrinter(file)).stream("hi")
             while len(written) < len(expected):  # a terminal gives what it has, piece by piece
                 written += await asyncio.to_thread(os.read, controller, 4096)
     finally:
@@ -169,7 +144,7 @@ async def test_a_terminal_is_shown_control_characters_and_does_not_obey_them() -
 async def test_a_sequence_cut_in_two_tokens_is_no_more_dangerous() -> None:
     screen = Screen(terminal=True)
     async with ScriptedServer(answer("\x1b", "]52;c;", "aGk=", "\x07")) as server:
-        await client_for(server, printer=StdoutPrinter(screen)).stream("hi")
+        await printing(server, printer=StdoutPrinter(screen)).stream("hi")
     assert screen.getvalue() == "␛]52;c;aGk=␇"
 
 
@@ -195,7 +170,7 @@ async def test_a_refusal_is_made_harmless_too() -> None:
     screen = Screen(terminal=True)
     body = sse(delta(refusal="no\x1b[2J")) + sse(delta(finish="stop")) + DONE
     async with ScriptedServer([HEADERS, http(body) + END]) as server:
-        await client_for(server, printer=StdoutPrinter(screen)).stream("hi")
+        await printing(server, printer=StdoutPrinter(screen)).stream("hi")
     assert screen.getvalue() == "no␛[2J"
 
 
@@ -206,7 +181,7 @@ async def test_a_pipe_gets_the_text_as_it_is() -> None:
     reader, writer = os.pipe()
     with os.fdopen(writer, "w", encoding="utf-8", newline="") as file:
         async with ScriptedServer(answer("a\r\n", HOSTILE, "é🤖")) as server:
-            await client_for(server, printer=StdoutPrinter(file)).stream("hi")
+            await printing(server, printer=StdoutPrinter(file)).stream("hi")
     with os.fdopen(reader, "rb") as read:
         assert read.read().decode() == f"a\r\n{HOSTILE}é🤖"
 
@@ -218,7 +193,7 @@ async def test_a_closed_pipe_cancels_the_stream_and_the_server_sees_it_go() -> N
     with os.fdopen(reader, "rb", buffering=0) as read, io.FileIO(writer, "w") as raw:
         file = io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8")
         async with ScriptedServer(steps) as server:
-            client = client_for(server, printer=StdoutPrinter(file))
+            client = printing(server, printer=StdoutPrinter(file))
             task = asyncio.ensure_future(client.stream("hi"))
             assert await asyncio.to_thread(read.read, 4) == b"Once"
             read.close()
@@ -231,6 +206,7 @@ async def test_a_closed_pipe_cancels_the_stream_and_the_server_sees_it_go() -> N
     assert caught.value.partial is not None
     assert caught.value.partial.text == "Once upon"
     assert caught.value.handler_failures == []
+    assert isinstance(caught.value.__cause__, BrokenPipeError)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +216,7 @@ async def test_what_the_encoding_lacks_is_replaced(encoding: str, expected: byte
     raw = io.BytesIO()
     file = io.TextIOWrapper(raw, encoding=encoding)
     async with ScriptedServer(answer("aéb🤖", " ok")) as server:
-        response = await client_for(server, printer=StdoutPrinter(file)).stream("hi")
+        response = await printing(server, printer=StdoutPrinter(file)).stream("hi")
     assert raw.getvalue() == expected
     assert response.completion == "aéb🤖 ok"
     assert response.handler_failures == []
@@ -255,7 +231,7 @@ async def test_a_terminal_of_few_characters_gets_replacements() -> None:
 
     file = Terminal(raw, encoding="ascii")
     async with ScriptedServer(answer("a\x1bé")) as server:
-        response = await client_for(server, printer=StdoutPrinter(file)).stream("hi")
+        response = await printing(server, printer=StdoutPrinter(file)).stream("hi")
     assert raw.getvalue() == b"a??"
     assert response.handler_failures == []
 
@@ -263,7 +239,7 @@ async def test_a_terminal_of_few_characters_gets_replacements() -> None:
 async def test_a_program_without_a_console_streams_silently(monkeypatch: Any) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     async with ScriptedServer(answer("Once")) as server:
-        response = await client_for(server).stream("hi")
+        response = await printing(server).stream("hi")
     assert response.completion == "Once"
     assert response.handler_failures == []
 
@@ -271,7 +247,7 @@ async def test_a_program_without_a_console_streams_silently(monkeypatch: Any) ->
 async def test_stdout_is_looked_up_at_each_write(monkeypatch: Any) -> None:
     printer, first, second = StdoutPrinter(), Screen(), Screen()
     async with ScriptedServer(answer("a"), answer("b")) as server:
-        client = client_for(server, printer=printer)
+        client = printing(server, printer=printer)
         for screen in (first, second):
             monkeypatch.setattr(sys, "stdout", screen)
             await client.stream("hi")
@@ -285,14 +261,14 @@ async def test_a_file_that_is_false_is_a_file_all_the_same() -> None:
 
     screen = Empty()
     async with ScriptedServer(answer("Once")) as server:
-        await client_for(server, printer=StdoutPrinter(screen)).stream("hi")
+        await printing(server, printer=StdoutPrinter(screen)).stream("hi")
     assert screen.getvalue() == "Once"
 
 
 async def test_a_full_disk_is_a_failure_of_the_printer_and_the_answer_is_whole() -> None:
     file = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 - closing it fails, too
     async with ScriptedServer(answer("a", "b")) as server:
-        response = await client_for(server, printer=StdoutPrinter(file)).stream("hi")
+        response = await printing(server, printer=StdoutPrinter(file)).stream("hi")
     assert response.completion == "ab"
     (failure,) = response.handler_failures
     assert (failure.handler, failure.method, failure.type) == (
@@ -329,156 +305,3 @@ async def test_a_program_with_an_ascii_stdout_runs_to_its_end() -> None:
             check=False,
         )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"a?\nb", b"")
-
-
-class OnlyWrites:
-    """Has ``write`` and nothing else."""
-
-    def __init__(self, answer: object = None) -> None:
-        self.parts: list[str] = []
-        self.answer = answer
-
-    def write(self, text: str) -> object:
-        self.parts.append(text)
-        return self.answer
-
-
-class Grudging(OnlyWrites):
-    """Has all the rest, and none of it works."""
-
-    encoding = "no such encoding"
-
-    def isatty(self) -> bool:
-        raise ValueError("cannot tell")
-
-    def fileno(self) -> int:
-        raise OSError("no number")
-
-
-class Ascii(Grudging):
-    """Takes ASCII alone, and does not say so."""
-
-    def write(self, text: str) -> object:
-        text.encode("ascii")
-        return super().write(text)
-
-
-class Everything(OnlyWrites):
-    """Has any attribute, none of which makes sense."""
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *args: None
-
-
-@pytest.mark.parametrize("by_default", [True, False], ids=["sys.stdout", "file"])
-@pytest.mark.parametrize(
-    ("make", "expected"),
-    [
-        (OnlyWrites, "aé🤖b"),
-        (lambda: OnlyWrites(0), "aé🤖b"),
-        (lambda: OnlyWrites(1), "aé🤖b"),
-        (lambda: OnlyWrites("?"), "aé🤖b"),
-        (Grudging, "aé🤖b"),
-        (Ascii, "a??b"),
-        (Everything, "aé🤖b"),
-    ],
-)
-async def test_any_object_with_write_will_do(
-    make: Any, expected: str, by_default: bool, monkeypatch: Any
-) -> None:
-    screen = make()
-    if by_default:
-        monkeypatch.setattr(sys, "stdout", screen)
-    async with ScriptedServer(answer("a", "é🤖", "b")) as server:
-        printer = StdoutPrinter(None if by_default else screen)
-        response = await client_for(server, printer=printer).stream("hi")
-    assert "".join(screen.parts) == expected
-    assert response.completion == "aé🤖b"
-    assert response.handler_failures == []
-
-
-def test_a_file_without_write_is_refused_where_it_is_given() -> None:
-    with pytest.raises(TypeError, match=r"file must be .* with write; not int"):
-        StdoutPrinter(3)  # type: ignore[arg-type]
-
-
-class Notebook:
-    """Makes a message of each flush, as the stream of a Jupyter kernel does."""
-
-    def __init__(self) -> None:
-        self.messages: list[str] = []
-        self.written = ""
-        self.failing = False
-
-    def write(self, text: str) -> int:
-        self.written += text
-        return len(text)
-
-    def flush(self) -> None:
-        if self.failing:
-            raise ValueError("gone")
-        if self.written:
-            self.messages.append(self.written)
-            self.written = ""
-
-    def isatty(self) -> bool:
-        return False
-
-
-async def test_a_notebook_gets_few_messages_and_the_whole_text() -> None:
-    notebook, words = Notebook(), [f"{n} " for n in range(2000)]
-    steps = [HEADERS, *(http(events(word)) for word in words), http(ending()) + END]
-    begun = time.perf_counter()
-    async with ScriptedServer(steps) as server:
-        response = await client_for(server, printer=StdoutPrinter(notebook)).stream("hi")
-    tenths = (time.perf_counter() - begun) / 0.1
-    assert "".join(notebook.messages) == response.completion == "".join(words)
-    assert len(notebook.messages) <= tenths + 2
-
-
-async def test_a_notebook_is_shown_a_token_though_none_follows_it() -> None:
-    notebook, seen = Notebook(), asyncio.Event()
-    steps = [HEADERS, http(events("Once")), seen, http(ending()) + END]
-    async with ScriptedServer(steps) as server:
-        printer = StdoutPrinter(notebook)
-        task = asyncio.ensure_future(client_for(server, printer=printer).stream("hi"))
-        async with asyncio.timeout(2):
-            while notebook.messages != ["Once"]:
-                await asyncio.sleep(0.01)
-        seen.set()
-        await task
-
-
-async def test_a_notebook_that_goes_is_a_failure_of_the_printer_alone() -> None:
-    notebook = Notebook()
-    notebook.failing = True
-    async with ScriptedServer(answer("a", "b")) as server:
-        response = await client_for(server, printer=StdoutPrinter(notebook)).stream("hi")
-    assert response.completion == "ab"
-    assert [failure.method for failure in response.handler_failures] == ["on_complete"]
-
-
-CELL = """
-import sys
-from lm_deluge import LLMClient
-response = await LLMClient("gpt-4o", base_url=URL, api_key="sk-test-123456").stream("hi")
-assert response.handler_failures == [], response.handler_failures
-"""
-
-
-@pytest.mark.slow
-async def test_2000_tokens_in_a_real_notebook_are_few_outputs(tmp_path: Path) -> None:
-    pytest.importorskip("ipykernel", reason="needs the extra test")
-    nbformat = pytest.importorskip("nbformat", reason="needs the extra test")
-    nbclient = pytest.importorskip("nbclient", reason="needs the extra test")
-    words = [f"{n} " for n in range(2000)]
-    steps = [HEADERS, *(http(events(word)) for word in words), http(ending()) + END]
-    async with ScriptedServer(steps) as server:
-        path = f"import sys; sys.path[:0] = {sys.path!r}\nURL = {server.base_url!r}"
-        cells = [nbformat.v4.new_code_cell(source) for source in (path, CELL)]
-        notebook = nbformat.v4.new_notebook(cells=cells)
-        ran = nbclient.NotebookClient(notebook, timeout=120, coalesce_streams=False)
-        await ran.async_execute(cwd=str(tmp_path))
-    outputs = notebook.cells[1].outputs
-    assert "".join(output.text for output in outputs) == "".join(words)
-    assert len(outputs) < 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import stat
@@ -10,17 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import KEY, client_for
 
-from lm_deluge import LLMClient, Timeouts
+from lm_deluge import LLMClient, RetryPolicy, SamplingParams, Timeouts
 from lm_deluge.errors import StreamError
 from lm_deluge.recording import Recorder, read_recording, request_hash
-from lm_deluge.recording.veil import Veil
-from lm_deluge.redaction import Redactor
+from lm_deluge.recording.read_redactor import ReadRedactor
 from lm_deluge.simulator import Simulator
 from lm_deluge.timeline import read_timelines
-from programs import Run, clean_environment, simulated
-from scripted import (
+from lm_deluge.values.redaction import Redactor
+from lm_deluge_plugins import FileLogger
+from support.clients import KEY, client_for
+from support.programs import Run, clean_environment, simulated
+from support.scripted import (
     CLOSE,
     DONE,
     END,
@@ -28,6 +30,7 @@ from scripted import (
     HEADERS,
     RESET,
     ScriptedServer,
+    answer,
     delta,
     ending,
     events,
@@ -105,12 +108,12 @@ async def test_a_key_that_the_server_echoes_is_not_in_the_file(tmp_path: Path, c
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
-def test_the_veil_passes_everything_else_whatever_the_cuts(size: int) -> None:
+def test_the_read_redactor_passes_everything_else_whatever_the_cuts(size: int) -> None:
     text = b"secret-1 secret- secret-12 secrsecret-12et se"
-    veil = Veil(Redactor(["secret-1", "secret-12"]))
+    redactor = ReadRedactor(Redactor(["secret-1", "secret-12"]))
     reads = [text[at : at + size] for at in range(0, len(text), size)]
-    passed = [one for number, read in enumerate(reads) for one in veil.feed((number, read))]
-    passed += veil.close()
+    passed = [one for number, read in enumerate(reads) for one in redactor.feed((number, read))]
+    passed += redactor.close()
     assert [number for number, _ in passed] == list(range(len(reads)))
     joined = b"".join(data for _, data in passed)
     assert b"secret-1" not in joined
@@ -222,6 +225,35 @@ async def test_a_recording_is_read_as_the_log_of_its_streams(tmp_path: Path) -> 
         assert dict(read.tags) == {"variant": "B"}
 
 
+@pytest.mark.parametrize("last", [answer("Once"), reply("400 Bad", b"{}")], ids=["whole", "error"])
+async def test_a_recording_and_a_timeline_log_tell_the_same_of_a_stream(
+    tmp_path: Path, last: Any
+) -> None:
+    record, log = tmp_path / "a.rec", tmp_path / "log"
+    async with ScriptedServer(reply("503 Busy", b"{}"), last) as server:
+        client = client_for(
+            server,
+            record=record,
+            handlers=[FileLogger(log)],
+            retries=RetryPolicy(initial_delay=0.0),
+            tags={"variant": "B"},
+        )
+        with contextlib.suppress(StreamError):
+            await client.stream("Hi", sampling_params=SamplingParams(n=2))
+    told = [
+        [
+            # What the loop was held for differs with the moment at which each was called.
+            {key: value for key, value in line.items() if key != "busy"}
+            for line in lines(path)
+            if line["e"] in ("start", "retry", "complete", "error")
+        ]
+        for path in (record, log)
+    ]
+    assert told[0] == told[1]
+    assert [line["e"] for line in told[0]][:2] == ["start", "retry"]
+    assert len(told[0]) == 3
+
+
 async def test_report_takes_a_recording(
     run: Run, command_name: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -238,6 +270,7 @@ async def test_report_takes_a_recording(
     assert group["ttft"]["p50"] >= 0.05
 
 
+@pytest.mark.slow
 async def test_several_processes_record_into_one_file_and_a_kill_harms_none(
     tmp_path: Path, python: tuple[str, ...]
 ) -> None:
@@ -343,3 +376,14 @@ async def test_a_half_line_of_a_killed_process_harms_none_after_it(tmp_path: Pat
     (timeline,) = read_timelines(path)
     assert timeline.completed
     assert timeline.model == "gpt-4o"
+
+
+async def test_each_attempt_of_a_recording_is_read_from_its_own_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "raw.jsonl"
+    failed = [HEADERS, http(b'data: {"error": {"message": "Busy", "code": 503}}\n\n') + END]
+    async with ScriptedServer(failed, answer("good", " day")) as server:
+        retries = RetryPolicy(initial_delay=0.0, max_delay=0.0)
+        response = await client_for(server, retries=retries, record=path).stream("hi")
+    assert response.attempts == 2
+    (timeline,) = read_timelines(path)
+    assert timeline.texts == {0: "good day"}

@@ -12,9 +12,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from support import client_for
 
-from lm_deluge import APIResponse, LLMClient, RetryPolicy, Timeouts
+from lm_deluge import APIResponse, Timeouts
 from lm_deluge.errors import (
     AnswerCutError,
     APIConnectionError,
@@ -26,19 +25,15 @@ from lm_deluge.errors import (
 )
 from lm_deluge.recording import read_recording, request_hash
 from lm_deluge.simulator import Gap, Simulator
-from programs import Run, clean_environment, simulated
-from scripted import END, HANG, HEADERS, RESET, ScriptedServer, ending, events, http, reply
-
-
-def client_of(simulator: Simulator, **kwargs: Any) -> LLMClient:
-    kwargs.setdefault("retries", RetryPolicy.none())
-    return LLMClient("gpt-4o", base_url=simulator.base_url, api_key="x", printer=None, **kwargs)
+from support.clients import client_for
+from support.programs import Run, clean_environment, simulated
+from support.scripted import END, HANG, HEADERS, RESET, ScriptedServer, ending, events, http, reply
 
 
 async def record(path: Path, *prompts: str, **simulation: Any) -> list[APIResponse]:
     simulation.setdefault("text", lambda body: f"re: {body['messages'][-1]['content']}")
     async with Simulator(**simulation) as simulator:
-        client = client_of(simulator, record=path)
+        client = client_for(simulator, record=path)
         return [await client.stream(prompt) for prompt in prompts]
 
 
@@ -55,11 +50,11 @@ async def test_at_speed_1_every_token_arrives_when_it_did(
     path = tmp_path / "a.rec"
     gap = Gap.lognormal(median=0.008, sigma=0.8)
     # The first answer warms up the connection, here and there.
-    _, first = await record(path, "0", "1", text=None, tokens=120, ttft=0.05, gap=gap, seed=5)
+    _, first = await record(path, "0", "1", text=None, tokens=40, ttft=0.05, gap=gap, seed=5)
     best = 1.0
     for _ in range(4):  # a busy machine is late in one run, not in each
         async with Simulator(replay=path) as simulator:
-            client = client_of(simulator)
+            client = client_for(simulator)
             await client.stream("0")
             again = await client.stream("1")
             await client.close()
@@ -92,7 +87,7 @@ async def test_the_cuts_are_those_that_were_recorded(tmp_path: Path) -> None:
     for speed in (1, 10, "max"):
         second.unlink(missing_ok=True)
         async with Simulator(replay=first, speed=speed) as simulator:  # type: ignore[arg-type]
-            client = client_of(simulator, record=second)
+            client = client_for(simulator, record=second)
             assert (await client.stream("Hi")).completion == "Héllo wörld"
         (before,), (after,) = read_recording(first), read_recording(second)
         assert [read.data for read in after.reads] == [read.data for read in before.reads]
@@ -104,7 +99,7 @@ async def test_speed_is_a_factor(tmp_path: Path) -> None:
     for speed, least, most in ((10, 0.09, 0.5), ("max", 0.0, 0.3)):
         async with Simulator(replay=path, speed=speed) as simulator:  # type: ignore[arg-type]
             begun = time.perf_counter()
-            again = await client_of(simulator).stream("Hi")
+            again = await client_for(simulator).stream("Hi")
             took = time.perf_counter() - begun
         assert again.completion == first.completion
         assert least <= took <= most
@@ -116,7 +111,7 @@ async def test_which_answer_a_request_gets(tmp_path: Path, by: Any) -> None:
     await record(path, "one", "two", "two", text=None, tokens=5)
     recorded = [exchange.data for exchange in read_recording(path)]
     async with Simulator(replay=path, speed="max", replay_by=by) as simulator:
-        client = client_of(simulator)
+        client = client_for(simulator)
 
         async def ask(prompt: str) -> str:
             try:
@@ -205,7 +200,7 @@ async def test_failures_are_replayed_too(
             await client_for(server, record=path, timeouts=times).stream("Hi")
     async with Simulator(replay=path) as simulator:
         with pytest.raises(error) as again:
-            await client_of(simulator, timeouts=times).stream("Hi")
+            await client_for(simulator, timeouts=times).stream("Hi")
     assert first.value.partial is not None
     assert again.value.partial is not None
     assert again.value.partial.text == first.value.partial.text
@@ -244,6 +239,7 @@ async def test_what_makes_no_sense_is_told(
         Simulator(replay=tmp_path / "a.rec", **arguments)
 
 
+@pytest.mark.slow
 async def test_from_the_shell_recorded_and_replayed(
     run: Run, command_name: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -297,6 +293,6 @@ async def test_many_replays_at_once_keep_their_pace(tmp_path: Path) -> None:
     path = tmp_path / "a.rec"
     await record(path, *(f"p{n}" for n in range(5)), text=None, tokens=20, gap=0.01)
     async with Simulator(replay=path, replay_by="loop") as simulator:
-        client = client_of(simulator)
+        client = client_for(simulator)
         responses = await asyncio.gather(*(client.stream("Hi") for _ in range(20)))
     assert all(0.15 < response.elapsed < 1.5 for response in responses)

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from lm_deluge.simulator import Gap, ReceivedRequest, Simulator
-from tests.simulator.conftest import Ask
+from support.plain_client import Ask
 
 TOOL = {
     "type": "function",

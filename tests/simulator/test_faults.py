@@ -4,53 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import json
-import time
 import zlib
-from email.utils import parsedate_to_datetime
-from typing import Any
 
 import aiohttp
 import pytest
 
-from lm_deluge.simulator import Fault, Simulator, faults
-from tests.simulator.conftest import Ask, Heard, hang_up
-
-WORDS = ["one", " two", " three", " four", " five"]
-TEXT = "".join(WORDS)
-THREE = "one two three"
-
-
-async def over_the_wire(
-    sim: Simulator, patience: float = 0.2, *, connection: str = "keep-alive", **body: Any
-) -> tuple[bytes, str]:
-    """All bytes that come, and how they end: "fin", "rst" or "open"."""
-    reader, writer = await asyncio.open_connection(sim.host, sim.port)
-    data = json.dumps(
-        {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}], "stream": True} | body
-    ).encode()
-    writer.write(
-        b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n"
-        b"Connection: %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-        % (connection.encode(), len(data))
-        + data
-    )
-    got = b""
-    try:
-        async with asyncio.timeout(patience):
-            while read := await reader.read(65536):
-                got += read
-        end = "fin"
-    except TimeoutError:
-        end = "open"
-    except ConnectionResetError:
-        end = "rst"
-    await hang_up(writer)
-    return got, end
-
-
-def simulator(*faults: str | Fault | None, **more: Any) -> Simulator:
-    return Simulator(text=WORDS, faults=faults, **more)
+from lm_deluge.simulator import Simulator
+from lm_deluge.simulator.faults.table import KINDS
+from support.faulty import TEXT, THREE, over_the_wire, simulator
+from support.plain_client import Ask, hang_up
 
 
 async def test_refuse_means_that_nobody_listens(ask: Ask) -> None:
@@ -167,119 +129,6 @@ async def test_malformed_json_is_one_event_and_the_answer_goes_on(ask: Ask) -> N
     assert len(broken) == 1
     assert heard.text() == TEXT
     assert heard.done
-
-
-def last_event(heard: Heard) -> dict[str, Any]:
-    event: dict[str, Any] = heard.events[-1]
-    return event
-
-
-@pytest.mark.parametrize(
-    "shape", ["object", "text", "flat", "choices", "finish", "event", "event-bare", "echo"]
-)
-async def test_error_frames_come_inside_a_200_and_end_it(ask: Ask, shape: str) -> None:
-    async with simulator(f"error-frame:{shape}:2") as sim:
-        heard = await ask(sim, key="sk-secret")
-    assert (heard.status, heard.error, heard.done) == (200, None, False)
-    assert heard.text() == "one two"
-    frame = last_event(heard)
-    named = (
-        heard.body.rpartition(b"\n\ndata")[2].count(b"event: error")
-        or b"event: error" in (heard.body.split(b"\n\n")[-2])
-    )
-    assert bool(named) == shape.startswith("event")
-    if shape == "text":
-        assert isinstance(frame["error"], str)
-    elif shape == "flat":
-        assert (frame["object"], "error" in frame) == ("error", False)
-        assert frame["message"]
-    elif shape == "event-bare":
-        assert frame["message"]
-    else:
-        assert frame["error"]["message"]
-    if shape == "choices":
-        assert frame["choices"] == []
-    if shape == "finish":
-        assert frame["choices"][0]["finish_reason"] == "error"
-    assert ("sk-secret" in heard.body.decode()) == (shape == "echo")
-
-
-async def test_error_frames_have_defaults(ask: Ask) -> None:
-    async with simulator("error-frame") as sim:
-        heard = await ask(sim)
-    assert heard.text() == THREE
-    assert last_event(heard)["error"]["type"] == "server_error"
-
-
-@pytest.mark.parametrize(
-    ("spec", "status", "kind", "start"),
-    [
-        ("status:429", 429, "application/json", b'{"error"'),
-        ("status:503:html", 503, "text/html", b"<html>"),
-        ("status:500:text", 500, "text/plain", b"upstream"),
-        ("status:502:empty", 502, None, b""),
-        ("status:418", 418, "application/json", b'{"error"'),
-        ("status:529:json", 529, "application/json", b'{"error"'),
-    ],
-)
-async def test_error_statuses_come_with_and_without_json(
-    ask: Ask, spec: str, status: int, kind: str | None, start: bytes
-) -> None:
-    async with simulator(spec, None) as sim:
-        heard = await ask(sim)
-        assert heard.status == status
-        assert heard.headers.get("content-type") == kind or kind is None
-        assert heard.body.startswith(start)
-        assert (await ask(sim)).text() == TEXT
-        assert sim.connections == 1
-
-
-async def test_retry_after_has_three_forms_and_should_retry_a_header(ask: Ask) -> None:
-    async with simulator(
-        "status:429:retry-after=2",
-        "status:429:html:retry-after-ms=150:should-retry=false",
-        "status:503:retry-after-date=30:should-retry=true",
-    ) as sim:
-        seconds, millis, date = [(await ask(sim)).headers for _ in range(3)]
-    assert seconds["retry-after"] == "2"
-    assert "x-should-retry" not in seconds
-    assert (millis["retry-after-ms"], millis["x-should-retry"]) == ("150", "false")
-    ahead = parsedate_to_datetime(date["retry-after"]).timestamp() - time.time()
-    assert 25 < ahead <= 31
-    assert date["x-should-retry"] == "true"
-
-
-async def test_an_echo_repeats_the_key(ask: Ask) -> None:
-    async with simulator("status:401:echo") as sim:
-        heard = await ask(sim, key="sk-secret")
-    assert b"sk-secret" in heard.body
-    assert heard.headers["x-echo"] == "Bearer sk-secret"
-
-
-async def test_a_redirect_points_to_another_host(ask: Ask) -> None:
-    async with simulator("redirect", "redirect:http://localhost:1/v1") as sim:
-        heard = await ask(sim)
-        assert heard.status == 307
-        assert heard.headers["location"] == "http://another-host.invalid/v1/chat/completions"
-        assert (await ask(sim)).headers["location"] == "http://localhost:1/v1"
-
-
-async def test_a_wrong_content_type_is_a_200_with_a_page(ask: Ask) -> None:
-    async with simulator("wrong-content-type", "wrong-content-type:text/plain") as sim:
-        heard = await ask(sim)
-        assert (heard.status, heard.body[:6]) == (200, b"<html>")
-        assert heard.headers["content-type"].startswith("text/html")
-        assert (await ask(sim)).headers["content-type"] == "text/plain"
-
-
-async def test_json_in_place_of_a_stream_is_an_error_or_the_whole_answer(ask: Ask) -> None:
-    async with simulator("json-error", "json-answer", ttft=0.01) as sim:
-        heard = await ask(sim)
-        assert (heard.status, "error" in heard.json) == (200, True)
-        assert heard.headers["content-type"] == "application/json"
-        heard = await ask(sim)
-        assert heard.headers["content-type"] == "application/json"
-        assert heard.json["choices"][0]["message"]["content"] == TEXT
 
 
 async def test_a_drip_sends_every_byte_by_itself() -> None:
@@ -417,100 +266,16 @@ async def test_a_connection_may_hang_or_break_after_the_finish_reason(name: str,
     assert b"[DONE]" not in got
 
 
-@pytest.mark.parametrize("name", sorted(set(faults.KINDS) - {"status"}))
+@pytest.mark.parametrize("name", sorted(set(KINDS) - {"status"}))
 async def test_every_fault_leaves_an_unstreamed_request_healthy_or_cuts_its_bytes(
     ask: Ask, name: str
 ) -> None:
     async with simulator(name) as sim:
         heard = await ask(sim, stream=False, patience=5 if name == "drip" else 0.3, enough=100_000)
-        if faults.KINDS[name].streamed_only:
+        if KINDS[name].streamed_only:
             assert heard.json["choices"][0]["message"]["content"] == TEXT
         elif name == "drip":
             assert heard.json["choices"]
         else:
             assert heard.error or heard.status != 200 or b"prompt_tokens" not in heard.body
         assert sim.requests[0].fault == name
-
-
-# -- which request gets which fault
-
-
-async def test_a_sequence_is_one_fault_per_request_and_then_health(ask: Ask) -> None:
-    async with simulator("status:500", None, Fault("status:429")) as sim:
-        assert [(await ask(sim)).status for _ in range(5)] == [500, 200, 429, 200, 200]
-        assert [request.fault for request in sim.requests] == [
-            "status:500",
-            None,
-            "status:429",
-            None,
-            None,
-        ]
-
-
-async def test_one_fault_is_for_every_request(ask: Ask) -> None:
-    for given in ("status:500", Fault("status:500")):
-        async with Simulator(faults=given) as sim:
-            assert [(await ask(sim)).status for _ in range(3)] == [500] * 3
-
-
-async def test_probabilities_are_drawn_with_the_seed(ask: Ask) -> None:
-    async def drawn(**arguments: Any) -> list[int | None]:
-        async with Simulator(tokens=1, **arguments) as sim:
-            return [(await ask(sim)).status for _ in range(60)]
-
-    once = await drawn(faults=Fault("status:500", p=0.3))
-    assert 5 < once.count(500) < 35
-    assert once == await drawn(faults=Fault("status:500", p=0.3))
-    assert once != await drawn(faults=Fault("status:500", p=0.3), seed=2)
-    mixed = await drawn(faults={"status:500": 0.3, Fault("status:429"): 0.3})
-    assert {500, 429, 200} == set(mixed)
-
-
-async def test_a_function_may_choose_the_fault(ask: Ask) -> None:
-    async with Simulator(faults=lambda index: "status:500" if index % 2 else None) as sim:
-        assert [(await ask(sim)).status for _ in range(4)] == [200, 500, 200, 500]
-
-
-@pytest.mark.parametrize(
-    "spec",
-    [
-        "nonsense",
-        "",
-        "reset:x",
-        "reset:-1",
-        "reset:1:2",
-        "status",
-        "status:abc",
-        "status:99",
-        "status:500:pdf",
-        "status:500:retry-after=x",
-        "status:500:should-retry=maybe",
-        "drip:-1",
-        "drip:inf",
-        "no-done:1",
-        "error-frame:odd",
-        "error-frame:text:x",
-        "refuse:soon",
-    ],
-)
-def test_what_is_no_fault_is_refused(spec: str) -> None:
-    with pytest.raises(ValueError, match=r"fault"):
-        Simulator(faults=[spec])
-
-
-def test_probabilities_must_make_sense() -> None:
-    with pytest.raises(ValueError, match="p must be"):
-        Fault("reset", p=1.5)
-    unlikely: list[dict[str | Fault, float]] = [{"reset": 0.6, "drop": 0.6}, {"reset": -0.1}]
-    for weights in unlikely:
-        with pytest.raises(ValueError, match="add up"):
-            Simulator(faults=weights)
-
-
-def test_every_fault_is_in_the_documentation_and_the_other_way_round() -> None:
-    documented = {
-        line.removeprefix("``").split("``")[0].split(":")[0].split("[")[0]
-        for line in (faults.__doc__ or "").splitlines()
-        if line.startswith("``")
-    }
-    assert documented == set(Fault.names())

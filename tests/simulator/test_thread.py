@@ -18,7 +18,7 @@ import pytest
 from lm_deluge import LLMClient, RetryPolicy
 from lm_deluge.errors import InternalServerError
 from lm_deluge.simulator import Simulator
-from lm_deluge.simulator.flag import Flag
+from lm_deluge.simulator.serving.flag import Flag
 
 
 def post(sim: Simulator, prompt: str = "Hi", **body: Any) -> tuple[int, bytes]:

@@ -72,6 +72,7 @@ async def test_the_hold_of_a_last_read_is_logged_with_the_ending(tmp_path: Path)
     assert group.summary()["handlers"]["max"] >= 0.05
 
 
+@pytest.mark.slow
 async def test_a_loop_held_by_the_application_is_said_to_be_late_and_handlers_are_not_blamed(
     tmp_path: Path,
 ) -> None:

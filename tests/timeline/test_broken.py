@@ -22,9 +22,9 @@ from lm_deluge.timeline import (
     parse_fail_if,
     parse_max_regression,
 )
-from lm_deluge.timeline.groups import Group
-from lm_deluge.timeline.tables import print_report
-from timeline.making import timeline
+from lm_deluge.timeline.measures.groups import Group
+from lm_deluge.timeline.measures.tables import print_report
+from support.timelines import timeline
 
 
 def whole(n: int, *, begin: float = 1.15, model: str = "whole", seed: int = 1) -> list[Timeline]:

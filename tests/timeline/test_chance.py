@@ -8,7 +8,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from lm_deluge.timeline.chance import (
+from lm_deluge.timeline.measures.chance import (
     difference_of_shares,
     fisher,
     holm,
@@ -66,6 +66,12 @@ def test_wilsons_interval_of_small_counts() -> None:
     assert share_interval(0, 10) == pytest.approx((0.0, 0.2775), abs=5e-5)
     assert share_interval(1, 3) == pytest.approx((0.0615, 0.7923), abs=5e-5)
     assert share_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)  # Newcombe 1998
+
+
+def test_an_interval_of_none_begins_at_0_and_one_of_all_ends_at_1() -> None:
+    counts = range(1, 300)
+    assert {share_interval(0, n)[0] for n in counts} == {0.0}
+    assert {share_interval(n, n)[1] for n in counts} == {1.0}
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lm_deluge.timeline import Settings, Timeline, compare_groups, measure, pair_groups
-from lm_deluge.timeline.compare import resample
-from lm_deluge.timeline.metrics import Group
-from timeline.making import timeline
+from lm_deluge.timeline.measures.compare import resample
+from lm_deluge.timeline.measures.metrics import Group
+from support.timelines import timeline
 
 
 def streams(seed: int, n: int, slow: float = 1.0, stall: float = 0.02) -> list[Timeline]:

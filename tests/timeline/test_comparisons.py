@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lm_deluge.timeline import Comparisons, Measured, Timeline, compare_all, findings_of, measure
-from lm_deluge.timeline.comparisons import MOST_GROUPS
-from timeline.making import timeline
+from lm_deluge.timeline.measures.comparisons import MOST_GROUPS
+from support.timelines import timeline
 
 NAMED = ("lower", "higher", "more,", "fewer,")
 

@@ -15,7 +15,7 @@ from lm_deluge.timeline import (
     parse_target,
     read_timelines,
 )
-from timeline.making import timeline
+from support.timelines import timeline
 
 
 def told(*timelines: Timeline, by: str | None = None) -> list[str]:

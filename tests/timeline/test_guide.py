@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from programs import ROOT, Run
+from support.programs import ROOT, Run
 
 GUIDE = ROOT / "docs" / "from-a-log-to-a-decision.md"
 SCRIPT = ROOT / "docs" / "guide" / "make_guide.py"

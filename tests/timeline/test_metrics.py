@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from lm_deluge.timeline import Settings, Timeline, measure, parse_target, read_timelines
-from lm_deluge.timeline.metrics import STATISTICS, Group, distribution
-from lm_deluge.timeline.targets import percentile
-from timeline.making import stream_lines, timeline, write
+from lm_deluge.timeline.measures.groups import Group, distribution
+from lm_deluge.timeline.measures.names import STATISTICS
+from lm_deluge.timeline.measures.targets import percentile
+from support.timelines import stream_lines, timeline, write
 
 COUNTS = {"streams", "completed", "failed", "cancelled", "unfinished", "censored", "retried"}
 DISTRIBUTIONS = {

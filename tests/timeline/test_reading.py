@@ -16,10 +16,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lm_deluge.logs.record import (
+    encode,
+    encode_lines,
+    retry_line,
+    token_line,
+    tool_call_line,
+)
 from lm_deluge.timeline import Timeline, read_timelines
-from lm_deluge.timeline.record import encode, encode_lines, retry_line, token_line, tool_call_line
-from programs import clean_environment
-from timeline.making import stream_lines, write
+from support.programs import clean_environment
+from support.timelines import stream_lines, write
 
 
 def read(data: bytes, *, text: bool = True) -> tuple[list[Timeline], dict[str, tuple[int, str]]]:
@@ -304,4 +310,4 @@ def test_any_damage_is_survived_and_every_line_is_accounted_for(
 
 @given(st.binary(max_size=400))
 def test_any_bytes_can_be_read(data: bytes) -> None:
-    list(read_timelines(io.BytesIO(data)))
+    assert list(read_timelines(io.BytesIO(data))) == [], "a stream in bytes that name none"

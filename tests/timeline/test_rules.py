@@ -15,7 +15,7 @@ from lm_deluge.timeline import (
     parse_max_regression,
     parse_target,
 )
-from timeline.making import timeline
+from support.timelines import timeline
 
 
 def measured(*timelines: Timeline, by: str | None = None) -> Measured:

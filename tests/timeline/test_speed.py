@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from lm_deluge.logs.record import encode, encode_lines, token_line
 from lm_deluge.timeline import measure, read_timelines
-from lm_deluge.timeline.record import encode, encode_lines, token_line
-from programs import clean_environment
-from timeline.making import stream_lines
+from support.programs import clean_environment
+from support.timelines import stream_lines
 
 LINES = 1_000_000
 TOKENS = 200

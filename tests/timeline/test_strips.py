@@ -5,9 +5,9 @@ from __future__ import annotations
 from bokeh.models import Scatter
 
 from lm_deluge.timeline import Sample, Timeline, measure
-from lm_deluge.timeline.charts import delivered
-from lm_deluge.timeline.strips import draw_strips
-from timeline.making import timeline
+from lm_deluge.timeline.report.charts import delivered
+from lm_deluge.timeline.report.strips import draw_strips
+from support.timelines import timeline
 
 
 def crosses(*streams: Timeline) -> list[str]:

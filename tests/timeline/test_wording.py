@@ -10,10 +10,22 @@ import pytest
 from rich.console import Console
 
 from lm_deluge.timeline import Measured, Settings, measure, parse_target
-from lm_deluge.timeline.names import METRICS, better_is_higher, in_words, look_up, unit
-from lm_deluge.timeline.tables import print_report
-from lm_deluge.timeline.wording import difference, number, percent, printable, seconds
-from timeline.making import timeline
+from lm_deluge.timeline.measures.names import (
+    METRICS,
+    better_is_higher,
+    in_words,
+    look_up,
+    unit,
+)
+from lm_deluge.timeline.measures.tables import print_report
+from lm_deluge.timeline.measures.wording import (
+    difference,
+    number,
+    percent,
+    printable,
+    seconds,
+)
+from support.timelines import timeline
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,225 @@
+"""What the simulator refuses in Messages, Gemini and Responses, and in whose words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lm_deluge.simulator import Simulator
+from support.sse import post
+
+BLOCK = {"type": "text", "text": "Hi"}
+TOOL = {"name": "now", "input_schema": {"type": "object"}}
+USE = {"type": "tool_use", "id": "t1", "name": "now", "input": {}}
+RESULT = {"type": "tool_result", "tool_use_id": "t1", "content": "noon"}
+THINKING = {"type": "enabled", "budget_tokens": 1024}
+
+
+def turns(*contents: Any) -> dict[str, Any]:
+    """Messages of the user and the assistant in turn."""
+    roles = ("user", "assistant")
+    return {
+        "messages": [
+            {"role": roles[at % 2], "content": content} for at, content in enumerate(contents)
+        ]
+    }
+
+
+#: What is asked beside a proper request, and a part of what is said to it.
+MESSAGES: list[tuple[Any, str]] = [
+    ({"model": 3}, "model: Input should be a valid string"),
+    ({"max_tokens": None}, "max_tokens: Field required"),
+    ({"max_tokens": "9"}, "max_tokens: Input should be a valid integer"),
+    ({"max_tokens": 0}, "max_tokens: Input should be greater than or equal to 1"),
+    ({"max_tokens": 10**9}, "which is the maximum allowed number of output tokens"),
+    ({"seed": 1}, "seed: Extra inputs are not permitted"),
+    ({"temperature": "hot"}, "temperature: Input should be a valid number"),
+    ({"temperature": -1}, "temperature: Input should be greater than or equal to 0"),
+    ({"temperature": 2}, "temperature: range: 0..1"),
+    ({"stream": "yes"}, "stream: Input should be a valid boolean"),
+    ({"system": 3}, "system: Input should be a valid list"),
+    ({"stop_sequences": "stop"}, "stop_sequences: Input should be a valid list"),
+    ({"stop_sequences": [" "]}, "stop_sequences: each stop sequence must contain non-whitespace"),
+    ({"tools": {}}, "tools: Input should be a valid list"),
+    ({"tools": ["now"]}, "tools.0: Input should be a valid dictionary"),
+    ({"tools": [{"name": "now"}]}, "tools.0.custom.input_schema: Field required"),
+    ({"tools": [{**TOOL, "input_schema": {}}]}, "tools.0.custom.input_schema.type: Field required"),
+    ({"tools": [TOOL, TOOL]}, "tools: Tool names must be unique."),
+    ({"tool_choice": "auto"}, "tool_choice: Input tag 'None' found"),
+    ({"tool_choice": {"type": "any"}}, "tool_choice: may only be specified while providing tools"),
+    ({"tools": [TOOL], "tool_choice": {"type": "tool", "name": "x"}}, "Tool 'x' not found"),
+    ({"thinking": {"type": "deep"}}, "thinking: Input tag 'deep' found"),
+    ({"thinking": {"type": "enabled"}}, "thinking.enabled.budget_tokens: Field required"),
+    ({"thinking": {**THINKING, "budget_tokens": 9}}, "greater than or equal to 1024"),
+    ({"thinking": THINKING}, "`max_tokens` must be greater than `thinking.budget_tokens`"),
+    ({"thinking": THINKING, "max_tokens": 2000, "temperature": 0.5}, "may only be set to 1"),
+    (
+        {"thinking": THINKING, "max_tokens": 2000, "tools": [TOOL], "tool_choice": {"type": "any"}},
+        "Thinking may not be enabled when tool_choice forces tool use.",
+    ),
+    ({"model": "claude-3-haiku-20240307", "thinking": THINKING}, "does not support thinking"),
+    ({"messages": "Hi"}, "messages: Input should be a valid list"),
+    ({"messages": []}, "messages: at least one message is required"),
+    ({"messages": ["Hi"]}, "messages.0: Input should be a valid dictionary"),
+    ({"messages": [{"role": "user"}]}, "messages.0.content: Field required"),
+    ({"messages": [{"role": "system", "content": "Be brief."}]}, 'Unexpected role "system"'),
+    ({"messages": [{"role": "tool", "content": "x"}]}, "messages.0.role: Input should be"),
+    (turns(3), "messages.0.content: Input should be a valid list"),
+    (turns("Hi", "", "Hi"), "all messages must have non-empty content"),
+    (turns(["Hi"]), "messages.0.content.0: Input should be a valid dictionary"),
+    (turns([{"text": "Hi"}]), "messages.0.content.0.type: Field required"),
+    (turns([{"type": "text"}]), "messages.0.content.0.text.text: Field required"),
+    (turns([{**BLOCK, "text": ""}]), "text content blocks must be non-empty"),
+    (turns([USE]), "`tool_use` blocks can only be in `assistant` messages"),
+    (turns("Hi", [{**USE, "input": "x"}]), "tool_use.input: Input should be a valid dictionary"),
+    (turns("Hi", [RESULT]), "`tool_result` blocks can only be in `user` messages"),
+    (turns("Hi", "Hm", [RESULT]), "unexpected `tool_use_id` found"),
+    (turns("Hi", [USE], "so?"), "`tool_use` ids were found without `tool_result` blocks"),
+    (turns("Hi", [USE]), "`tool_use` ids were found without `tool_result` blocks"),
+]
+
+PARTS = [{"text": "Hi"}]
+NOW = [{"functionDeclarations": [{"name": "now"}]}]
+CALL = {"functionCall": {"name": "now", "args": {}}}
+ANSWER = {"functionResponse": {"name": "now", "response": {}}}
+
+
+def said(*parts: Any) -> dict[str, Any]:
+    """Contents of the user and the model in turn."""
+    roles = ("user", "model")
+    return {"contents": [{"role": roles[at % 2], "parts": each} for at, each in enumerate(parts)]}
+
+
+GEMINI: list[tuple[Any, str]] = [
+    ({"prompt": 1}, 'Unknown name "prompt"'),
+    ({"generationConfig": [1]}, "Invalid value at 'generation_config': expected an object"),
+    ({"generationConfig": {"heat": 1}}, "Unknown name \"heat\" at 'generation_config'"),
+    ({"generationConfig": {"temperature": 3}}, "temperature must be in the range [0, 2]"),
+    ({"generationConfig": {"maxOutputTokens": 0}}, "max_output_tokens must be positive."),
+    ({"generation_config": {"candidate_count": 2}}, "Multiple candidates is not enabled"),
+    ({"generationConfig": {"stopSequences": list("abcdef")}}, "must be at most 5"),
+    ({"tools": {"now": 1}}, "Invalid value at 'tools': expected a list"),
+    ({"tools": [{"functionDeclarations": [{"name": "1"}]}]}, "Invalid function name"),
+    ({"tools": NOW * 2}, "Duplicate function declaration found: now"),
+    ({"toolConfig": {"functionCallingConfig": {"mode": "SOME"}}}, '"SOME"'),
+    (
+        {"toolConfig": {"functionCallingConfig": {"mode": "ANY"}}},
+        "at least one function declaration",
+    ),
+    (
+        {"tools": NOW, "toolConfig": {"functionCallingConfig": {"allowedFunctionNames": ["x"]}}},
+        "x is not declared",
+    ),
+    ({"contents": []}, "contents is not specified"),
+    ({"contents": ["Hi"]}, "Invalid value at 'contents[0]': expected an object"),
+    ({"contents": [{"role": "system", "parts": PARTS}]}, "Please use a valid role: user, model."),
+    (said([]), "contents[0].parts: contents.parts must not be empty."),
+    (said([{"words": "Hi"}]), "Unknown name \"words\" at 'contents[0].parts[0]'"),
+    (said(PARTS, [CALL], PARTS), "equal to the number of function call parts"),
+    (said(PARTS, [CALL], [{"functionResponse": {"name": "now"}}]), "'function_response.response'"),
+    (
+        said(PARTS, [CALL], [{"functionResponse": {"name": "x", "response": {}}}]),
+        "Function response 'x' has no function call.",
+    ),
+]
+
+FUNCTION = {"type": "function", "name": "now", "parameters": {}}
+CALLED = {"type": "function_call", "call_id": "c1", "name": "now", "arguments": "{}"}
+OUTPUT = {"type": "function_call_output", "call_id": "c1", "output": "noon"}
+
+RESPONSES: list[tuple[Any, str]] = [
+    ({"messages": []}, "this parameter has moved to"),
+    ({"heat": 1}, "Unknown parameter: 'heat'."),
+    ({"max_output_tokens": "9"}, "'max_output_tokens': expected an integer"),
+    ({"max_output_tokens": 1}, "Expected a value >= 16"),
+    ({"temperature": "hot"}, "'temperature': expected a decimal"),
+    ({"temperature": 3}, "decimal above maximum value"),
+    ({"temperature": -1}, "decimal below minimum value"),
+    ({"store": "no"}, "'store': expected a boolean"),
+    ({"text": "json"}, "'text': expected an object"),
+    ({"tools": {}}, "'tools': expected an array of objects"),
+    ({"tools": ["now"]}, "'tools[0]': expected an object"),
+    ({"tools": [{"name": "now"}]}, "tools[0].type"),
+    ({"tools": [{"type": "function"}]}, "tools[0].name"),
+    (
+        {"tools": [FUNCTION], "tool_choice": {"type": "function", "name": "x"}},
+        "not found in 'tools'",
+    ),
+    ({"tool_choice": "any"}, "Invalid value: 'any'"),
+    ({"tool_choice": "required"}, "must be specified with 'tools'"),
+    ({"reasoning": {"effort": "low"}}, "'reasoning.effort' is not supported with this model"),
+    ({"model": "gpt-5", "reasoning": {"effort": "huge"}}, "Unsupported value: 'huge'"),
+    ({"model": "gpt-5", "temperature": 0.5}, "'temperature' is not supported with this model"),
+    ({"include": ["reasoning.encrypted_content"]}, "Encrypted content is not supported"),
+    ({"input": None}, "Missing required parameter: 'input'"),
+    ({"input": 3}, "'input': expected one of a string or array of objects"),
+    ({"input": []}, "input"),
+    ({"input": ["Hi"]}, "'input[0]': expected an object"),
+    ({"input": [{"type": "function_call"}]}, "input[0].call_id"),
+    ({"input": [{"role": "robot", "content": "Hi"}]}, "Invalid value: 'robot'"),
+    ({"input": [{"role": "user", "content": 3}]}, "'input[0].content': expected one of"),
+    (
+        {"input": [{"role": "user", "content": [{"type": "output_text"}]}]},
+        "Invalid value: 'output_text'",
+    ),
+    ({"input": [OUTPUT]}, "No tool call found for function call output with call_id c1."),
+    ({"input": [CALLED]}, "No tool output found for function call c1."),
+]
+
+WIRES: dict[str, tuple[str, dict[str, Any], dict[str, str], list[tuple[Any, str]]]] = {
+    "messages": (
+        "/v1/messages",
+        {"model": "claude-sonnet-5-5", "max_tokens": 500, **turns("Hi")},
+        {"x-api-key": "sk-test", "anthropic-version": "2023-06-01"},
+        MESSAGES,
+    ),
+    "gemini": (
+        "/v1beta/models/gemini-3.8-flash:streamGenerateContent?alt=sse",
+        said(PARTS),
+        {"x-goog-api-key": "sk-test"},
+        GEMINI,
+    ),
+    "responses": (
+        "/v1/responses",
+        {"model": "gpt-4o", "input": "Hi"},
+        {"Authorization": "Bearer sk-test"},
+        RESPONSES,
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def sim() -> Iterator[Simulator]:
+    with Simulator() as sim:
+        yield sim
+
+
+@pytest.mark.parametrize(
+    ("wire", "case"), [(wire, case) for wire in WIRES for case in range(len(WIRES[wire][3]))]
+)
+async def test_a_request_that_makes_no_sense_is_refused_in_the_services_words(
+    wire: str, case: int, sim: Simulator
+) -> None:
+    path, proper, headers, cases = WIRES[wire]
+    more, words = cases[case]
+    status, body = await post(f"{sim.url}{path}", proper | more, **headers)
+    error = json.loads(body)["error"]
+    assert (status, words in error["message"]) == (400, True), body
+
+
+@pytest.mark.parametrize("wire", WIRES)
+async def test_a_proper_request_is_answered(wire: str, sim: Simulator) -> None:
+    path, proper, headers, _ = WIRES[wire]
+    status, _ = await post(f"{sim.url}{path}", proper, **headers)
+    assert status == 200
+
+
+@pytest.mark.parametrize("wire", WIRES)
+async def test_a_body_that_is_no_object_is_refused(wire: str, sim: Simulator) -> None:
+    path, _, headers, _ = WIRES[wire]
+    status, body = await post(f"{sim.url}{path}", [1], **headers)  # type: ignore[arg-type]
+    assert status == 400
+    assert json.loads(body)["error"]["message"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import os
 import re
 import subprocess
@@ -21,15 +22,25 @@ from pathlib import Path
 TOKENS = 1000
 READ = 65_536
 _PARTS = ("bare", "burst", "live")
+_NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 
 #: Tokens of the answers of which the difference is counted, and microseconds between two of them: many
-#: times what callgrind makes of the work for one, so that each is read alone.
-_SHORT, _LONG, _PAUSE = 100, 400, 4000
+#: times what callgrind makes of the work for one, so that each is read alone on a busy machine, too.
+_SHORT, _LONG, _PAUSE = 50, 200, 15_000
+
+#: Streams that are counted together.
+_STREAMS = 20
 
 
 def count() -> dict[str, float]:
     """Return instructions per token: ``bare`` loop, ``burst`` in reads of 64 KiB, ``live`` one a read."""
     totals = _counted("protocol")
+    return {part: total / TOKENS for part, total in zip(_PARTS, totals, strict=True)}
+
+
+def count_dialect(dialect: str) -> dict[str, float]:
+    """Return what ``count`` does of another dialect: a key of ``bench.wires.BODIES``."""
+    totals = _counted("protocol", dialect)
     return {part: total / TOKENS for part, total in zip(_PARTS, totals, strict=True)}
 
 
@@ -41,6 +52,25 @@ def count_client(client: str, port: int, loop: str = "asyncio") -> float:
     """
     short, long = _counted("client", client, str(port), loop)
     return (long - short) / (_LONG - _SHORT)
+
+
+def count_stream(client: str, port: int, tokens: int) -> float:
+    """Return the instructions of one whole stream, its request included, whose answer comes in one go.
+
+    ``client``, ``port``: as for ``count_client``. Connections are warm.
+    """
+    (total,) = _counted("stream", client, str(port), "asyncio", str(tokens))
+    return total / _STREAMS
+
+
+def count_imports() -> tuple[int, int]:
+    """Return the instructions of ``import aiohttp``, and those of ``import lm_deluge`` after it.
+
+    Of a fresh interpreter that finds bytecode, as users' do.
+    """
+    _counted("import")  # writes the bytecode
+    first, ours = _counted("import")
+    return first, ours
 
 
 def _counted(*arguments: str) -> list[int]:
@@ -60,7 +90,7 @@ def _counted(*arguments: str) -> list[int]:
             check=True,
             capture_output=True,
             env={
-                **os.environ,
+                **{name: value for name, value in os.environ.items() if name != _NO_BYTECODE},
                 "PYTHONPATH": os.pathsep.join(map(str, (root, root / "plugins", root / "tests"))),
                 "PYTHONHASHSEED": "0",
                 "PYTHONMALLOC": "pymalloc",
@@ -77,36 +107,66 @@ def _total(path: Path) -> int:
     return int(found[1])
 
 
-def _protocol() -> None:
+def _import() -> None:
+    os.getppid()
+    import aiohttp  # noqa: F401
+
+    os.getppid()
+    import lm_deluge  # noqa: F401
+
+    os.getppid()
+
+
+def _protocol(dialect: str = "chat") -> None:
     # Without ``lm_deluge/__init__.py``: aiohttp takes a minute to import under valgrind.
     package = types.ModuleType("lm_deluge")
     package.__path__ = [str(Path(__file__).parents[2] / "lm_deluge")]
     sys.modules["lm_deluge"] = package
 
-    from bench.bare import read
-    from bench.server import body
-    from lm_deluge.wire.answer import Answer
+    if dialect == "chat":
+        from bench.bare import read
+        from bench.server import body
+    else:
+        from bench.wires import BARE, BODIES
 
+        read, body = BARE[dialect], BODIES[dialect]
+    answers = importlib.import_module(f"lm_deluge.dialects.{dialect}.answer")
+    new_answer = getattr(answers, f"{dialect.title()}Answer")
     answer = body(TOKENS)
     reads = [answer[at : at + READ] for at in range(0, len(answer), READ)]
     events = [event + b"\n\n" for event in answer.split(b"\n\n")[:-1]]
 
     def ours(pieces: list[bytes]) -> None:
-        receiving = Answer()
+        receiving = new_answer()
         for data in pieces:
             receiving.feed(data, 0.1)
-        assert receiving.done
+        receiving.close(0.1)
+        assert receiving.whole
 
     for _ in range(3):  # the interpreter specializes what runs often
         read(answer)
         ours(reads)
         ours(events)
     os.getppid()
-    read(answer)
+    assert read(answer) == TOKENS
     os.getppid()
     ours(reads)
     os.getppid()
     ours(events)
+    os.getppid()
+
+
+async def _stream(name: str, port: str, tokens: str) -> None:
+    from bench.clients import CLIENTS
+
+    go, _ = await CLIENTS[name](f"http://127.0.0.1:{port}/b/{tokens}/0/v1", None)
+    for _ in range(_STREAMS):  # connects, and the interpreter specializes what runs often
+        await go()
+    gc.collect()
+    gc.disable()
+    os.getppid()
+    for _ in range(_STREAMS):
+        assert await go() == int(tokens)
     os.getppid()
 
 
@@ -133,7 +193,25 @@ def _print() -> None:
 
     for part, instructions in count().items():
         print(f"protocol, {part:12} {instructions:10,.0f} a token")
+    for dialect in ("messages", "responses", "gemini"):
+        counted = count_dialect(dialect)
+        for part in ("burst", "live"):
+            ratio = counted[part] / counted["bare"]
+            print(
+                f"{dialect:10} {part:10} {counted[part]:10,.0f} a token, {ratio:.2f} of its bare loop's"
+            )
+    aiohttps, ours = count_imports()
+    print(f"import aiohttp {aiohttps:,}, lm_deluge beyond it {ours:,}: {ours / aiohttps:.3f}")
     with Bench() as bench:
+        for tokens in (1, 20, 100):
+            bare = count_stream("bare loop", bench.port, tokens)
+            for client in ("stream", "stream + handler", "stream_chat"):
+                whole = count_stream(client, bench.port, tokens)
+                print(
+                    f"{tokens:3} tokens in one burst, {client:18} {whole / 1000:8,.0f} thousand a stream, "
+                    f"{whole / bare:.2f} of the bare loop's",
+                    flush=True,
+                )
         for loop in LOOPS:
             for client in ("bare loop", "stream + handler", "stream_chat"):
                 instructions = count_client(client, bench.port, loop)
@@ -145,13 +223,20 @@ if __name__ == "__main__":
         sys.path.insert(0, str(Path(__file__).parents[1]))
         _print()
     elif sys.argv[1] == "protocol":
-        _protocol()
+        _protocol(*sys.argv[2:])
+    elif sys.argv[1] == "import":
+        _import()
     else:
-        what, loop = _client(*sys.argv[2:4]), sys.argv[4]
+        measured = (
+            _stream(*sys.argv[2:4], sys.argv[5])
+            if sys.argv[1] == "stream"
+            else _client(*sys.argv[2:4])
+        )
+        loop = sys.argv[4]
         if loop == "uvloop":
             import uvloop
 
-            uvloop.run(what)
+            uvloop.run(measured)
         else:
-            asyncio.run(what)
+            asyncio.run(measured)
         os._exit(0)  # nobody closed the clients: that is not counted

@@ -51,7 +51,9 @@ class Bench:
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="lm_deluge_bench")
         self._environment = {
-            **os.environ,
+            **{name: os.environ[name] for name in os.environ if name != "PYTHONDONTWRITEBYTECODE"},
+            # Users' imports find bytecode: the first round of a measure writes it.
+            "PYTHONPYCACHEPREFIX": str(Path(self._folder.name) / "bytecode"),
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")]),
             "BENCH_LOG": str(Path(self._folder.name) / "timeline.jsonl"),
         }

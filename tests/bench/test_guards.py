@@ -21,11 +21,17 @@ from typing import Any
 import pytest
 
 from bench.clients import BARE, CLIENTS
-from bench.instructions import count, count_client
-from bench.measures import Bench, Plan, imports, interleaved, row
+from bench.instructions import (
+    count,
+    count_client,
+    count_dialect,
+    count_imports,
+    count_stream,
+)
+from bench.measures import Bench, interleaved, row
 from bench.server import body, serve
+from lm_deluge.dialects.chat.answer import ChatAnswer
 from lm_deluge.signals import StreamSignal
-from lm_deluge.wire.answer import Answer
 
 ROOT = str(Path(__file__).parents[2])
 TOKENS = 1000
@@ -63,7 +69,7 @@ def calls_counted(*, own: bool) -> Iterator[Counter[str]]:
 
 
 def fed(pieces: list[bytes]) -> float:
-    answer = Answer()
+    answer = ChatAnswer()
     with calls_counted(own=False) as counted:
         for data in pieces:
             answer.feed(data, 0.1)
@@ -126,7 +132,7 @@ async def test_a_stream_of_one_token_costs_few_calls_of_ours(url: str) -> None:
     with calls_counted(own=True) as counted:
         assert await go() == 1
     await close()
-    assert counted.total() < 285, counted.most_common(12)
+    assert counted.total() < 300, counted.most_common(12)
 
 
 async def test_receivers_are_resolved_a_few_times_a_stream_and_not_per_token(
@@ -178,12 +184,12 @@ def test_an_answer_keeps_its_text_and_sixteen_bytes_a_token(
 ) -> None:
     tokens = 20_000
     pieces = cut(tokens)
-    Answer().feed(pieces[0], 0.1)
+    ChatAnswer().feed(pieces[0], 0.1)
     gc.collect()
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        answer = Answer()
+        answer = ChatAnswer()
         for data in pieces:
             answer.feed(data, 0.1)
         kept = tracemalloc.get_traced_memory()[0] - before
@@ -197,7 +203,7 @@ def test_an_answer_keeps_its_text_and_sixteen_bytes_a_token(
 def test_one_event_of_four_megabytes_byte_by_byte_takes_linear_time() -> None:
     def calls(size: int) -> int:
         data = body(1).replace(b" word0", b"x" * size)
-        answer = Answer()
+        answer = ChatAnswer()
         with calls_counted(own=False) as counted:
             for at in range(0, len(data), 64):
                 answer.feed(data[at : at + 64], 0.1)
@@ -214,8 +220,24 @@ def test_one_event_of_four_megabytes_byte_by_byte_takes_linear_time() -> None:
 @pytest.mark.skipif(sys.gettrace() is not None, reason="coverage would be counted")
 def test_the_protocol_costs_few_times_the_bare_loops_instructions() -> None:
     counted = count()
-    assert counted["burst"] < 2.0 * counted["bare"], counted  # 1.82 when this was written
-    assert counted["live"] < 2.3 * counted["bare"], counted  # 2.10
+    assert counted["burst"] < 1.5 * counted["bare"], counted  # 1.32 when this was written
+    assert counted["live"] < 2.3 * counted["bare"], counted  # 2.22
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed")
+@pytest.mark.skipif(sys.gettrace() is not None, reason="coverage would be counted")
+@pytest.mark.parametrize(
+    ("dialect", "burst", "live"),
+    # When this was written: 1.89 and 3.61, 2.4 and 4.01; Gemini's has no quick way: 7.1 and 9.1.
+    [("messages", 2.0, 3.8), ("responses", 2.5, 4.2), ("gemini", 7.5, 9.6)],
+)
+def test_another_wire_costs_few_times_its_bare_loops_instructions(
+    dialect: str, burst: float, live: float
+) -> None:
+    counted = count_dialect(dialect)
+    assert counted["burst"] < burst * counted["bare"], counted
+    assert counted["live"] < live * counted["bare"], counted
 
 
 @pytest.mark.slow
@@ -226,8 +248,21 @@ def test_a_live_token_costs_a_client_hardly_more_instructions_than_the_bare_loop
     with Bench() as bench:
         bare = count_client(BARE, bench.port)
         counted = {client: count_client(client, bench.port) / bare for client in clients}
-    # 1.04 to 1.06, and 1.36, when this was written.
+    # 1.11 to 1.13 and 1.4 when this was written.
     assert all(counted[client] < bound for client, bound in clients.items()), counted
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed")
+@pytest.mark.skipif(sys.gettrace() is not None, reason="coverage would be counted")
+def test_a_short_answer_costs_few_times_the_bare_loops_instructions() -> None:
+    """Of 20 tokens in one burst, the request included: what evaluation jobs send by the million."""
+    bounds = {"stream": 2.35, "stream_chat": 2.6}
+    with Bench() as bench:
+        bare = count_stream(BARE, bench.port, 20)
+        counted = {client: count_stream(client, bench.port, 20) / bare for client in bounds}
+    # 2.24 and 2.47 when this was written; the aim is 1.35 and 1.7 of the time.
+    assert all(counted[client] < bound for client, bound in bounds.items()), counted
 
 
 @pytest.mark.slow
@@ -245,8 +280,8 @@ def test_the_ratios_of_a_burst(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed")
 def test_the_import_takes_little_beyond_aiohttps() -> None:
-    with Bench() as bench:
-        base, ours = imports(bench, Plan(rounds=7))
-    # 60 ms where aiohttp takes 181: a ratio, so that it holds on slower machines.
-    assert ours["median"] < 60 / 181 * base["median"], (base, ours)
+    aiohttps, ours = count_imports()
+    # 0.324 when this was written, and 0.30 of its time (`run.py --only import`; BUDGET: 60 ms of 181).
+    assert ours < 0.34 * aiohttps, (aiohttps, ours)

@@ -15,3 +15,12 @@ def small_heap() -> Iterator[None]:
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+@pytest.fixture
+def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """asyncio has nothing to complain of."""
+    yield
+    gc.collect()
+    told = [record.getMessage() for record in caplog.records if record.name == "asyncio"]
+    assert not [line for line in told if "took" not in line], told

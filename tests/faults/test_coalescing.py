@@ -10,11 +10,24 @@ from typing import Any
 import attrs
 import pytest
 
-from faults.bare_server import BareServer
-from faults.checker import KEY, Ear, check_one_ending, no_longer_than
 from lm_deluge import APIResponse, LLMClient, RetryPolicy, Timeouts
 from lm_deluge.errors import APIStatusError, StreamError
-from scripted import CLOSE, DONE, END, HANG, HEADERS, RESET, delta, ending, events, http, sse
+from support.aftermath import no_longer_than
+from support.bare_server import BareServer
+from support.promises import KEY, Ear, check_one_ending
+from support.scripted import (
+    CLOSE,
+    DONE,
+    END,
+    HANG,
+    HEADERS,
+    RESET,
+    delta,
+    ending,
+    events,
+    http,
+    sse,
+)
 
 ROLE = sse(delta("", role="assistant"))
 SAID = ROLE + events("Häuser ", "🙂")

@@ -14,13 +14,15 @@ from typing import Any
 
 import pytest
 
-from faults.bare_server import BareServer
-from faults.checker import KEY, Aftermath, Consumed, Ear, check_no_key, consumed_check
-from faults.consumers import CONSUMERS
-from faults.zoo import ASYNC_DEEDS, BEINGS, DEEDS, METHODS, doing
 from lm_deluge import APIResponse, HandlerFailure, LLMClient, RetryPolicy, attach
 from lm_deluge.errors import ConnectionLostError, HandlerError
-from scripted import END, HEADERS, RESET, delta, ending, http, reply, sse
+from support.aftermath import Aftermath
+from support.bare_server import BareServer
+from support.consumers import CONSUMERS
+from support.hostile_methods import ASYNC_DEEDS, DEEDS, METHODS, doing
+from support.hostile_objects import BEINGS
+from support.promises import KEY, Consumed, Ear, check_no_key, consumed_check
+from support.scripted import END, HEADERS, RESET, delta, ending, http, reply, sse
 
 SCOPES = ("process", "client", "stream")
 KINDS = ("plain", "async")
@@ -104,7 +106,7 @@ def sample() -> list[tuple[str, str, str, str, str]]:
     deeds = [*itertools.product(DEEDS, KINDS), *itertools.product(ASYNC_DEEDS, ["async"])]
     consumers = list(CONSUMERS)
     return [
-        (deed, kind, METHODS[at % 6], SCOPES[at // 2 % 3], consumers[at // 3 % 4])
+        (deed, kind, METHODS[at % 6], SCOPES[at // 2 % 3], consumers[at // 3 % len(consumers)])
         for at, (deed, kind) in enumerate(deeds)
     ]
 

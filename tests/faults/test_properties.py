@@ -12,9 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from faults.bare_server import BareServer
-from faults.checker import KEY, Aftermath, check_no_key, consumed_check
-from faults.consumers import CONSUMERS, HANDLERS, consume
 from lm_deluge import APIResponse, LLMClient, RetryPolicy, Timeouts
 from lm_deluge.errors import (
     AnswerCutError,
@@ -24,7 +21,11 @@ from lm_deluge.errors import (
     ProviderError,
     StreamError,
 )
-from scripted import CLOSE, END, HANG, HEADERS, RESET, delta, http, reply
+from support.aftermath import Aftermath
+from support.bare_server import BareServer
+from support.consumers import CONSUMERS, HANDLERS, consume
+from support.promises import KEY, check_no_key, consumed_check
+from support.scripted import CLOSE, END, HANG, HEADERS, RESET, delta, http, reply
 
 #: Text that a server may send: any character, and surrogate halves for pieces that cut one in two.
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
@@ -245,7 +246,7 @@ EXAMPLES = {
 
 
 @pytest.mark.timeout(600)
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(**EXAMPLES)
 def test_the_promises_hold_for_any_answer_and_any_fault(case: Case, how: str, kind: str) -> None:
     asyncio.run(run(case, how, kind))

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from faults.checker import KEY, Ear, check_one_ending, no_longer_than
-from faults.sequences import FAULTS, KINDS, TEXT, TOTALS, Cell, End, Gate, expected
 from lm_deluge import APIResponse, LLMClient, Retry, RetryPolicy, Stream, StreamHandler, Timeouts
 from lm_deluge.errors import APIStatusError, APITimeoutError, StreamError
+from support.aftermath import no_longer_than
+from support.promises import KEY, Ear, check_one_ending
+from support.sequences import FAULTS, KINDS, TEXT, TOTALS, Cell, End, Gate, expected
 
 #: Seconds in which a server that works has answered. More where there are thousands of them: one of
 #: those meets the moment in which a machine that is busy with other tests forgets this one.
@@ -109,13 +110,14 @@ def cells(names: Sequence[str], length: int) -> Iterator[Cell]:
         next(ways)
 
 
+@pytest.mark.slow
 async def test_an_attempt_of_any_kind_ends_as_the_rules_say() -> None:
     async with no_longer_than(60, "every fault, again and again"):
         await check_all(list(cells(list(FAULTS), 1)), soon=SOON, at_once=24)
 
 
 async def test_some_sequences_of_attempts_end_as_the_rules_say() -> None:
-    chosen = random.Random(13).sample(list(cells(KINDS, 3)), 60)
+    chosen = random.Random(13).sample(list(cells(KINDS, 3)), 24)
     async with no_longer_than(60, "a sample of sequences"):
         await check_all(chosen, soon=SOON, at_once=24)
 

@@ -14,13 +14,14 @@ from collections import Counter
 
 import pytest
 
-from faults.checker import KEY, Aftermath, open_files, pooled, rss, within
-from faults.consumers import Raising, Slow
 from lm_deluge import APIResponse, LLMClient, RetryPolicy, Stream, Timeouts, attach
 from lm_deluge.api_requests.openai import stream_chat
 from lm_deluge.errors import StreamError
+from lm_deluge.http.transport import Transport
 from lm_deluge.simulator import Simulator
-from lm_deluge.transport import Transport
+from support.aftermath import Aftermath, open_files, pooled, rss, within
+from support.consumers import Raising, Slow
+from support.promises import KEY
 
 STREAMS = 20_000
 AT_ONCE = 200

@@ -210,7 +210,7 @@ def fill_in(guide: str, made: dict[str, str]) -> str:
 async def take_pictures(logs: Path, into: Path) -> None:
     """Take three pictures of the page in a real browser."""
     sys.path.insert(0, str(DOCS.parent / "tests"))
-    from timeline.browser import Page, open_page  # drives Chromium; needs pytest
+    from support.browser import Page, open_page  # drives Chromium; needs pytest
 
     async def look(page: Page, width: int) -> Image.Image:
         """Take the whole page, in a window as wide as this."""

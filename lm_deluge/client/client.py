@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
+from attrs import evolve
 
 from lm_deluge.client.arguments import (
     checked_dialect,
@@ -18,7 +19,7 @@ from lm_deluge.client.arguments import (
     checked_recorder,
 )
 from lm_deluge.client.asking import characters_of, warn_of_written
-from lm_deluge.client.default_printer import default_printer
+from lm_deluge.client.default_printer import PRINT, checked_printer, default_printer
 from lm_deluge.client.many import Outcome, Tags, stream_many
 from lm_deluge.client.options import (
     CheckedOptions,
@@ -35,7 +36,6 @@ from lm_deluge.engine.plan import ModelRequest, Plan, ReadRecorder, Running, Slo
 from lm_deluge.http.transport import Transport
 from lm_deluge.models.registry import MAX_TOKENS_FIELDS
 from lm_deluge.observers.attach import attach
-from lm_deluge.observers.handler_methods import methods_of
 from lm_deluge.observers.stream import Stream, outcome_of
 from lm_deluge.values.addresses import (
     normalize_base_url,
@@ -68,14 +68,6 @@ if TYPE_CHECKING:
 __all__ = ["LLMClient"]
 
 
-class _Unset:
-    """Stands for ``StdoutPrinter()``: the client knows no handler until it needs one."""
-
-    def __repr__(self) -> str:
-        return "StdoutPrinter()"
-
-
-_PRINT: Final = _Unset()
 _SERVER: Final = "as the model's server knows it"
 _DEFAULT_PARAMS: Final = SamplingParams()
 _DEFAULT_TIMEOUTS: Final = Timeouts()
@@ -150,7 +142,7 @@ class LLMClient:
         limits: Limits = _DEFAULT_LIMITS,
         fallback_models: Sequence[str] = (),
         handlers: Sequence[object] = (),
-        printer: object | None = _PRINT,
+        printer: object | None = PRINT,
         tags: Mapping[str, Any] | None = None,
         stream_options: bool | None = None,
         max_tokens_field: str | None = None,
@@ -178,7 +170,7 @@ class LLMClient:
         self.limits = checked_instance("limits", limits, Limits)
         self.fallback_models = checked_names("fallback_models", fallback_models, what="model names")
         self.handlers = checked_handlers(handlers)
-        self.printer = _checked_printer(printer)
+        self.printer = checked_printer(printer)
         self.tags = checked_tags("tags", tags)
         self.strict = checked_flag("strict", strict)
         self._recorder = checked_recorder(record)
@@ -232,7 +224,7 @@ class LLMClient:
         self,
         prompt: Prompt,
         *,
-        printer: object | None = _PRINT,
+        printer: object | None = PRINT,
         **options: Unpack[StreamOptions],
     ) -> APIResponse:
         """Print the answer's tokens as they arrive and return the whole response.
@@ -255,7 +247,7 @@ class LLMClient:
         stream = self._opened(
             prompt,
             check_options(options, "stream", ("printer",)),
-            self.printer if printer is _PRINT else _checked_printer(printer),
+            self.printer if printer is PRINT else checked_printer(printer),
         )
         try:
             return await outcome_of(stream)
@@ -297,7 +289,7 @@ class LLMClient:
         if recorder is not None:
             attach(recorder, stream)
         if printer is not None:
-            attach(default_printer() if printer is _PRINT else printer, stream)
+            attach(default_printer() if printer is PRINT else printer, stream)
         for handler in (*self.handlers, *options.handlers):
             attach(handler, stream)
         return stream
@@ -323,6 +315,13 @@ class LLMClient:
             stream_options=self._stream_options,
             max_tokens_field=self._max_tokens_field,
         )
+        if route.by_responses is not None:
+            # Most models are asked in one way.
+            from lm_deluge.client.choosing import chosen_way
+
+            route = chosen_way(route, ask)
+            info = route.info
+            ask = evolve(ask, info=info)
         written = route.dialect.write(ask)
         if written.dropped or written.assumed:
             warn_of_written(info, written)
@@ -389,9 +388,3 @@ class LLMClient:
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
-
-
-def _checked_printer(printer: object | None) -> object | None:
-    if printer is not None and printer is not _PRINT:
-        methods_of(printer)
-    return printer

@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
-__all__ = ["default_printer"]
+from typing import Final
+
+from lm_deluge.observers.handler_methods import methods_of
+
+__all__ = ["PRINT", "checked_printer", "default_printer"]
+
+
+class _Unset:
+    """Stands for ``StdoutPrinter()``: the client knows no handler until it needs one."""
+
+    def __repr__(self) -> str:
+        return "StdoutPrinter()"
+
+
+PRINT: Final = _Unset()
+
+
+def checked_printer(printer: object | None) -> object | None:
+    """Return what prints, ``PRINT`` or ``None``; ``TypeError`` for what is no handler."""
+    if printer is not None and printer is not PRINT:
+        methods_of(printer)
+    return printer
 
 
 def default_printer() -> object:

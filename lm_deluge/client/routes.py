@@ -22,7 +22,12 @@ from lm_deluge.http.request import Request
 from lm_deluge.http.socks import require
 from lm_deluge.models.providers import OPENAI
 from lm_deluge.models.registry import ModelInfo, registration_of
-from lm_deluge.models.resolving import is_own_endpoint, provider_asked, resolve_model
+from lm_deluge.models.resolving import (
+    is_own_endpoint,
+    provider_asked,
+    resolve_model,
+    thinks_aloud_in_responses,
+)
 from lm_deluge.values.addresses import (
     is_local,
     is_loopback,
@@ -57,7 +62,8 @@ _NETWORK_VARIABLES: Final = (*PROXY_VARIABLES, *CERTIFICATE_VARIABLES)
 class Route:
     """Where one model is asked, and what goes with every request to it.
 
-    ``secrets``: all that is secret of that.
+    ``secrets``: all that is secret of that. ``by_responses``: the same model by OpenAI's Responses, which
+    is taken where all that is asked can be said there.
     """
 
     info: ModelInfo = field(repr=lambda info: info.name)
@@ -69,6 +75,7 @@ class Route:
     secrets: tuple[str, ...] = field(repr=False)
     proxy: Proxy | None = None
     tls: ssl.SSLContext | None = field(default=None, repr=False)
+    by_responses: Route | None = field(default=None, repr=False)
 
     def request(self, written: Written, redactor: Redactor) -> Request:
         """Return one request; ``ValueError`` or ``TypeError`` for a body that JSON cannot hold.
@@ -233,7 +240,7 @@ class Access:
             from lm_deluge.models.retiring import tell_of_last_day
 
             tell_of_last_day(info.model_id)
-        return Route(
+        route = Route(
             info=info,
             dialect=dialect,
             base_url=base_url,
@@ -244,6 +251,12 @@ class Access:
             proxy=proxy,
             tls=tls,
         )
+        if spoken is None and thinks_aloud_in_responses(info):
+            # The key goes into the same header.
+            other = evolve(info, dialect="responses")
+            by_responses = evolve(route, info=other, dialect=dialect_named(other.dialect))
+            return evolve(route, by_responses=by_responses)
+        return route
 
     def _headers(
         self, info: ModelInfo, key: Mapping[str, str], ambient: Mapping[str, str]

@@ -71,3 +71,10 @@ def is_for_responses_alone(name: str) -> bool:
     """Whether a model of OpenAI's is served by its Responses API and not by chat completions."""
     patterns = model_data()["responses_only"]
     return not name.startswith("ft:") and any(fnmatch.fnmatchcase(name, one) for one in patterns)
+
+
+def is_for_chat_alone(name: str) -> bool:
+    """Whether a model is served by chat completions and not by OpenAI's Responses API."""
+    patterns = model_data()["chat_only"]
+    # A fine-tuned model is its owner's: where it is served is not known.
+    return name.startswith("ft:") or any(fnmatch.fnmatchcase(name, one) for one in patterns)

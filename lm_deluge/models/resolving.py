@@ -8,7 +8,13 @@ from urllib.parse import urlsplit
 import attrs
 
 from lm_deluge.errors import UnsupportedModelError
-from lm_deluge.models.names import is_anybodys, is_for_responses_alone, provider_of, without_dialect
+from lm_deluge.models.names import (
+    is_anybodys,
+    is_for_chat_alone,
+    is_for_responses_alone,
+    provider_of,
+    without_dialect,
+)
 from lm_deluge.models.providers import (
     OPENAI,
     PROVIDERS,
@@ -104,6 +110,22 @@ def is_own_endpoint(info: ModelInfo, url: str) -> bool:
     if provider is OPENAI:
         return _is_openais(host)
     return provider is not None and host == urlsplit(provider.base_url).hostname
+
+
+def thinks_aloud_in_responses(info: ModelInfo) -> bool:
+    """Whether OpenAI's own endpoint serves a model by both APIs, and its thinking by Responses alone.
+
+    It is one that thinks and can be asked how hard; chat completions are silent meanwhile. A registration
+    says itself how its model is asked.
+    """
+    return (
+        info.dialect == "chat"
+        and info.origin in ("builtin", "family")
+        and info.reasoning
+        and "reasoning_effort" in info.accepts
+        and not is_for_chat_alone(info.model_id)
+        and is_own_endpoint(info, info.base_url or "")
+    )
 
 
 def _is_openais(host: str | None) -> bool:

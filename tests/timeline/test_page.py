@@ -207,7 +207,10 @@ async def test_light_and_dark_follow_the_user_even_while_it_is_open(page_file: P
         dark = {expression: await page.value_of(expression) for expression in (ground, axis, plot)}
         picture = await page.screenshot()
         await page.prefer("light")
-        for expression, colour in dark.items():  # the style changes at once, the script's part later
+        for (
+            expression,
+            colour,
+        ) in dark.items():  # the style changes at once, the script's part later
             await page.until(f"{expression} !== {colour!r}")
         assert await page.value_of(ground) == "rgb(255, 255, 255)"
         assert await page.screenshot() != picture

@@ -1,0 +1,52 @@
+"""What chat completions say and Responses cannot. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from lm_deluge.dialects.dialect import Ask
+
+__all__ = ["unsaid_by_responses"]
+
+#: Fields of ``SamplingParams`` that Responses has not, or has in a form of its own.
+_PARAMETERS: Final = ("stop", "seed", "presence_penalty", "frequency_penalty", "top_logprobs")
+
+#: Fields of a message that its items have no place for.
+_FIELDS: Final = ("name", "audio", "function_call")
+
+_PARTS: Final = ("input_audio",)
+
+
+def unsaid_by_responses(ask: Ask) -> str | None:
+    """Return the first thing asked, in words of chat completions, that Responses cannot be asked.
+
+    ``None``: all of it can be said there. ``extra_body`` is in the words of whom it was written for.
+    """
+    params = ask.params
+    if params.n > 1:
+        return "n"
+    if params.logprobs:
+        return "logprobs"
+    for name in _PARAMETERS:
+        if getattr(params, name) is not None:
+            return name
+    if ask.extra_body:
+        return "extra_body"
+    return _unsaid_in(ask.messages)
+
+
+def _unsaid_in(messages: Sequence[Mapping[str, Any]]) -> str | None:
+    for index, message in enumerate(messages):
+        where = f"messages[{index}]"
+        if message.get("role") == "function":
+            return f"{where}['role']"
+        for name in _FIELDS:
+            # A tool's result is known by the id of its call.
+            if message.get(name) is not None and (name != "name" or message["role"] != "tool"):
+                return f"{where}[{name!r}]"
+        content = message.get("content")
+        for at, part in enumerate(content if isinstance(content, list | tuple) else ()):
+            if isinstance(part, Mapping) and part.get("type") in _PARTS:
+                return f"{where}['content'][{at}]"
+    return None

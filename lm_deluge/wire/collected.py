@@ -13,11 +13,11 @@ from lm_deluge.values.pieces import Delta, Token, make_token
 from lm_deluge.wire.choice import ChoiceParts, Piece
 from lm_deluge.wire.facts import Facts
 
-__all__ = ["C", "Collected"]
+__all__ = ["BESIDE", "C", "Collected"]
 
 #: Characters of names, usage and fields of the server's own that do not count for
 #: ``Limits.max_answer_chars``: every answer has some.
-_BESIDE: Final = 4096
+BESIDE: Final = 4096
 
 #: Tokens of lone reads that are counted in together: what an open stream holds for the time being.
 _BATCH: Final = 16
@@ -110,8 +110,8 @@ class Collected(ABC, Generic[C]):
     def count_beside(self, characters: int) -> None:
         """Count what is kept beside the answer, of which every answer has some for nothing."""
         self._beside += characters
-        if self._beside > _BESIDE or self._excess:
-            excess = max(self._beside - _BESIDE, 0)
+        if self._beside > BESIDE or self._excess:
+            excess = max(self._beside - BESIDE, 0)
             self._characters += excess - self._excess
             self._excess = excess
             self._check_size()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from typing import Any
 
 import pytest
 
+from lm_deluge.config import Limits
+from lm_deluge.dialects.gemini.answer import GeminiAnswer
 from lm_deluge.dialects.messages.answer import MessagesAnswer
 from lm_deluge.dialects.responses.answer import ResponsesAnswer
 from support import responses
@@ -27,6 +30,26 @@ def messages_delta(text: str = "a", **fields: Any) -> bytes:
 def responses_delta(text: str = "a", **fields: Any) -> bytes:
     place = {"item_id": "m", "output_index": 0, "content_index": 0, "delta": text}
     return responses.event("response.output_text.delta", **(place | fields))
+
+
+COUNTS: dict[str, Any] = {
+    "promptTokenCount": 12,
+    "candidatesTokenCount": 3,
+    "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 12}],
+}
+
+
+def gemini_chunk(
+    text: str = "a", usage: Any = COUNTS, part: Any = None, candidate: Any = None, **fields: Any
+) -> bytes:
+    said = {"content": {"parts": [{"text": text, **(part or {})}], "role": "model"}, "index": 0}
+    told = {"candidates": [said | (candidate or {})], "usageMetadata": usage}
+    told |= {"modelVersion": "gemini-x", "responseId": "r1"}
+    return f"data: {json.dumps(told | fields)}\r\n\r\n".encode()
+
+
+def gemini_content(*parts: dict[str, Any], **fields: Any) -> bytes:
+    return gemini_chunk(candidate={"content": {"parts": list(parts), **fields}})
 
 
 #: Events beside text alone, which must be read as they are, and the readers.
@@ -91,6 +114,65 @@ ODD = {
         responses.event("error", message="m"),
         responses.ended(),
     ],
+    GeminiAnswer: [
+        gemini_chunk(),
+        gemini_chunk(TEXT, COUNTS | {"candidatesTokenCount": 7}),
+        gemini_chunk(""),
+        gemini_chunk("long" * 1000),
+        *(
+            gemini_chunk(usage=usage)
+            for usage in [
+                {},
+                None,
+                [],
+                {"serviceTier": "standard"},
+                {"serviceTier": "flex", "promptTokenCount": 5},
+                {"promptTokenCount": 12.0, "candidatesTokenCount": "3"},
+                {"promptTokenCount": True, "candidatesTokenCount": None},
+                {"promptTokenCount": 10**30, "toolUsePromptTokenCount": 2},
+                {"promptTokenCount": 9, "more": {"and": [["more"]]}},
+                {"candidatesTokenCount": 9, "more": "x" * 6000},
+                {"more": [{"deep": 1}] * 20},
+            ]
+        ),
+        *(gemini_chunk(part={"thought": thought}) for thought in (True, False)),
+        gemini_chunk(part={"thoughtSignature": "c2ln"}),
+        gemini_chunk(part={"text": None}),
+        gemini_chunk(part={"functionCall": {"name": "f", "args": {"a": 1}}}),
+        gemini_content(),
+        gemini_content({"text": "a"}, {"text": "b"}),
+        gemini_content({"text": "a"}, more=1),
+        gemini_content({"functionCall": {"name": "f", "willContinue": True}}),
+        gemini_content({"functionCall": {}}),
+        gemini_chunk(candidate={"index": 1}),
+        gemini_chunk(candidate={"index": "0"}),
+        gemini_chunk(candidate={"index": None}),
+        gemini_chunk(candidate={"finishReason": "STOP"}),
+        gemini_chunk(candidate={"finishReason": "NEW_REASON"}),
+        gemini_chunk(candidate={"finishReason": None, "safetyRatings": []}),
+        gemini_chunk(candidate={"citationMetadata": {"citations": [{"uri": "u"}]}}),
+        gemini_chunk(candidates=[]),
+        gemini_chunk(candidates=None),
+        gemini_chunk(candidates=[{"content": {"parts": [{"text": part}]}} for part in "ab"]),
+        gemini_chunk(promptFeedback={"blockReason": "SAFETY"}),
+        gemini_chunk(promptFeedback={}),
+        gemini_chunk(modelVersion="gemini-y"),
+        gemini_chunk(modelVersion="", responseId=None),
+        gemini_chunk(responseId="r2"),
+        gemini_chunk(createTime="now"),
+        gemini_chunk().replace(b"\r\n", b"\n"),
+        gemini_chunk().replace(b"data: ", b"data:"),
+        gemini_chunk().replace(b"data: ", b"event: message\ndata: "),
+        gemini_chunk().replace(b'"usageMetadata"', b'\r\ndata: "usageMetadata"'),
+        gemini_chunk().replace(b'"usageMetadata"', b'\r\n"usageMetadata"'),
+        gemini_chunk().replace(b'"a"', b'"\\ud83c"'),
+        gemini_chunk().replace(b'"a"', b'"\\udfa8"'),
+        gemini_chunk().replace(b'"a"', b'"\xff"'),
+        gemini_chunk().replace(b'"TEXT"', b'"\xff"'),
+        b"data: [DONE]\n\n",
+        b": a comment\n\n",
+        b'data: {"error":{"code":503,"message":"m","status":"UNAVAILABLE"}}\n\n',
+    ],
 }
 
 
@@ -112,7 +194,20 @@ class SlowResponses(ResponsesAnswer):
         return ()
 
 
-SLOW = {MessagesAnswer: SlowMessages, ResponsesAnswer: SlowResponses}
+class SlowGemini(GeminiAnswer):
+    """Reads every event the general way."""
+
+    __slots__ = ()
+
+    def fast(self, blocks: Any, start: int, stop: int) -> Any:
+        return ()
+
+
+SLOW = {
+    MessagesAnswer: SlowMessages,
+    ResponsesAnswer: SlowResponses,
+    GeminiAnswer: SlowGemini,
+}
 
 
 def outcome(reader: Any, reads: list[bytes]) -> Any:
@@ -126,8 +221,19 @@ def outcome(reader: Any, reads: list[bytes]) -> Any:
         [repr(choice) for choice in reader.choices()],
         repr(reader.error),
         (reader.done, reader.finished, reader.whole, reader.has_output),
-        repr(reader.facts.usage),
+        [repr(getattr(reader.facts, name)) for name in ("usage", "response_id", "model_external")],
+        (reader.facts.service_tier, reader.facts.extra),
     )
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("most", [1000, 1_000_000])
+def test_one_odd_event_has_the_outcome_of_the_general_way(kind: Any, most: int) -> None:
+    plain, limits = ODD[kind][0], Limits(max_answer_chars=most)
+    for event in ODD[kind]:
+        for events in ([plain, plain, event], [plain, plain, event, event, plain, plain]):
+            slow = outcome(SLOW[kind](limits=limits), events)
+            assert outcome(kind(limits=limits), events) == slow, event
 
 
 @pytest.mark.parametrize("kind", ODD)
@@ -149,6 +255,38 @@ def test_whatever_stands_between_them_the_outcome_is_that_of_the_general_way(
     ]
     for reads in whole:
         assert outcome(kind(), reads) == outcome(SLOW[kind](), reads)
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("most", range(90, 130))
+def test_a_limit_is_met_where_the_general_way_meets_it(kind: Any, most: int) -> None:
+    odd = ODD[kind]
+    body = b"".join(
+        re.sub(rb'sTokenCount": \d', b'sTokenCount": %d' % number, odd[number % 2])
+        for number in range(20)
+    )
+    limits = Limits(max_answer_chars=most)
+    for reads in ([body], [body[at : at + 999] for at in range(0, len(body), 999)]):
+        slow = outcome(SLOW[kind](limits=limits), reads)
+        assert outcome(kind(limits=limits), reads) == slow
+
+
+LONGER = COUNTS | {"candidatesTokenCount": 99, "more": "x" * 1500}
+
+
+@pytest.mark.parametrize(
+    "reads",
+    [
+        [gemini_chunk(createTime="x" * 3900), gemini_chunk(), gemini_chunk(usage=LONGER)],
+        [gemini_chunk(), gemini_chunk("x" * 2000, usage={}) + gemini_chunk(usage=LONGER)],
+    ],
+    ids=["by the counts", "by a text before the counts"],
+)
+def test_a_limit_that_is_met_leaves_the_counts_of_the_general_way(reads: list[bytes]) -> None:
+    limits = Limits(max_answer_chars=1000)
+    found = outcome(GeminiAnswer(limits=limits), reads)
+    assert found == outcome(SlowGemini(limits=limits), reads)
+    assert "max_answer_chars" in found[2]
 
 
 @pytest.mark.parametrize("kind", ODD)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from lm_deluge.dialects.gemini.choice import GeminiChoice
 from lm_deluge.dialects.gemini.facts import GeminiFacts
+from lm_deluge.dialects.gemini.plain import MOST_BESIDE, texts_in
 from lm_deluge.wire.answer import Answer
+from lm_deluge.wire.collected import BESIDE
 from lm_deluge.wire.error_words import reported_error
 from lm_deluge.wire.json import decode_any
 from lm_deluge.wire.keeping import index_of
@@ -41,6 +44,13 @@ class GeminiAnswer(Answer[GeminiChoice]):
 
     def note_finish(self) -> None:
         """Nothing: whether an end was told is looked at after each chunk."""
+
+    def fast(self, blocks: Sequence[bytes], start: int, stop: int) -> Sequence[str]:
+        """Return the texts of chunks that hold one text of choice 0, and counts."""
+        if stop - start > 1 and self._characters + self._events.size > self.limits.max_answer_chars:
+            # A limit that is met in one of them leaves the counts as they were before it.
+            return ()
+        return texts_in(blocks, start, stop, self.facts)
 
     def is_whole(self, event: Event) -> bool:
         """Whether it is JSON that was not cut."""
@@ -98,6 +108,12 @@ class GeminiAnswer(Answer[GeminiChoice]):
             self.chunks += 1
         ended = [parts.ended for parts in self._choices.values()]
         self.may_be_over = self.facts.is_blocked or (len(ended) >= self.expected and all(ended))
+        first = self._choices.get(0)
+        self.is_fast = (
+            first is not None
+            and not (first.ended or first.held)
+            and self._beside + MOST_BESIDE <= BESIDE
+        )
 
     def _take_candidate(self, index: int, candidate: dict[str, Any]) -> None:
         parts = self.choice(index)

@@ -18,13 +18,31 @@ _READ: Final = frozenset(
 
 
 class GeminiFacts(Facts):
-    """What the chunks say beside their candidates. ``is_blocked``: the prompt was refused."""
+    """What the chunks say beside their candidates.
 
-    __slots__ = ("is_blocked",)
+    ``is_blocked``: the prompt was refused. ``counts``: the last ``usageMetadata``, where it is still to be
+    read: each chunk has one, and only the last counts.
+    """
+
+    __slots__ = ("_usage", "counts", "is_blocked")
 
     def __init__(self) -> None:
+        self.counts: dict[str, Any] | None = None
         super().__init__()
         self.is_blocked = False
+
+    @property
+    def usage(self) -> Usage | None:
+        """The last counts, read when they are asked for."""
+        if self.counts is not None:
+            raw, _ = kept(self.counts)
+            self.usage = _usage_of(raw)
+        return self._usage
+
+    @usage.setter
+    def usage(self, usage: Usage | None) -> None:
+        self.counts = None
+        self._usage = usage
 
     def take(self, chunk: Mapping[str, Any]) -> None:
         """Read one chunk, but for its candidates."""

@@ -32,8 +32,10 @@ from lm_deluge.values.plain import (
 
 __all__ = [
     "EFFORTS",
+    "SUMMARIES",
     "Limits",
     "ReasoningEffort",
+    "ReasoningSummary",
     "ResolvedTimeouts",
     "RetryPolicy",
     "SamplingParams",
@@ -45,6 +47,10 @@ __all__ = [
 ReasoningEffort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 EFFORTS: tuple[ReasoningEffort, ...] = ("none", "minimal", "low", "medium", "high", "xhigh")
 """The reasoning efforts that OpenAI's models know, from least to most."""
+
+ReasoningSummary: TypeAlias = Literal["auto", "concise", "detailed"]
+SUMMARIES: tuple[ReasoningSummary, ...] = ("auto", "concise", "detailed")
+"""The summaries of their thinking that OpenAI's models can be asked for."""
 
 _Validator: TypeAlias = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 

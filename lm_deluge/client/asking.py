@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from logging import WARNING
 from typing import Any
 
-from lm_deluge.dialects.dialect import Written
+from lm_deluge.dialects.dialect import Dropped, Written
 from lm_deluge.models.registry import ModelInfo
 from lm_deluge.values.foreign import log
 
-__all__ = ["characters_of", "warn_of_written"]
+__all__ = ["characters_of", "warn_of_dropped", "warn_of_written"]
 
 _warned: set[tuple[str, str]] = set()
 
@@ -18,11 +18,16 @@ _warned: set[tuple[str, str]] = set()
 def warn_of_written(info: ModelInfo, written: Written) -> None:
     """Log each parameter that was set and is not sent, and what is sent unasked, once for each model."""
     for each in written.dropped:
-        if _is_first(info.name, each.parameter):
-            log(WARNING, "%s is not sent to %s: %s", each.parameter, info.name, each.why)
+        warn_of_dropped(info, each)
     for assumed in written.assumed:
         if _is_first(info.name, assumed):
             log(WARNING, "%s: %s", info.name, assumed)
+
+
+def warn_of_dropped(info: ModelInfo, dropped: Dropped) -> None:
+    """Log a parameter that was set and is not sent, once for each model."""
+    if _is_first(info.name, dropped.parameter):
+        log(WARNING, "%s is not sent to %s: %s", dropped.parameter, info.name, dropped.why)
 
 
 def _is_first(model: str, what: str) -> bool:

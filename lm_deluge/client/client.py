@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
@@ -10,7 +9,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
-from attrs import evolve
 
 from lm_deluge.client.arguments import (
     checked_dialect,
@@ -29,7 +27,15 @@ from lm_deluge.client.options import (
     check_options,
 )
 from lm_deluge.client.routes import Access, Route, redactor_for
-from lm_deluge.config import Limits, ReasoningEffort, RetryPolicy, SamplingParams, Timeouts
+from lm_deluge.config import (
+    SUMMARIES,
+    Limits,
+    ReasoningEffort,
+    ReasoningSummary,
+    RetryPolicy,
+    SamplingParams,
+    Timeouts,
+)
 from lm_deluge.dialects.dialect import Ask
 from lm_deluge.engine.life import new_stream
 from lm_deluge.engine.plan import ModelRequest, Plan, ReadRecorder, Running, Slots
@@ -83,6 +89,8 @@ class LLMClient:
             names a provider's API: ``openai:``, ``openai-responses:``, ``anthropic:``, ``gemini:``.
         sampling_params: how answers are drawn; ``temperature``, ``top_p``, ``max_new_tokens``,
             ``json_mode`` and ``reasoning_effort`` set single fields of it.
+        reasoning_summary: what is shown of a model's thinking where it is asked by Responses, ``"auto"``,
+            ``"concise"`` or ``"detailed"``; ``None``: nothing. A server that refuses is asked without it.
         dialect: the API to ask it by, ``"chat"``, ``"responses"``, ``"messages"``, ``"gemini"`` or another
             package's; the name is then sent as written.
         api_key: instead of the environment variable (its provider's, or the registered one).
@@ -128,6 +136,7 @@ class LLMClient:
         max_new_tokens: int | None = None,
         json_mode: bool | None = None,
         reasoning_effort: ReasoningEffort | None = None,
+        reasoning_summary: ReasoningSummary | None = "auto",
         dialect: str | None = None,
         api_key: str | None = None,
         base_url: str | None = None,
@@ -164,6 +173,9 @@ class LLMClient:
             max_new_tokens=max_new_tokens,
             json_mode=json_mode,
             reasoning_effort=reasoning_effort,
+        )
+        self.reasoning_summary: ReasoningSummary | None = checked_one_of(
+            "reasoning_summary", reasoning_summary, SUMMARIES, optional=True
         )
         self.timeouts = checked_instance("timeouts", timeouts, Timeouts)
         self.retries = checked_instance("retries", retries, RetryPolicy)
@@ -236,7 +248,7 @@ class LLMClient:
             options: those of ``StreamOptions``:
                 handlers: attached to this stream, after the client's, in order.
                 tools, tool_choice, response_format: as in OpenAI's API, verbatim.
-                sampling_params, timeouts: instead of the client's.
+                sampling_params, timeouts, reasoning_summary: instead of the client's.
                 extra_body, tags: added to the client's, and win.
 
         Raises before anything is sent: ``ValueError`` or ``TypeError`` for arguments that make no
@@ -304,6 +316,8 @@ class LLMClient:
         recorder: ReadRecorder | None,
     ) -> ModelRequest:
         info = route.info
+        summary = self.reasoning_summary if options.keeps_summary else options.reasoning_summary
+        is_special = summary is not None and summary != "auto"
         ask = Ask(
             info=info,
             messages=messages,
@@ -314,14 +328,15 @@ class LLMClient:
             extra_body=extra,
             stream_options=self._stream_options,
             max_tokens_field=self._max_tokens_field,
+            reasoning_summary=summary,
         )
-        if route.by_responses is not None:
-            # Most models are asked in one way.
+        instead = None
+        if info.dialect == "responses" or route.by_responses is not None or is_special:
+            # What only Responses has to be asked for; most programs ask by another API.
             from lm_deluge.client.choosing import chosen_way
 
-            route = chosen_way(route, ask)
+            route, ask, instead = chosen_way(route, ask, redactor)
             info = route.info
-            ask = evolve(ask, info=info)
         written = route.dialect.write(ask)
         if written.dropped or written.assumed:
             warn_of_written(info, written)
@@ -333,6 +348,7 @@ class LLMClient:
             choices=written.choices,
             logprobs=written.logprobs,
             recorder=recorder,
+            instead=instead,
         )
 
     def stream_many(
@@ -365,17 +381,7 @@ class LLMClient:
         The same for event loops that are closed. Those of others go on. Not needed; the client can be
         used again afterwards.
         """
-        loop = asyncio.get_running_loop()
-        mine: list[Stream] = []
-        for stream in self._running.all():
-            its = stream.loop
-            if its is loop:
-                stream.cancel("its client was closed")
-                mine.append(stream)
-            elif its is not None and its.is_closed():
-                stream.cancel("its event loop was closed")
-        for stream in mine:
-            await stream.aclose("its client was closed")
+        await self._running.end("its client was closed")
         await self._transport.close()
 
     async def __aenter__(self) -> Self:

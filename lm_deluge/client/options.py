@@ -8,8 +8,8 @@ from typing import Any, Final, TypedDict
 import attrs
 
 from lm_deluge.client.arguments import listed_handlers
-from lm_deluge.config import SamplingParams, Timeouts
-from lm_deluge.values.checks import checked_dict, checked_instance, checked_tags
+from lm_deluge.config import SUMMARIES, ReasoningSummary, SamplingParams, Timeouts
+from lm_deluge.values.checks import checked_dict, checked_instance, checked_one_of, checked_tags
 from lm_deluge.values.foreign import type_name
 from lm_deluge.values.spelling import nearest
 
@@ -36,6 +36,8 @@ class ChatOptions(TypedDict, total=False):
     """Added to the request's body, after the client's; what it holds wins."""
     timeouts: Timeouts | None
     """How long to wait, instead of the client's ``Timeouts``."""
+    reasoning_summary: ReasoningSummary | None
+    """What is shown of a model's thinking by Responses, instead of the client's; ``None``: nothing."""
 
 
 class ManyOptions(ChatOptions, total=False):
@@ -50,6 +52,8 @@ class ManyOptions(ChatOptions, total=False):
 class StreamOptions(ManyOptions, total=False):
     """What may be said of one stream; what is left out, or ``None``, is the client's.
 
+    Only ``reasoning_summary=None`` says something: that none is asked for.
+
     To take them in a function of your own and pass them on::
 
         from typing import Unpack
@@ -61,7 +65,7 @@ class StreamOptions(ManyOptions, total=False):
     Keys:
         handlers: attached to this stream, after the client's, in order.
         tools, tool_choice, response_format: as in OpenAI's API, verbatim.
-        sampling_params, timeouts: instead of the client's.
+        sampling_params, timeouts, reasoning_summary: instead of the client's.
         extra_body, tags: added to the client's, and win.
     """
 
@@ -76,6 +80,7 @@ _NAMES: Final = tuple(StreamOptions.__annotations__)
 class CheckedOptions:
     """``StreamOptions`` with a value for each key; ``None`` is the client's.
 
+    ``keeps_summary``: whether ``reasoning_summary`` was left out, and is the client's.
     What ``tools`` holds, and what ``tool_choice`` and ``response_format`` are, is checked by whoever
     writes the request: it is the dialect's.
     """
@@ -88,6 +93,8 @@ class CheckedOptions:
     tools: Sequence[Mapping[str, Any]] | None
     sampling_params: SamplingParams | None
     tags: Mapping[str, Any]
+    reasoning_summary: ReasoningSummary | None
+    keeps_summary: bool
 
 
 def check_names(options: Mapping[str, Any], function: str, others: tuple[str, ...] = ()) -> None:
@@ -125,6 +132,12 @@ def check_options(
         if params is None
         else checked_instance("sampling_params", params, SamplingParams),
         tags=checked_tags("tags", get("tags")),
+        keeps_summary="reasoning_summary" not in options,
+        reasoning_summary=None
+        if "reasoning_summary" not in options
+        else checked_one_of(
+            "reasoning_summary", get("reasoning_summary"), SUMMARIES, optional=True
+        ),
     )
 
 

@@ -63,7 +63,8 @@ class Route:
     """Where one model is asked, and what goes with every request to it.
 
     ``secrets``: all that is secret of that. ``by_responses``: the same model by OpenAI's Responses, which
-    is taken where all that is asked can be said there.
+    is taken where all that is asked can be said there. ``account``: what tells one that asks an address
+    from another, without their key.
     """
 
     info: ModelInfo = field(repr=lambda info: info.name)
@@ -75,6 +76,7 @@ class Route:
     secrets: tuple[str, ...] = field(repr=False)
     proxy: Proxy | None = None
     tls: ssl.SSLContext | None = field(default=None, repr=False)
+    account: int = field(default=0, repr=False)
     by_responses: Route | None = field(default=None, repr=False)
 
     def request(self, written: Written, redactor: Redactor) -> Request:
@@ -250,6 +252,7 @@ class Access:
             secrets=secrets,
             proxy=proxy,
             tls=tls,
+            account=_account_of(base_url, headers, carriers),
         )
         if spoken is None and thinks_aloud_in_responses(info):
             # The key goes into the same header.
@@ -340,6 +343,13 @@ def _beneath(headers: Mapping[str, str], others: Mapping[str, str]) -> dict[str,
     given = {header.lower() for header in headers}
     kept = {header: others[header] for header in others if header.lower() not in given}
     return {**kept, **headers}
+
+
+def _account_of(base_url: str, headers: Mapping[str, str], carriers: Sequence[str]) -> int:
+    """Return a number for an address and who asks it. ``carriers``: the headers that say who."""
+    who = {name.lower() for name in (*carriers, "OpenAI-Organization", "OpenAI-Project")}
+    # Python salts it anew in every process, and nothing leads back from it to the key.
+    return hash((base_url, *(headers[name] for name in headers if name.lower() in who)))
 
 
 def _custom_headers() -> dict[str, str]:

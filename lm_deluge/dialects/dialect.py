@@ -25,7 +25,7 @@ class Ask:
 
     ``messages``, ``tools``, ``tool_choice``, ``response_format``: dicts of OpenAI's form.
     ``extra_body`` is merged into the body last and wins. ``stream_options``, ``max_tokens_field``:
-    as in ``LLMClient``; ``None``: as ``info`` has them.
+    as in ``LLMClient``; ``None``: as ``info`` has them. ``reasoning_summary``: ``None`` asks for none.
     """
 
     info: ModelInfo
@@ -37,6 +37,7 @@ class Ask:
     extra_body: Mapping[str, Any] | None = None
     stream_options: bool | None = None
     max_tokens_field: str | None = None
+    reasoning_summary: str | None = None
 
 
 @frozen

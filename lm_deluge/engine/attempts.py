@@ -88,7 +88,11 @@ class Attempts:
                     raise failure
                 verdict = _verdict(target, failure)
                 delay = retry_delay(plan.policy, failure, failures, verdict=verdict)
-                if delay is None:
+                without = None if target.instead is None else target.instead(failure)
+                if without is not None:
+                    target = again = evolve(target, request=without, instead=None)
+                    delay = 0.0
+                elif delay is None:
                     if following is None or not falls_back(plan.policy, failure, verdict=verdict):
                         raise failure
                     again = following

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from attrs import field, frozen
 
 from lm_deluge.config import Limits, ResolvedTimeouts, RetryPolicy
 from lm_deluge.dialects.dialect import Dialect
+from lm_deluge.errors import StreamError
 from lm_deluge.http.request import Request
 from lm_deluge.http.transport import Transport
 from lm_deluge.models.registry import ModelInfo
@@ -42,7 +43,9 @@ class ReadRecorder(Protocol):
 @frozen(eq=False, kw_only=True)
 class ModelRequest:
     """One model to ask, and the request that asks it. ``recorder`` hears of every network read.
-    ``choices``: how many answers it asks for. ``logprobs``: whether it asks for log probabilities."""
+    ``choices``: how many answers it asks for. ``logprobs``: whether it asks for log probabilities.
+    ``instead``: returns, for the error of an attempt without output, the request that is to be sent once
+    more without what nobody need answer; ``None``: there is none, and the retry policy decides."""
 
     info: ModelInfo = field(repr=lambda info: info.name)
     dialect: Dialect = field(repr=lambda dialect: dialect.name)
@@ -51,6 +54,7 @@ class ModelRequest:
     choices: int = 1
     logprobs: bool = False
     recorder: ReadRecorder | None = None
+    instead: Callable[[StreamError], Request | None] | None = field(default=None, repr=False)
 
 
 @frozen(eq=False, kw_only=True)
@@ -125,6 +129,20 @@ class Running:
     def discard(self, stream: Stream) -> None:
         """It has ended."""
         self._streams.pop(id(stream), None)
+
+    async def end(self, reason: str) -> None:
+        """End those of the running event loop, with a reason, and those of loops that are closed."""
+        loop = asyncio.get_running_loop()
+        mine: list[Stream] = []
+        for stream in self.all():
+            its = stream.loop
+            if its is loop:
+                stream.cancel(reason)
+                mine.append(stream)
+            elif its is not None and its.is_closed():
+                stream.cancel("its event loop was closed")
+        for stream in mine:
+            await stream.aclose(reason)
 
     def all(self) -> list[Stream]:
         """Return those that run now."""

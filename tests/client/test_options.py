@@ -24,6 +24,7 @@ VALUES: dict[str, Any] = {
     "sampling_params": SamplingParams(temperature=0.25),
     "extra_body": {"user": "u"},
     "timeouts": Timeouts(total=9),
+    "reasoning_summary": "detailed",
     "tags": {"variant": "B"},
 }
 SENT = {

@@ -74,6 +74,12 @@ def _sampling(ask: Ask) -> tuple[dict[str, Any], list[Dropped]]:
             body[key] = value
     for names, why in ((_ELSEWHERE, _UNKNOWN_HERE), (_LATER, "this dialect does not write it yet")):
         dropped += [Dropped(name, why) for name in names if getattr(params, name)]
+    if (summary := ask.reasoning_summary) is not None:
+        # Unless it is asked for by name, only of a model that is known to think.
+        if info.takes("reasoning_effort") and (info.reasoning or summary != "auto"):
+            body["reasoning"] = {**body.get("reasoning", {}), "summary": summary}
+        elif summary != "auto":
+            dropped.append(Dropped("reasoning_summary", "the model does not think first"))
     return body, dropped
 
 

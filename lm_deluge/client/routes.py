@@ -241,7 +241,7 @@ class Access:
         if is_own_endpoint(info, base_url):
             from lm_deluge.models.retiring import tell_of_last_day
 
-            tell_of_last_day(info.model_id)
+            tell_of_last_day(info)
         route = Route(
             info=info,
             dialect=dialect,

@@ -317,6 +317,9 @@ class Attempt:
         refusal = self.target.dialect.refusal(
             exchange.status, exchange.headers, body, shown_url=request.shown_url
         )
+        from lm_deluge.models.retiring import explain_retirement
+
+        explain_retirement(refusal, self.target.info)
         raise redact_error(refusal, request.redactor)
 
     async def _raise_content_type(self, exchange: HttpExchange, reads: Reads) -> None:

@@ -130,29 +130,31 @@ def openai_model(name: str) -> ModelInfo | None:
     base, fine_tuned = name, name.startswith("ft:")
     if fine_tuned:
         base = name.split(":")[1]
-    listed = model_data()["models"]
+    listed = model_data()["models"][OPENAI.name]
     if base not in listed and (dated := _DATED.fullmatch(base)) and dated[1] in listed:
         base = dated[1]
-    if facts := listed.get(base):
-        # A fine-tuned model has its own price list.
-        prices = (None, None, None) if fine_tuned else facts["price"]
-        return _by_rule(
-            facts["rule"],
-            name=name,
-            model_id=name,
-            origin="builtin",
-            context_window=facts["context_window"],
-            max_output_tokens=facts["max_output_tokens"],
-            input_price=prices[0],
-            cached_input_price=prices[1],
-            output_price=prices[2],
-            priced_up_to=facts.get("priced_up_to"),
-        )
-    if not _OPENAI_SHAPE.match(base):
+    facts = listed.get(base)
+    if facts is None and not _OPENAI_SHAPE.match(base):
         return None
     families = model_data()["families"]
     rule = next((r for pattern, r in families if fnmatch.fnmatchcase(base, pattern)), "classic")
-    return _by_rule(rule, name=name, model_id=name, origin="family")
+    if facts is None:
+        return _by_rule(rule, name=name, model_id=name, origin="family")
+    # A fine-tuned model has its own price list.
+    prices = (None,) * 4 if fine_tuned else facts.get("price") or (None,) * 4
+    return _by_rule(
+        rule,
+        name=name,
+        model_id=name,
+        origin="builtin",
+        context_window=facts.get("context_window"),
+        max_output_tokens=facts.get("max_output_tokens"),
+        input_price=prices[0],
+        cached_input_price=prices[1],
+        cache_write_price=prices[2],
+        output_price=prices[3],
+        priced_up_to=facts.get("priced_up_to"),
+    )
 
 
 def unknown_model(name: str) -> ModelInfo:
@@ -163,10 +165,8 @@ def unknown_model(name: str) -> ModelInfo:
 
 def known_models() -> tuple[str, ...]:
     """The names of the listed and the registered models."""
-    return (
-        *model_data()["models"],
-        *(name for name in tuple(_registered) if name not in model_data()["models"]),
-    )
+    listed = model_data()["models"][OPENAI.name]
+    return (*listed, *(name for name in tuple(_registered) if name not in listed))
 
 
 _registered: dict[str, ModelInfo] = {}
@@ -262,12 +262,14 @@ def register_model(
     model_id = checked_text("model_id", model_id, optional=True)
     like = openai_model(name) or openai_model(model_id or "") or unknown_model(name)
     dialect, first_key_env = checked_text("dialect", dialect), None
-    from lm_deluge.models.others import facts_of
+    from lm_deluge.models.listed import facts_of, refused_by
 
     facts = facts_of(model_id or name, dialect)
     for field in ("context_window", "max_output_tokens"):
         if given[field] is None:
             given[field] = facts.get(field)
+    if accepts is None and (refused := refused_by(model_id or name, dialect)):
+        given |= {"accepts": _PARAMETERS - refused}
     if api_key_env is not None:
         checked_text("api_key_env", api_key_env)
     elif base_url is None:

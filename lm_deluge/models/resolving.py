@@ -164,12 +164,14 @@ def _asked(name: str, plain: str, dialect: str, *, has_url: bool) -> ModelInfo:
             if not has_url:
                 known = attrs.evolve(known, max_tokens_field="max_completion_tokens")
         return attrs.evolve(known, name=name, dialect=dialect)
-    from lm_deluge.models.others import facts_of
+    from lm_deluge.models.listed import facts_of, refused_by
 
+    unknown = unknown_model(plain)
     return attrs.evolve(
-        unknown_model(plain),
+        unknown,
         name=name,
         dialect=dialect,
+        accepts=unknown.accepts - refused_by(plain, dialect),
         # Anthropic's and Google's may think for a while before they say anything.
         reasoning=provider is not None,
         api_key_env=None if provider is None else provider.api_key_env,

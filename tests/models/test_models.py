@@ -42,12 +42,13 @@ def test_the_data_is_consistent() -> None:
     assert {rule for _, rule in DATA["families"]} <= set(rules)
     for pattern in (*DATA["open_families"], *DATA["closed"]):
         assert pattern == pattern.lower()
-    for name, model in DATA["models"].items():
-        assert model["rule"] in rules, name
-        assert model["max_output_tokens"] <= model["context_window"], name
-        price, cached, output = model["price"]
-        assert 0 < price < output, name
-        assert cached is None or 0 < cached < price, name
+    for models in DATA["models"].values():
+        for name, model in models.items():
+            assert model.get("max_output_tokens", 0) <= model.get("context_window", 1e9), name
+            price, cached, fresh, output = model.get("price", (1, None, None, 2))
+            assert 0 < price < output, name
+            assert cached is None or 0 < cached < price, name
+            assert fresh is None or price < fresh < output, name
 
 
 def test_the_data_says_when_its_prices_held() -> None:
@@ -58,7 +59,7 @@ def test_the_data_says_when_its_prices_held() -> None:
 def test_no_foreign_prefix_hides_an_openai_name() -> None:
     for prefix, _ in DATA["foreign"]:
         assert prefix == prefix.lower()
-        assert not any(name.startswith(prefix) for name in DATA["models"])
+        assert not any(name.startswith(prefix) for name in DATA["models"]["OpenAI"])
 
 
 ISSUE_LIST = (

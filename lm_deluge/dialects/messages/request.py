@@ -50,7 +50,8 @@ _CHOICES: Final = {"auto": "auto", "required": "any", "none": "none"}
 def version_for(ask: Ask) -> str:
     """Return the API's version to ask for: the one that the registration pins, or else the newest.
 
-    The newest refuses the sampling parameters, and other servers than Anthropic's may not know it.
+    The newest refuses the sampling parameters, and other servers than Anthropic's may not know it. What is
+    asked in the provider's own words (`extra_body`) counts where the model takes the like.
     """
     for header, value in ask.info.headers.items():
         if header.lower() == "anthropic-version":
@@ -58,6 +59,8 @@ def version_for(ask: Ask) -> str:
     if urlsplit(ask.info.base_url or "").hostname != _HOME:
         return _EVERYWHERE
     wants = [name for name in ("temperature", "top_p") if getattr(ask.params, name) is not None]
+    if any(name in (ask.extra_body or ()) for name in ("temperature", "top_p", "top_k")):
+        wants.append("temperature")
     return _EVERYWHERE if any(ask.info.takes(name) for name in wants) else _NEWEST
 
 

@@ -1,23 +1,18 @@
-"""What is known of Anthropic's and Google's models, and of the days on which models go."""
+"""What is listed of models: sizes, prices, what Claude models refuse, and the days on which models go."""
 
 from __future__ import annotations
 
-import json
 import logging
-import subprocess
-import sys
 from datetime import date
-from pathlib import Path
 
 import pytest
 
 from lm_deluge import LLMClient, register_model
 from lm_deluge.models import retiring
-from lm_deluge.models.others import facts_of, last_day_of, others_data
+from lm_deluge.models.listed import facts_of, last_day_of
+from lm_deluge.models.names import model_data
 from lm_deluge.models.registry import ModelInfo
 from lm_deluge.models.resolving import resolve_model
-
-MAKER = Path(__file__).parent / "make_others.py"
 
 
 def resolve(name: str, base_url: str | None = None) -> ModelInfo:
@@ -36,12 +31,12 @@ def test_a_dated_release_is_what_it_is_a_release_of() -> None:
     assert facts_of("claude-sonnet-4-5-20250929", "messages") == facts_of(
         "claude-sonnet-4-5", "messages"
     )
-    assert facts_of("gemini-2.5-pro-001", "gemini") == facts_of("gemini-2.5-pro", "gemini") != {}
+    assert facts_of("gemini-2.5-pro-001", "gemini") == facts_of("gemini-2.5-pro", "gemini")
 
 
 def test_of_an_unknown_model_and_in_another_dialect_nothing_is_known() -> None:
-    assert facts_of("claude-unheard-of", "messages") == {}
-    assert facts_of("claude-opus-5-5", "gemini") == facts_of("claude-opus-5-5", "chat") == {}
+    assert not any(facts_of("claude-unheard-of", "messages").values())
+    assert not any(facts_of("claude-opus-5-5", "gemini").values())
     assert resolve("anthropic:claude-unheard-of").max_output_tokens is None
 
 
@@ -65,17 +60,70 @@ def test_prices_beyond_a_bound_are_not_taken_for_those_below() -> None:
 
 
 def test_every_entry_has_the_columns_that_it_says() -> None:
-    data = others_data()
-    for models in data["models"].values():
+    columns = {"context_window", "max_output_tokens", "price", "priced_up_to"}
+    for models in model_data()["models"].values():
         for name, facts in models.items():
-            assert facts.keys() <= {
-                "context_window",
-                "max_output_tokens",
-                "price",
-                "priced_up_to",
-            }, name
+            assert facts.keys() <= columns | {"retires_on", "replaced_by"}, name
             assert len(facts.get("price", [0] * 4)) == 4, name
-    assert all(date.fromisoformat(last) for last in data["retires_on"].values())
+            assert "replaced_by" not in facts or date.fromisoformat(facts["retires_on"]), name
+
+
+def test_the_families_of_the_three_providers_are_listed_with_prices() -> None:
+    """Their newest and what is in between; `gpt-6.2` is too new to have one."""
+    for name in (
+        *("gpt-6.1-sol", "gpt-6.1-terra", "gpt-6-astra", "gpt-6-sol", "gpt-6-luna", "gpt-5.6-sol"),
+        *("gpt-5.6-terra", "gpt-5.6-luna", "gpt-5.5", "gpt-5.5-pro", "gpt-5.4-nano", "gpt-5.2-pro"),
+        *("anthropic:claude-fable-5-2", "anthropic:claude-mythos-5-2", "anthropic:claude-opus-4-8"),
+        *("anthropic:claude-sonnet-5-5", "anthropic:claude-haiku-5-5", "gemini:gemini-4-argon"),
+        *("gemini:gemini-3.8-flash", "gemini:gemini-3.5-flash-lite", "gemini:gemini-3-pro-preview"),
+    ):
+        info = resolve(name)
+        assert info.input_price, name
+        assert info.output_price, name
+    for name in ("gpt-6.2-astra", "gpt-6.2-sol", "gemini:gemma-4-31b-it"):
+        assert resolve(name).output_price is None
+
+
+# -- sampling
+
+
+@pytest.mark.parametrize(
+    ("name", "takes"),
+    [
+        *(
+            (f"claude-{name}", True)
+            for name in ("haiku-4-5", "sonnet-4-5", "sonnet-4-6", "opus-4-5")
+        ),
+        *(
+            (f"claude-{name}", True)
+            for name in ("opus-4-6-20260205", "3-5-haiku", "opus-4-20250514")
+        ),
+        *(
+            (f"claude-{name}", False)
+            for name in ("opus-4-7", "opus-4-7-20260416", "opus-4-8", "opus-5")
+        ),
+        *(
+            (f"claude-{name}", False)
+            for name in ("opus-5-5", "sonnet-5", "sonnet-5-5", "haiku-5-5")
+        ),
+        *((f"claude-{name}", False) for name in ("fable-5", "fable-5-2", "mythos-5-1")),
+        ("unheard-of", True),
+    ],
+)
+def test_it_is_known_which_claude_models_take_sampling(name: str, takes: bool) -> None:
+    asked = [
+        resolve(f"anthropic:{name}"),
+        resolve(f"anthropic:{name}", "http://127.0.0.1:9"),
+        register_model("mine", model_id=name, dialect="messages"),
+    ]
+    for info in asked:
+        assert (info.takes("temperature"), info.takes("top_p"), info.takes("stop")) == (
+            takes,
+            takes,
+            True,
+        )
+    own = register_model("mine", model_id=name, dialect="messages", accepts=["temperature"])
+    assert own.takes("temperature")
 
 
 # -- last days
@@ -114,9 +162,7 @@ def test_less_than_sixty_days_before_its_last_one_a_model_is_told_of(
 ) -> None:
     told = told_on(day, days, caplog)
     assert told == (
-        []
-        if words is None
-        else [f"gpt-4o: its provider {words}; ask it which model to use instead"]
+        [] if words is None else [f"gpt-4o: its provider {words}; it names gpt-6-luna instead"]
     )
 
 
@@ -135,65 +181,15 @@ def test_at_another_address_nobody_knows_how_long_it_is_served(
 def test_the_other_providers_models_are_told_of_at_their_endpoints(
     days: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert last_day_of("claude-sonnet-4-5") == date(2026, 11, 30)
-    assert told_on("2026-11-26", days, caplog, name="anthropic:claude-sonnet-4-5-20250929")
+    assert last_day_of("claude-sonnet-4-5", "messages") == date(2026, 11, 30)
+    (told,) = told_on("2026-11-26", days, caplog, name="anthropic:claude-sonnet-4-5-20250929")
+    assert told.endswith("4 more days; it names anthropic:claude-sonnet-5-5 instead")
     assert told_on("2026-11-26", days, caplog, name="gemini:gemini-2.5-flash")
     assert not told_on("2026-11-26", days, caplog, name="gemini:gemini-3.8-flash")
 
 
-# -- the script
-
-
-def sources(tmp_path: Path, litellms_price: float) -> str:
-    """Packages that speak of one model as the real two do; returns the path that has them."""
-    prices = tmp_path / "genai_prices"
-    prices.mkdir()
-    (prices / "__init__.py").touch()
-    (prices / "data.py").write_text(
-        "from types import SimpleNamespace as N\n"
-        "price = N(input_mtok=2, cache_read_mtok=None, cache_write_mtok=None, output_mtok=4)\n"
-        "model = N(get_prices=lambda when: price)\n"
-        "providers = [N(id=name, find_model=lambda name: model) for name in ('anthropic', 'google')]\n"
-    )
-    entry = {
-        "max_input_tokens": 5,
-        "input_cost_per_token": litellms_price,
-        "output_cost_per_token": 4e-6,
-    }
-    table = tmp_path / "litellm" / "model_prices_and_context_window_backup.json"
-    table.parent.mkdir()
-    everything = json.loads((MAKER.parents[2] / "lm_deluge/models/others.json").read_text())[
-        "models"
-    ]
-    names = [*everything["messages"], *(f"gemini/{name}" for name in everything["gemini"])]
-    table.write_text(json.dumps(dict.fromkeys(names, entry)))
-    for package, files in (("genai_prices", ""), ("litellm", f"litellm/{table.name},,\n")):
-        info = tmp_path / f"{package}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-        (info / "RECORD").write_text(files)
-    return str(tmp_path)
-
-
-def test_where_the_sources_differ_nothing_is_written(tmp_path: Path) -> None:
-    target = tmp_path / "tree" / "lm_deluge" / "models"
-    (tmp_path / "tree" / "tests" / "models").mkdir(parents=True)
-    target.mkdir(parents=True)
-    script = tmp_path / "tree" / "tests" / "models" / "make_others.py"
-    script.write_bytes(MAKER.read_bytes())
-    (target / "models.json").write_text('{"models": {}}')
-    outcomes = []
-    for number, price in enumerate([3e-6, 2e-6]):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        done = subprocess.run(
-            [sys.executable, script],
-            env={"PYTHONPATH": sources(folder, price)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        outcomes.append((done.returncode, (target / "others.json").exists()))
-        if number == 0:
-            assert "claude-opus-5: input_mtok is 2.0 in genai-prices, 3.0 in litellm" in done.stdout
-    assert outcomes == [(1, False), (0, True)]
+def test_where_no_other_model_is_named_the_provider_is_to_be_asked(
+    days: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (told,) = told_on("2026-12-24", days, caplog, name="anthropic:claude-opus-4-5")
+    assert told.endswith("29 more days; ask it which model to use instead")

@@ -20,6 +20,8 @@ from support.sequences import FAULTS, KINDS, TEXT, TOTALS, Cell, End, Gate, expe
 #: those meets the moment in which a machine that is busy with other tests forgets this one.
 SOON = 0.6
 SURELY = 2.5
+#: Most of them only wait for a server that says nothing.
+AT_ONCE = 160
 
 FALLBACKS = ("gpt-4o-mini", "gpt-4.1-mini")
 
@@ -124,12 +126,12 @@ async def test_some_sequences_of_attempts_end_as_the_rules_say() -> None:
 
 @pytest.mark.slow
 async def test_all_sequences_of_two_faults_end_as_the_rules_say() -> None:
-    await check_all(list(cells(list(FAULTS), 2)), soon=SURELY, at_once=32)
+    await check_all(list(cells(list(FAULTS), 2)), soon=SURELY, at_once=AT_ONCE)
 
 
 @pytest.mark.slow
 async def test_all_sequences_of_three_kinds_end_as_the_rules_say() -> None:
-    await check_all(list(cells(KINDS, 3)), soon=SURELY, at_once=32)
+    await check_all(list(cells(KINDS, 3)), soon=SURELY, at_once=AT_ONCE)
 
 
 async def test_a_total_limit_that_passes_while_a_handler_hears_of_a_retry_ends_the_stream() -> None:

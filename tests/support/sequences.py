@@ -219,6 +219,7 @@ class Gate(StreamHandler):
         self.connections = 0
         self.paced = 4
         self.open: set[Connection] = set()
+        self.is_closing = False
 
     def __enter__(self) -> Self:
         # It holds the port while nobody listens.
@@ -228,6 +229,7 @@ class Gate(StreamHandler):
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self.is_closing = True
         self._shut()
         self._holder.close()
         for connection in list(self.open):

@@ -18,7 +18,8 @@
     │   │   ├── UnprocessableEntityError 422
     │   │   ├── RateLimitError           429
     │   │   └── InternalServerError      500 and above
-    │   ├── ProviderError                an error frame inside a 200: .type .code .body
+    │   ├── ProviderError                an error inside a 200: .type .code .body .retry_after; of the class
+    │   │                                for its status, too, where it says what failed
     │   ├── AnswerCutError               a clean end of the bytes before the end of the answer
     │   ├── ProtocolError                not the protocol: .offset .evidence .content_type
     │   └── LimitExceededError           larger than a bound in ``Limits``: .name .limit .value
@@ -165,12 +166,14 @@ class ConnectionLostError(APIConnectionError):
 
 
 class APIStatusError(APIError):
-    """The server answered with a status other than 200.
+    """The server answered with a status other than 200, or with an error that has one inside a 200.
 
-    ``status_code``: the HTTP status. ``body``: the error object (dict) of a JSON answer, else the
+    ``status_code``: the HTTP status; of an error inside an answer (then it is a ``ProviderError``, too)
+    the one that a reply with the same error has. ``body``: the error object (dict) of a JSON answer, else the
     JSON or text as it came, cut at ``Limits.max_error_body_bytes``. ``type``, ``code``, ``param``: as
-    the server names them, else ``None``. ``request_id``: the server's ``x-request-id``.
-    ``retry_after``: seconds the server asks to wait, ``None`` where it does not say.
+    the server names them, else ``None``. ``request_id``: the server's, from its header.
+    ``retry_after``: seconds the server asks to wait, in a header or in the body, ``None`` where it does
+    not say.
     ``should_retry``: the server's ``x-should-retry``, ``None`` where it does not say.
     """
 
@@ -257,8 +260,17 @@ def status_error(status: int) -> type[APIStatusError]:
 class ProviderError(APIError):
     """The provider reported an error inside an answer that had begun with status 200.
 
+    Where its type or code says what failed, the error is of the class that a reply with the same error
+    has, too: ``RateLimitError``, ``InternalServerError``, ``BadRequestError`` and so on, whose
+    ``status_code`` is the status of such a reply. Either class catches it.
+
     ``body``: the error as it came (dict or text). ``type`` and ``code``: as the server names them.
+    ``request_id``: the server's, from the head of the answer. ``retry_after``: seconds the error asks to
+    wait, ``None`` where it does not say.
     """
+
+    request_id: str | None = None
+    retry_after: float | None = None
 
     def __init__(
         self,

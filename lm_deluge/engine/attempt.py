@@ -19,7 +19,13 @@ from lm_deluge.engine.logging_lines import (
 from lm_deluge.engine.plan import ModelRequest, ReadRecorder
 from lm_deluge.engine.reading import Happening, Then, after
 from lm_deluge.engine.reads import NetworkRead, Reads, What
-from lm_deluge.errors import APITimeoutError, LimitExceededError, ProtocolError, StreamError
+from lm_deluge.errors import (
+    APITimeoutError,
+    LimitExceededError,
+    ProtocolError,
+    ProviderError,
+    StreamError,
+)
 from lm_deluge.http.exchange import HttpExchange
 from lm_deluge.http.redacted_errors import redact_error
 from lm_deluge.http.transport import Transport
@@ -286,8 +292,7 @@ class Attempt:
             return reads.lost_error()
         if then == "cut":
             return cut_error(self.answer, self.target.choices)
-        assert self.answer.error is not None
-        return redact_error(self.answer.error, self.target.request.redactor)
+        return self._reported()
 
     async def _read_json(self, reads: Reads) -> None:
         """Take a whole answer from a server that did not stream."""
@@ -308,7 +313,15 @@ class Attempt:
         self._emit(pieces)
         self._interruption.check()
         if self.answer.error is not None:
-            raise redact_error(self.answer.error, self.target.request.redactor)
+            raise self._reported()
+
+    def _reported(self) -> StreamError:
+        """Return what the answer failed with, and under which id the server logged it."""
+        error = self.answer.error
+        assert error is not None
+        if isinstance(error, ProviderError) and error.request_id is None:
+            error.request_id = self.request_id
+        return redact_error(error, self.target.request.redactor)
 
     async def _raise_status(self, exchange: HttpExchange, reads: Reads) -> None:
         """Raise the exception for a status that is no answer, with the body as far as it comes."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from lm_deluge.errors import ProviderError
 from lm_deluge.wire.keeping import text_or_none
 from lm_deluge.wire.surrogates import without_surrogates
 
-__all__ = ["reported_error", "told_by", "words_in"]
+__all__ = ["reported_error", "told_by", "type_of", "words_in"]
 
 #: Where an error object says in words what went wrong, in the order of trust.
 _SAYS: Final = (
@@ -29,6 +29,9 @@ _HEADS: Final = ("reason", "title", "error", "errors")
 
 #: What holds the error object itself.
 _HOLDS: Final = ("error", "errors", "detail", "details", "message")
+
+#: What tells the object that is the error from what it stands in.
+_NAMES: Final = ("type", "code", "param")
 
 #: How deep is looked, and how many items of a list are told.
 _NESTING: Final = 5
@@ -67,7 +70,9 @@ def told_by(body: object) -> Mapping[str, Any]:
             body = next((item for item in body if isinstance(item, Mapping)), None)
         if not isinstance(body, Mapping):
             break
-        if not found or any(body.get(key) for key in ("type", "code", "param")):
+        # A status tells less, and may be of what is inside.
+        names = _NAMES if any(found.get(key) for key in _NAMES) else (*_NAMES, "status")
+        if not found or any(body.get(key) for key in names):
             found = body
         # The items of a validation are many, and none is the error.
         inner = (body.get("error"), body.get("detail"), body.get("errors"))
@@ -76,23 +81,56 @@ def told_by(body: object) -> Mapping[str, Any]:
     return found
 
 
-def reported_error(body: object, words: Callable[[Any], str | None] = words_in) -> ProviderError:
+def type_of(fields: Mapping[str, Any]) -> str | None:
+    """Return what an error object calls itself: its ``type``, or its ``status`` in a word (Gemini)."""
+    for key in ("type", "status"):
+        value = fields.get(key)
+        if isinstance(value, str) and value:
+            return value
+    return None
+
+
+def reported_error(
+    body: object,
+    words: Callable[[Any], str | None] = words_in,
+    *,
+    event: str = "",
+    beside: Mapping[str, Any] | None = None,
+) -> ProviderError:
     """Return the exception for an error that came inside an answer: an object, a text, anything else.
 
-    ``words``: what finds in it what went wrong; where that is nothing, all of it is shown.
+    Its class is that of the status that the same error has as a reply, and ``ProviderError``; where
+    nothing in it says what failed, ``ProviderError`` alone. ``words``: what finds in it what went wrong;
+    where that is nothing, all of it is shown. ``event``: the type of the event that it is.
+    ``beside``: the object that it is a field of, whose type and code are those of a text.
     """
+    # Few streams fail, and all would import these.
+    from lm_deluge.wire.error_table import status_told
+    from lm_deluge.wire.errors_inside import inside_class
+    from lm_deluge.wire.waits import told_wait
+
     try:
         body = without_surrogates(body, frozenset())
     except RecursionError:
         body = "an error object nested too deeply to be shown"
-    fields = told_by(body)
+    fields = told_by(beside if isinstance(body, str) and beside else body)
+    told = words(body) or json.dumps(body, ensure_ascii=False)
+    message = f"the provider reported an error: {told}"
     code = fields.get("code")
-    return ProviderError(
-        f"the provider reported an error: {words(body) or json.dumps(body, ensure_ascii=False)}",
-        body=body,
-        type=text_or_none(fields.get("type")),
-        code=code if isinstance(code, (str, int)) else None,
-    )
+    known: dict[str, Any] = {
+        "body": body,
+        "type": text_or_none(type_of(fields)),
+        "code": code if isinstance(code, (str, int)) else None,
+    }
+    status = status_told(fields, body, event)
+    if status is None:
+        error = ProviderError(message, **known)
+    else:
+        param = text_or_none(fields.get("param"))
+        reply = inside_class(status)(message, status_code=status, param=param, **known)
+        error = cast("ProviderError", reply)
+    error.retry_after = told_wait(beside if fields is beside else body, told)
+    return error
 
 
 def _at(place: object, words: str) -> str:

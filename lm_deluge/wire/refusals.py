@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from lm_deluge.errors import APIStatusError, status_error
-from lm_deluge.wire.error_words import told_by, words_in
+from lm_deluge.wire.error_words import told_by, type_of, words_in
 from lm_deluge.wire.headers import header_text, request_id, retry_after
 from lm_deluge.wire.json import decode_any
 from lm_deluge.wire.surrogates import without_surrogates
@@ -36,6 +36,8 @@ def error_from_reply(
     provider's message, type, code and param; anything else is shown as it came. ``hints``: what to say
     beside a message with some words in it.
     """
+    from lm_deluge.wire.waits import told_wait  # few streams fail, and all would import it
+
     try:
         parsed: Any = decode_any(body)
     except ValueError:
@@ -58,23 +60,23 @@ def error_from_reply(
             "because the key must not follow to another host: correct the base_url"
         )
     code = fields.get("code")
-    kind = fields.get("type")
     param = fields.get("param")
     code = code if isinstance(code, (str, int)) else None
     text = f"{message.rstrip()} (HTTP {status}{f', {code}' if code else ''})"
     for mark, hint in hints:
         if mark in message:
             text = f"{text}. Hint: {hint}"
+    wait = retry_after(headers)
     should_retry = headers.get("x-should-retry")
     return status_error(status)(
         text,
         status_code=status,
         body=error if error is not None else body.decode("utf-8", "replace"),
-        type=kind if isinstance(kind, str) else None,
+        type=type_of(fields),
         code=code,
         param=param if isinstance(param, str) else None,
         request_id=request_id(headers),
-        retry_after=retry_after(headers),
+        retry_after=told_wait(error, message) if wait is None else wait,
         should_retry={"true": True, "false": False}.get((should_retry or "").lower()),
     )
 

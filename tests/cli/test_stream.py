@@ -219,7 +219,7 @@ async def test_broken_answer_keeps_what_was_printed(stream: Stream) -> None:
 async def test_error_frame_of_the_provider(stream: Stream) -> None:
     async with Simulator(text=["The ", "sky"], faults="error-frame:object:1") as simulator:
         done = await stream("Why?", env=simulated(simulator))
-    assert_one_line(done, 1, "ProviderError")
+    assert_one_line(done, 1, "InternalServerError")
     assert done.out == "The \n"
 
 

@@ -18,7 +18,6 @@ from lm_deluge.errors import (
     ConnectionLostError,
     InternalServerError,
     ProtocolError,
-    ProviderError,
     RateLimitError,
 )
 from lm_deluge.models.registry import register_model, unregister_model
@@ -207,7 +206,7 @@ FAULTS: dict[str, Fault] = {
     "reset after STOP": ([*BEGUN, http(STOP), 0.05, RESET], ConnectionLostError, "Good"),
     "silence": ([*BEGUN, HANG], APITimeoutError, "Good"),
     "silence after STOP": ([*BEGUN, http(STOP), HANG], None, "Good"),
-    "overloaded": ([*BEGUN, http(BARE_ERROR) + END], ProviderError, "Good"),
+    "overloaded": ([*BEGUN, http(BARE_ERROR) + END], InternalServerError, "Good"),
     "no JSON": ([*BEGUN, http(b"data: {\n\n") + END], ProtocolError, "Good"),
     "500": (refused("500 Oops", 500), InternalServerError, ""),
 }

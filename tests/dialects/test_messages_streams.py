@@ -253,7 +253,7 @@ FAULTS: dict[str, Fault] = {
     "cut": ([*BEGUN, http(ended()) + END], AnswerCutError, "Good"),
     "reset": ([*BEGUN, 0.05, RESET], ConnectionLostError, "Good"),
     "silence": ([*BEGUN, http(PING), HANG], APITimeoutError, "Good"),
-    "overloaded": ([*BEGUN, http(OVERLOADED) + END], ProviderError, "Good"),
+    "overloaded": ([*BEGUN, http(OVERLOADED) + END], InternalServerError, "Good"),
     "no JSON": ([*BEGUN, http(b"event: message_stop\ndata: {\n\n") + END], ProtocolError, "Good"),
     "500": (refused("500 Oops", "api_error"), InternalServerError, ""),
 }

@@ -144,7 +144,7 @@ FAULTS: dict[str, Fault] = {
     "cut": ([*BEGUN, END], AnswerCutError, "Good"),
     "reset": ([*BEGUN, 0.05, RESET], ConnectionLostError, "Good"),
     "silence": ([*BEGUN, http(ALIVE), HANG], APITimeoutError, "Good"),
-    "busy": ([*BEGUN, http(BUSY) + END], ProviderError, "Good"),
+    "busy": ([*BEGUN, http(BUSY) + END], InternalServerError, "Good"),
     "incomplete": ([*BEGUN, http(ended("incomplete")) + END], None, "Good"),
     "no JSON": (
         [*BEGUN, http(b"event: response.completed\ndata: {\n\n") + END],

@@ -94,6 +94,8 @@ def cut(name: str, error: type[StreamError], **more: Any) -> list[Row]:
 
 SHORT = Timeouts(first_token=0.25, between_tokens=0.25, total=20, tail=0.1)
 SOON = Timeouts(first_token=10, between_tokens=10, total=0.25)
+#: What an error inside a 200 is: a text alone says nothing of its class.
+FRAMES: dict[str, type[StreamError]] = {"text": ProviderError}
 SHAPES = ("object", "text", "flat", "choices", "finish", "event", "event-bare", "failed", "echo")
 
 TABLE: list[Row] = [
@@ -130,7 +132,7 @@ TABLE: list[Row] = [
     Row("wrong-content-type", ProtocolError, "first_token", reads="base_url"),
     Row("wrong-content-type:text/plain", ProtocolError, "first_token", reads="base_url"),
     Row("wrong-content-type:application/json", ProtocolError, "first_token", reads="JSON"),
-    Row("json-error", ProviderError, "first_token", reads="overloaded"),
+    Row("json-error", InternalServerError, "first_token", reads="overloaded"),
     # In an answer.
     healthy("json-answer"),
     Row("hang-before-first-token", APITimeoutError, "first_token", timeouts=SHORT),
@@ -143,19 +145,29 @@ TABLE: list[Row] = [
     healthy("bad-utf8", with_third("\ufffd\ufffd\ufffd(")),
     *cut("malformed-json", ProtocolError, reads="oops"),
     *(
-        Row(f"error-frame:{shape}", ProviderError, "between_tokens", first(3))
+        Row(
+            f"error-frame:{shape}",
+            FRAMES.get(shape, InternalServerError),
+            "between_tokens",
+            first(3),
+        )
         for shape in SHAPES
         if shape != "finish"
     ),
     *(
-        Row(f"error-frame:{shape}:0", ProviderError, "first_token", first(0))
+        Row(
+            f"error-frame:{shape}:0",
+            FRAMES.get(shape, InternalServerError),
+            "first_token",
+            first(0),
+        )
         for shape in SHAPES
         if shape != "finish"
     ),
     # Every choice has a finish reason by then.
-    Row("error-frame:finish", ProviderError, "tail", first(3), reads="disconnected"),
+    Row("error-frame:finish", InternalServerError, "tail", first(3), reads="disconnected"),
     # Without output there is nothing that could have ended.
-    Row("error-frame:finish:0", ProviderError, "first_token", first(0), reads="disconnected"),
+    Row("error-frame:finish:0", InternalServerError, "first_token", first(0), reads="disconnected"),
     healthy("drip"),
     *cut(
         "endless-line",

@@ -150,13 +150,13 @@ class ChatAnswer(Answer[ChatChoice]):
         if isinstance(told, dict):
             self._take_object(told, kind)
         if self.error is None:
-            self.error = provider_error(told or f"an event of type {kind!r} without a word")
+            self.error = provider_error(told or f"an event of type {kind!r} without a word", kind)
 
     def _take_object(self, chunk: dict[str, Any], kind: str) -> None:
         self._take_chunk(chunk)
         reported = error_in(chunk, kind)
         if reported is not None:
-            self.error = provider_error(reported)
+            self.error = provider_error(reported, kind, chunk)
         # What follows a finish reason says that it was none.
         first = self._choices.get(0)
         self.is_fast = first is not None and first.finish_reason is None

@@ -150,9 +150,11 @@ def _tells(key: object) -> bool:
     return any(word in low for word in _TELLS)
 
 
-def provider_error(body: object) -> ProviderError:
+def provider_error(
+    body: object, event: str = "", beside: Mapping[str, Any] | None = None
+) -> ProviderError:
     """Return the exception for an error as the server sent it: an object, a text, anything else."""
-    return reported_error(body, _words)
+    return reported_error(body, _words, event=event, beside=beside)
 
 
 def _words(body: Any) -> str | None:

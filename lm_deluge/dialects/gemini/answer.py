@@ -76,7 +76,7 @@ class GeminiAnswer(Answer[GeminiChoice]):
                 found = f"{what} holds {type(chunk).__name__} where a chunk object is expected"
                 self.error = self.protocol_error(found, data)
             elif reported := chunk.get("error"):
-                self.error = reported_error(reported)
+                self.error = reported_error(reported, beside=chunk)
             else:
                 self._take_chunk(chunk)
             if self.error is not None:

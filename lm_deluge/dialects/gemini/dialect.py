@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote
@@ -22,9 +21,6 @@ _KEY_HEADER: Final = "x-goog-api-key"
 
 #: Says a limit that is of a day or a plan, in ``quotaId``; the others pass within a minute.
 _PER_DAY: Final = "PerDay"
-
-#: A duration of protocol buffers, as JSON has it.
-_SECONDS: Final = re.compile(r"([0-9]{1,6}(?:\.[0-9]+)?)s")
 
 
 class _Gemini:
@@ -59,10 +55,7 @@ class _Gemini:
         self, status: int, headers: Mapping[str, str], body: bytes, *, shown_url: str
     ) -> APIStatusError:
         """Return the exception for a reply whose status is no answer's."""
-        error = error_from_reply(status, headers, body, shown_url=shown_url)
-        if error.retry_after is None:
-            error.retry_after = _retry_delay(error.body)
-        return error
+        return error_from_reply(status, headers, body, shown_url=shown_url)
 
     def is_passing(self, error: APIStatusError | ProviderError) -> bool | None:
         """A limit of a day does not pass; for the rest status and words decide."""
@@ -88,15 +81,6 @@ def _quota_ids(body: Any) -> str:
         for violation in (detail.get("violations") or ())
         if isinstance(violation, Mapping)
     )
-
-
-def _retry_delay(body: Any) -> float | None:
-    """Return the seconds that an error asks to wait: no header says them."""
-    for detail in _details(body):
-        delay = detail.get("retryDelay")
-        if isinstance(delay, str) and (seconds := _SECONDS.fullmatch(delay)) is not None:
-            return float(seconds[1])
-    return None
 
 
 GEMINI: Final[Dialect] = _Gemini()

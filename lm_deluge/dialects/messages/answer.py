@@ -69,7 +69,7 @@ class MessagesAnswer(TypedEvents[MessagesChoice]):
         kind = told.get("type")
         take = self.takers.get(kind if isinstance(kind, str) else event.event)
         if "error" in (kind, event.event) or (take is None and told.get("error")):
-            self.error = reported_error(told.get("error") or told)
+            self.error = reported_error(told.get("error") or told, beside=told)
         elif take is not None:
             self.chunks += 1
             self._take_facts(take, told)

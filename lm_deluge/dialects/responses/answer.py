@@ -77,7 +77,7 @@ class ResponsesAnswer(TypedEvents[ResponsesChoice]):
         take = self.takers.get(kind)
         if kind == "error" or (take is None and told.get("error")):
             flat = {key: value for key, value in told.items() if key not in _FRAME}
-            self.error = reported_error(told.get("error") or flat or told)
+            self.error = reported_error(told.get("error") or flat or told, beside=flat)
         elif take is not None:
             self.chunks += 1
             known = len(self._pieces)

@@ -47,7 +47,7 @@ _WORDS: dict[int, tuple[str, str, str | None]] = {
     ),
     429: (
         "Rate limit reached for simulated in organization org-simulated on requests per min (RPM): "
-        "Limit 3, Used 3, Requested 1. Please try again in 20s.",
+        "Limit 3, Used 3, Requested 1. Please try again later.",
         "requests",
         "rate_limit_exceeded",
     ),

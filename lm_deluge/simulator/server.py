@@ -54,7 +54,8 @@ class Simulator:
     methods can be called from any thread and awaited in any event loop; ``run`` awaits one for a
     caller that has none.
 
-    It answers ``POST /v1/chat/completions`` and ``/v1/responses`` (streamed or not), ``GET
+    It answers ``POST /v1/chat/completions`` and ``/v1/responses`` (streamed or not; the latter are kept for
+    ``GET /v1/responses/{id}``, ``DELETE`` and ``POST …/cancel``), ``GET
     /v1/models`` and ``/v1/models/{id}``, Azure's ``POST /openai/deployments/{name}/chat/completions``, and
     Anthropic's ``POST /v1/messages`` and Google's ``POST /v1beta/models/{id}:streamGenerateContent``;
     other paths get a 404. It checks requests as the real services do, from tables of its own. The

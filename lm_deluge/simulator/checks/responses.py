@@ -106,6 +106,8 @@ def _check_values(body: dict[str, Any]) -> None:
     for name in ("stream", "store", "background", "parallel_tool_calls"):
         if body.get(name) is not None and not isinstance(body[name], bool):
             raise wrong_type(name, "a boolean", body[name])
+    if body.get("background") and body.get("store") is False:
+        raise bad_request("Background mode requires that 'store' is true.", "background")
     for name in ("text", "reasoning"):
         if body.get(name) is not None and not isinstance(body[name], dict):
             raise wrong_type(name, "an object", body[name])

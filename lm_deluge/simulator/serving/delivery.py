@@ -65,7 +65,7 @@ class Cors:
         """Return the reply to ``OPTIONS``, by which a browser asks whether it may ask."""
         headers = {
             **self.headers(request),
-            "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
+            "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
             "Access-Control-Allow-Headers": request.get("Access-Control-Request-Headers", "*"),
             "Access-Control-Max-Age": "600",
         }

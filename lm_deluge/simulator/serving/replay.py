@@ -131,4 +131,6 @@ class Replay:
 
 def _streams(record: ReceivedRequest) -> bool:
     """Whether a request asks for a stream."""
+    if record.method == "GET":
+        return record.query.get("stream") == "true"
     return isinstance(record.json, dict) and record.json.get("stream") is True

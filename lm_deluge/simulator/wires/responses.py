@@ -1,4 +1,4 @@
-"""Responses, as OpenAI serves them: ``POST /v1/responses``."""
+"""Responses, as OpenAI serves them: ``POST /v1/responses``, and what is kept of them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
+import attrs
+
 from lm_deluge.simulator.checks.refusals import Refused
 from lm_deluge.simulator.checks.request import check_body, check_content_type, check_key
 from lm_deluge.simulator.checks.responses import check_responses_body
+from lm_deluge.simulator.saying.answer import SimulatedAnswer
 from lm_deluge.simulator.saying.prompt import Function, Prompt
 from lm_deluge.simulator.saying.rules import DATED, Rules, find_rules
 from lm_deluge.simulator.saying.steps import Reply
 from lm_deluge.simulator.saying.words import count_prompt
 from lm_deluge.simulator.serving.received import ReceivedRequest
+from lm_deluge.simulator.wires.kept_responses import KeptResponses
 from lm_deluge.simulator.wires.responses_events import ResponsesPrinter, reasoning_seal
-from lm_deluge.simulator.wires.wire import Asked, Wire
+from lm_deluge.simulator.wires.wire import Asked, KeptAnswer, Wire
 
 __all__ = ["ResponsesWire"]
 
@@ -24,12 +28,15 @@ _PATH: Final = "/v1/responses"
 #: What a response repeats of its request.
 _ECHOED: Final = (
     "instructions max_output_tokens metadata parallel_tool_calls previous_response_id reasoning "
-    "store temperature tool_choice tools top_p"
+    "background store temperature tool_choice tools top_p"
 ).split()
 
 
+@attrs.frozen
 class ResponsesWire(Wire):
-    """``POST /v1/responses``, streamed or not; nothing is kept of an answer."""
+    """``POST /v1/responses``, streamed or not, and ``/v1/responses/ID`` of those that are kept."""
+
+    _kept: KeptResponses = attrs.field(factory=KeptResponses, init=False)
 
     def match(self, path: str) -> str | None:
         """Return ``""`` for the path: the model is in the body."""
@@ -61,6 +68,21 @@ class ResponsesWire(Wire):
             usage=self.served.usage,
         )
         return Asked(prompt=prompt, printer=printer, streamed=bool(body.get("stream")))
+
+    def keep(self, record: ReceivedRequest, answer: SimulatedAnswer) -> KeptAnswer | None:
+        """Keep it unless ``store`` is false; return what is sent of one in the background."""
+        if record.json.get("store") is False:
+            return None
+        return self._kept.keep(answer, background=bool(record.json.get("background")))
+
+    def names_kept(self, path: str) -> bool:
+        """Whether it is that of one response."""
+        return path.startswith(f"{_PATH}/")
+
+    def kept(self, record: ReceivedRequest) -> KeptAnswer | Reply:
+        """Return what a request gets that names a response. Raises `Refused`."""
+        check_key(record.headers, self.served.api_key)
+        return self._kept.about(record, record.path.removeprefix(f"{_PATH}/"))
 
     def refuse(self, refused: Refused, record: ReceivedRequest) -> Reply:
         """Return the error in OpenAI's shape."""

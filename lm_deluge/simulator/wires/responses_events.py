@@ -80,9 +80,11 @@ class ResponsesPrinter:
     def parts(self, script: Script) -> Parts:
         """The stream: what closes an item leaves with the first piece of the next one."""
         count = _Numbered()
+        queued = self.echoed.get("background") is True
+        begun = ("created", "queued", "in_progress") if queued else ("created", "in_progress")
         opening = [
-            count.event(f"response.{name}", response=self._response(script))
-            for name in ("created", "in_progress")
+            count.event(f"response.{name}", response=self.before(script, queued=queued and at < 2))
+            for at, name in enumerate(begun)
         ]
         pieces: list[bytes] = []
         held = b""
@@ -272,6 +274,10 @@ class ResponsesPrinter:
                 "total_tokens": script.prompt_tokens + script.tokens,
             }
         return self._response(script) | ended
+
+    def before(self, script: Script, *, queued: bool = False) -> dict[str, Any]:
+        """The response of which nothing is there yet."""
+        return self._response(script) | ({"status": "queued"} if queued else {})
 
     def whole(self, script: Script) -> dict[str, Any]:
         """The response, as for a request without ``stream``."""

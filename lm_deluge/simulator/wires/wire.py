@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import attrs
 
 from lm_deluge.simulator.checks.refusals import Refused
+from lm_deluge.simulator.saying.answer import SimulatedAnswer
 from lm_deluge.simulator.saying.printer import EventPrinter
 from lm_deluge.simulator.saying.prompt import Prompt
 from lm_deluge.simulator.saying.steps import Reply
 from lm_deluge.simulator.serving.received import ReceivedRequest
 
-__all__ = ["Asked", "Served", "Wire"]
+__all__ = ["Asked", "KeptAnswer", "Served", "Wire"]
 
 
 @attrs.frozen(kw_only=True)
@@ -40,6 +41,15 @@ class Asked:
     streamed: bool
 
 
+@attrs.frozen(kw_only=True)
+class KeptAnswer:
+    """What is sent of an answer that goes on whoever reads it."""
+
+    answer: SimulatedAnswer
+    is_over: Callable[[], bool]
+    """Whether it was cancelled: nothing of it follows."""
+
+
 @attrs.frozen
 class Wire(ABC):
     """One dialect: its paths, its checks, its words."""
@@ -56,6 +66,21 @@ class Wire(ABC):
 
         Raises `Refused` for one that the real service would not answer.
         """
+
+    def keep(self, record: ReceivedRequest, answer: SimulatedAnswer) -> KeptAnswer | None:
+        """Keep an answer that is about to be sent, if this dialect keeps it."""
+        return None
+
+    def names_kept(self, path: str) -> bool:
+        """Whether a path names an answer that may have been kept."""
+        return False
+
+    def kept(self, record: ReceivedRequest) -> KeptAnswer | Reply:
+        """Return what of a kept answer is to be streamed, or the reply to what else is asked of it.
+
+        Raises `Refused`.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def refuse(self, refused: Refused, record: ReceivedRequest) -> Reply:

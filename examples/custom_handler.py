@@ -48,7 +48,7 @@ class ProgressLine(StreamHandler):
 async def main() -> None:
     count = WordCount()
     # Handlers of one stream are called in the order given; printer=None: nothing else is printed.
-    client = LLMClient("gpt-4o", printer=None)
+    client = LLMClient("gpt-6-sol", printer=None)
     response = await client.stream("Why is the sky blue?", handlers=[count, ProgressLine(count)])
     print(
         f"{len(response.completion)} characters, the first word: {response.completion.split()[0]}"

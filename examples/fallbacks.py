@@ -15,8 +15,8 @@ class Impatient(StreamHandler):
 
 async def main() -> None:
     client = LLMClient(
-        "gpt-4o",
-        fallback_models=["gpt-4o-mini"],
+        "gpt-6-sol",
+        fallback_models=["gpt-6-luna"],
         timeouts=Timeouts(first_token=20, between_tokens=10, total=120),
         retries=RetryPolicy(max_attempts=2, initial_delay=0.1),
         handlers=[Impatient()],

@@ -18,7 +18,7 @@ def prompts() -> Iterator[str]:
 
 
 async def main() -> None:
-    client = LLMClient("gpt-4o-mini")
+    client = LLMClient("gpt-6-luna")
     characters = failed = 0
     async for index, outcome in client.stream_many(
         prompts(), concurrency=4, tags=lambda index, prompt: {"word": WORDS[index]}

@@ -66,7 +66,7 @@ def opened(path: str) -> Iterator[sqlite3.Connection]:
 async def main(path: str) -> None:
     with opened(path) as connection:
         # A handler of the client hears all of its streams.
-        client = LLMClient("gpt-4o", handlers=[Database(connection)], printer=None)
+        client = LLMClient("gpt-6-sol", handlers=[Database(connection)], printer=None)
         prompts = ["Describe a fox.", "Describe an owl.", "Describe a heron."]
         await asyncio.gather(*(client.stream(prompt) for prompt in prompts))
         for text, outcome in connection.execute("SELECT text, outcome FROM answers"):

@@ -26,7 +26,7 @@ def show(timeline: Timeline) -> None:
 
 async def main(path: str) -> None:
     with FileLogger(path) as log:
-        client = LLMClient("gpt-4o", handlers=[log], printer=None)
+        client = LLMClient("gpt-6-sol", handlers=[log], printer=None)
         for variant, prompt in (("A", "Explain tides."), ("B", "Explain tides to a child.")):
             await client.stream(prompt, tags={"variant": variant})
     for timeline in read_timelines([path]):

@@ -27,7 +27,7 @@ def get_weather(city: str) -> str:
 
 
 async def main() -> None:
-    client = LLMClient("gpt-4o")
+    client = LLMClient("gpt-6-sol")
     conversation = Conversation().user("What is the weather like in Oslo?")
     for _turn in range(5):  # a model that only ever calls tools must not keep us for ever
         response = await client.stream(conversation, tools=TOOLS)

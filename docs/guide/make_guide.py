@@ -42,7 +42,7 @@ DOCS = Path(__file__).resolve().parent.parent
 GUIDE = "from-a-log-to-a-decision.md"
 
 MOST_BYTES = 150_000  # of a picture
-MODEL = "gpt-4o-mini"
+MODEL = "gpt-6-luna"
 PACE = Gap.lognormal(median=0.04, sigma=0.3)  # 24 tokens a second, the same for all
 LATE, SOON = Gap.lognormal(median=0.9, sigma=0.15), Gap.lognormal(median=0.25, sigma=0.3)
 

@@ -52,7 +52,7 @@ async def _demo(prompt: str, seed: int, handlers: list[object]) -> APIResponse:
     gap = Gap.lognormal(median=0.018, sigma=0.6)
     async with Simulator(seed=seed, tokens=110, ttft=0.35, gap=gap) as simulator:
         client = LLMClient(
-            "gpt-4o",
+            "gpt-6-sol",
             base_url=simulator.base_url,
             api_key="sk-simulated",
             retries=RetryPolicy.none(),

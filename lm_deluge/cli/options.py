@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_MODEL",
     "ModelOptions",
+    "dialect_option",
     "log_option",
     "make_client",
     "make_log",
@@ -32,8 +33,8 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: The model that is asked where none is named.
-DEFAULT_MODEL: Final = "gpt-4o-mini"
+#: The model that is asked where none is named: small, and one that takes ``--temperature``.
+DEFAULT_MODEL: Final = "gpt-5.4-mini"
 
 
 class ModelOptions(TypedDict):
@@ -41,6 +42,7 @@ class ModelOptions(TypedDict):
 
     model: str
     base_url: str | None
+    dialect: str | None
     temperature: float | None
     max_tokens: int | None
     effort: str | None
@@ -71,6 +73,17 @@ def record_option(command: F) -> F:
     return option(command)
 
 
+def dialect_option(command: F) -> F:
+    """Add ``--dialect NAME``, the client's ``dialect``."""
+    option = click.option(
+        "--dialect",
+        metavar="NAME",
+        help="Ask by this API: chat, responses, messages, gemini, or one that a package brings; "
+        "the model's name is sent as it is written.",
+    )
+    return option(command)
+
+
 def model_options(command: F) -> F:
     """Add the options that ``make_client`` takes."""
     options: tuple[Callable[[F], F], ...] = (
@@ -90,6 +103,7 @@ def model_options(command: F) -> F:
             help="An OpenAI-compatible server, e.g. http://localhost:11434/v1.  "
             "[env var: OPENAI_BASE_URL]",
         ),
+        dialect_option,
         click.option("--system", metavar="TEXT", help="The system message."),
         click.option(
             "--temperature",
@@ -143,6 +157,7 @@ def make_client(*, json_mode: bool = False, **options: Unpack[ModelOptions]) -> 
     return LLMClient(
         options["model"],
         base_url=options["base_url"],
+        dialect=options["dialect"],
         temperature=options["temperature"],
         max_new_tokens=options["max_tokens"],
         reasoning_effort=options["effort"],  # type: ignore[arg-type]  # of EFFORTS: click has checked

@@ -18,6 +18,7 @@ from lm_deluge.cli.earlier import Earlier, from_log, from_results, job_of, param
 from lm_deluge.cli.files import OutputFile, distinct
 from lm_deluge.cli.options import (
     DEFAULT_MODEL,
+    dialect_option,
     log_option,
     make_log,
     make_recorder,
@@ -101,6 +102,7 @@ _NAMED: Final = 3
 @click.option(
     "--base-url", metavar="URL", help="An OpenAI-compatible server.  [env var: OPENAI_BASE_URL]"
 )
+@dialect_option
 @click.option("--quiet", is_flag=True, help="No progress, no summary; failures are listed.")
 def run(
     prompts: str,
@@ -119,6 +121,7 @@ def run(
     effort: str | None,
     json_mode: bool,
     base_url: str | None,
+    dialect: str | None,
     quiet: bool,
 ) -> int:
     """Ask every prompt in the file PROMPTS ("-": standard input).
@@ -135,6 +138,7 @@ def run(
         name: LLMClient(
             name,
             base_url=base_url,
+            dialect=dialect,
             temperature=temperature,
             max_new_tokens=max_tokens,
             reasoning_effort=effort,  # type: ignore[arg-type]  # one of EFFORTS: click has checked

@@ -15,7 +15,7 @@ import attrs
 
 from lm_deluge.config import EFFORTS, SamplingParams
 from lm_deluge.models.names import model_data
-from lm_deluge.models.providers import OPENAI, PROVIDERS
+from lm_deluge.models.providers import OPENAI, PROVIDERS, split_prefix
 from lm_deluge.values.addresses import (
     normalize_base_url,
     redact_url,
@@ -220,7 +220,8 @@ def register_model(
         query: of the request's URL, as Azure's `{"api-version": …}`.
         headers: sent with each request.
         dialect: the name of the API that its server speaks, "chat", "responses", "messages", "gemini" or
-            another package's; looked up when it is asked.
+            another package's; looked up when it is asked. Where it is "chat", the prefix of a name
+            ("anthropic:mine") says it, and `model_id` is what stands after that.
         stream_options: False for servers that reject it; they then send no usage.
         max_tokens_field: "max_completion_tokens" or "max_tokens".
         accept_eof: True for servers that end an answer by closing the connection alone.
@@ -260,8 +261,13 @@ def register_model(
         checked_flag(field, value)
     auth_header = validate_header_name(auth_header, "auth_header")
     model_id = checked_text("model_id", model_id, optional=True)
-    like = openai_model(name) or openai_model(model_id or "") or unknown_model(name)
     dialect, first_key_env = checked_text("dialect", dialect), None
+    prefix, plain = split_prefix(name)
+    if dialect == "chat" and prefix is not None:
+        if not plain:
+            raise ValueError(f"name is {name!r}, which names no model after its prefix")
+        dialect, model_id = prefix, model_id or plain
+    like = openai_model(name) or openai_model(model_id or "") or unknown_model(name)
     from lm_deluge.models.listed import facts_of, refused_by
 
     facts = facts_of(model_id or name, dialect)

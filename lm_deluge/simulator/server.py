@@ -41,9 +41,9 @@ class Simulator:
     """An OpenAI-compatible server on loopback, for tests and demos.
 
     >>> async with Simulator(text="Hello, world!", gap=0.05) as sim:  # doctest: +SKIP
-    ...     client = LLMClient("gpt-4o", base_url=sim.base_url, api_key="test")
+    ...     client = LLMClient("gpt-6-sol", base_url=sim.base_url, api_key="test")
     ...     await client.stream("Hi")
-    ...     assert sim.requests[0].json["model"] == "gpt-4o"
+    ...     assert sim.requests[0].json["model"] == "gpt-6-sol"
 
     Without ``async`` it runs on a thread of its own, so that a client that blocks is served, too:
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lm_deluge.cli.options import DEFAULT_MODEL
 from lm_deluge.simulator import Simulator
 from support.programs import Call, Finished, Run, simulated
 
@@ -193,7 +194,7 @@ def test_with_a_log_alone_answers_go_to_standard_output(asked: Asked, tmp_path: 
 
 
 def old_row(digest: str, **fields: Any) -> dict[str, Any]:
-    return {"id": "a", "prompt": digest, "model": "gpt-4o-mini", "ok": True, **fields}
+    return {"id": "a", "prompt": digest, "model": DEFAULT_MODEL, "ok": True, **fields}
 
 
 def test_rows_of_older_versions_are_known_by_their_hash(asked: Asked, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lm_deluge.cli.options import DEFAULT_MODEL
 from lm_deluge.cli.throttle import Bucket
 from lm_deluge.simulator import Simulator
 from support.programs import Call, Run, clean_environment, simulated
@@ -132,7 +133,7 @@ async def test_failures_are_listed_and_asked_again_by_the_next_run(
         assert simulator.request_count == 5
     assert (first.code, second.code, third.code) == (1, 0, 0)
     assert "3 of 4 answers" in first.err
-    assert "lm-deluge: 1 gpt-4o-mini: ConnectionLostError: " in first.err
+    assert f"lm-deluge: 1 {DEFAULT_MODEL}: ConnectionLostError: " in first.err
     assert "1 of 1 answers" in second.err
     assert "3 were complete before" in second.err
     failed = [row for row in rows(out) if not row["ok"]]

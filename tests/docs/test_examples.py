@@ -132,7 +132,7 @@ async def test_custom_handler_shows_progress_and_counts_words(example: Run) -> N
     async with Simulator(text=["Sun", "light scat", "ters, ", "mostly blue."]) as simulator:
         done = await example("custom_handler", simulator)
     lines = [line.strip() for line in re.split(r"[\r\n]+", done.out) if line.strip()]
-    assert lines[0] == "gpt-4o is thinking ..."
+    assert lines[0] == "gpt-6-sol is thinking ..."
     assert [line.split()[0] for line in lines[1:5]] == ["1", "2", "2", "4"]
     assert re.fullmatch(r"4 words in \d+\.\d s", lines[5])
     assert lines[6] == "31 characters, the first word: Sunlight"
@@ -187,9 +187,9 @@ async def test_fallbacks_asks_the_other_model(example: Run) -> None:
     faults = ["status:503", "status:503", None]
     async with Simulator(text="Rhine, Nile, Amur.", faults=faults) as simulator:
         done = await example("fallbacks", simulator)
-    assert done.out.count("; asking gpt-4o in 0.1 s]") == 1
-    assert done.out.count("; asking gpt-4o-mini in 0.0 s]") == 1
-    assert done.out.endswith("Rhine, Nile, Amur.\nanswered by gpt-4o-mini in attempt 3\n")
+    assert done.out.count("; asking gpt-6-sol in 0.1 s]") == 1
+    assert done.out.count("; asking gpt-6-luna in 0.0 s]") == 1
+    assert done.out.endswith("Rhine, Nile, Amur.\nanswered by gpt-6-luna in attempt 3\n")
 
 
 async def test_fallbacks_keeps_what_was_received(example: Run) -> None:

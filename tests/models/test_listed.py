@@ -193,3 +193,32 @@ def test_where_no_other_model_is_named_the_provider_is_to_be_asked(
 ) -> None:
     (told,) = told_on("2026-12-24", days, caplog, name="anthropic:claude-opus-4-5")
     assert told.endswith("29 more days; ask it which model to use instead")
+
+
+# -- registered with a prefix
+
+
+@pytest.mark.parametrize(
+    ("name", "dialect", "variable"),
+    [
+        ("openai:mine", "chat", "OPENAI_API_KEY"),
+        ("openai-responses:mine", "responses", "OPENAI_API_KEY"),
+        ("anthropic:mine", "messages", "ANTHROPIC_API_KEY"),
+        ("gemini:mine", "gemini", "GEMINI_API_KEY"),
+    ],
+)
+def test_a_prefix_says_a_registrations_dialect(name: str, dialect: str, variable: str) -> None:
+    info = register_model(name, max_output_tokens=9)
+    assert (info.name, info.model_id, info.dialect) == (name, "mine", dialect)
+    assert info.api_key_env == variable
+    assert resolve(name) == resolve(name, None)
+    assert (resolve(name).dialect, resolve(name).max_output_tokens) == (dialect, 9)
+    own = register_model(name, model_id="theirs", base_url="http://127.0.0.1:9")
+    assert (own.model_id, own.dialect, own.api_key_env) == ("theirs", dialect, None)
+
+
+def test_by_another_dialect_a_registrations_name_is_sent_as_it_is_written() -> None:
+    info = register_model("openai:x", base_url="http://127.0.0.1:9", dialect="messages")
+    assert (info.model_id, info.dialect) == ("openai:x", "messages")
+    with pytest.raises(ValueError, match="names no model after its prefix"):
+        register_model("gemini:")

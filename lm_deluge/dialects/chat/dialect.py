@@ -22,8 +22,8 @@ _AUTHORIZATION: Final = "Authorization"
 _HINTS: Final = (
     (
         "must be verified to stream",
-        "OpenAI asks organizations to verify themselves before they may stream this model; "
-        "models that need no verification are gpt-4o and gpt-4.1",
+        "OpenAI asks organizations to verify themselves before they may stream this model; verify yours "
+        "in its settings, or ask a model that needs no verification",
     ),
     (
         "does not support 'system'",

@@ -43,6 +43,7 @@ _REASONING = Rules(
 )
 #: Of gpt-5 and later.
 _GPT_5 = attrs.evolve(_REASONING, default_values_only=True, context=400_000)
+_GPT_6 = attrs.evolve(_GPT_5, efforts=(*_EFFORTS, "xhigh"), context=1_050_000)
 
 # First match wins; a pattern is matched against the name without its date.
 _TABLE: tuple[tuple[str, Rules], ...] = (
@@ -76,6 +77,11 @@ _TABLE: tuple[tuple[str, Rules], ...] = (
             sampling_at=("none",),
         ),
     ),
+    (
+        r"gpt-5\.[6-9]-(sol|terra|luna)|gpt-6-(sol|luna)|gpt-6\.1-terra",
+        attrs.evolve(_GPT_6, efforts=("none", *_EFFORTS, "xhigh"), sampling_at=("none",)),
+    ),
+    (r"gpt-6(\.\d)?-(astra|sol|terra|luna)", _GPT_6),
     (r"gpt-4\.1(-(mini|nano))?", Rules(context=1_047_576)),
     (r"(chatgpt-)?gpt-4o(-mini)?|chatgpt-4o", _PLAIN),
     (r"gpt-4-turbo", _PLAIN),

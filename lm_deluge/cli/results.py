@@ -38,6 +38,8 @@ def row_of(
         told = outcome.to_dict()
         row |= {"ok": True, "completion": outcome.completion, "tags": line.tags}
         row |= {"finish_reason": outcome.finish_reason, "usage": told["usage"]}
+        row |= {"finish_reason_raw": outcome.finish_reason_raw}
+        row |= {"stop_details": outcome.stop_details}
         row |= {"cost": outcome.cost, "ttft": outcome.ttft, "elapsed": outcome.elapsed}
         row |= {"model_used": outcome.model_used, "attempts": outcome.attempts}
         choices = outcome.choices

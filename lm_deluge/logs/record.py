@@ -118,6 +118,8 @@ class CompleteLine(Line, omit_defaults=True, gc=True):
     attempts: int
     busy: float | None = None
     missing: list[str] | None = None
+    finish_reason_raw: str | None = None
+    stop_details: dict[str, Any] | None = None
 
 
 class ErrorLine(Line, omit_defaults=True, gc=False):
@@ -255,6 +257,8 @@ def complete_line(
     attempts: int,
     busy: float | None = None,
     missing: Sequence[str] = (),
+    finish_reason_raw: str | None = None,
+    stop_details: Mapping[str, Any] | None = None,
 ) -> CompleteLine:
     """Return the line that ends a whole answer.
 
@@ -262,7 +266,9 @@ def complete_line(
     (``output_tokens``, ``reasoning_tokens``, …), ``None`` when the server sent none. ``cost``: US
     dollars, ``None`` when unknown. ``attempts``: requests sent. ``busy``: seconds the inline handlers
     held the event loop for the last read; written from a millisecond on. ``missing``: what was asked
-    for and did not come, in sentences; written if there is any.
+    for and did not come, in sentences; written if there is any. ``finish_reason_raw``: the provider's own
+    word for the end; written where it is another. ``stop_details``: what it says beside it; ``None`` in a
+    content-free log.
     """
     return CompleteLine(
         SCHEMA_VERSION,
@@ -277,6 +283,8 @@ def complete_line(
         attempts,
         _worth_telling(busy),
         list(missing) or None,
+        finish_reason_raw if finish_reason_raw != finish_reason else None,
+        dict(stop_details) if stop_details else None,
     )
 
 

@@ -86,8 +86,13 @@ def retry_line_of(stream: LoggedStream, retry: LoggedRetry) -> RetryLine:
     )
 
 
-def complete_line_of(stream: LoggedStream, response: APIResponse) -> CompleteLine:
-    """Return the line that ends a whole answer, for ``on_complete``."""
+def complete_line_of(
+    stream: LoggedStream, response: APIResponse, *, text: bool = True
+) -> CompleteLine:
+    """Return the line that ends a whole answer, for ``on_complete``.
+
+    ``text``: ``False`` leaves out what the provider says of the end, which may quote the answer.
+    """
     usage = response.usage
     return complete_line(
         stream.id,
@@ -100,6 +105,8 @@ def complete_line_of(stream: LoggedStream, response: APIResponse) -> CompleteLin
         attempts=response.attempts,
         busy=stream.busy,
         missing=response.missing,
+        finish_reason_raw=response.finish_reason_raw,
+        stop_details=response.stop_details if text else None,
     )
 
 

@@ -162,7 +162,7 @@ class FileLogger(StreamHandler):
     def on_complete(self, stream: Stream, response: APIResponse) -> Awaitable[None]:
         """Log a whole answer. The ending waits until the line is written."""
         self._log(stream)
-        self._add(complete_line_of(stream, response))
+        self._add(complete_line_of(stream, response, text=self._text))
         return self._ended(stream)
 
     def on_error(self, stream: Stream, error: StreamError) -> Awaitable[None]:

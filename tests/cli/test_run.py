@@ -55,6 +55,8 @@ async def test_every_prompt_is_asked_of_every_model(
         ("1", "gpt-4o-mini"): "re: two",
     }
     assert all(row["ok"] and row["cost"] > 0 and row["usage"] for row in found.values())
+    assert all(row["finish_reason_raw"] == "stop" for row in found.values())
+    assert all(row["stop_details"] is None for row in found.values())
     starts = [row for row in rows(log) if row["e"] == "start"]
     assert [row["tags"]["variant"] for row in starts if row["tags"]["job"]["id"] == "first"] == [
         "A"

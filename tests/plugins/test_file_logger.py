@@ -17,6 +17,7 @@ import pytest
 from lm_deluge import Delta, RetryPolicy, SamplingParams, Token, attach
 from lm_deluge.errors import ConnectionLostError, RateLimitError
 from lm_deluge_plugins import FileLogger
+from support import messages
 from support.clients import client_for
 from support.logs import fake_stream, kinds_of, lines_of, token
 from support.scripted import (
@@ -35,6 +36,7 @@ from support.scripted import (
     reply,
     sse,
 )
+from support.wires import WHOLE, client_of, steps
 
 RETRIES = RetryPolicy(initial_delay=0.0)
 CALL = {"index": 0, "id": "call_1", "function": {"name": "weather", "arguments": '{"a": 1}'}}
@@ -367,3 +369,26 @@ async def test_what_did_not_come_is_in_the_line_of_a_whole_answer(tmp_path: Path
         await client.stream("hi")
     missing = [line.get("missing") for line in lines_of(path) if line["e"] == "complete"]
     assert missing == [["2 choices were asked for and 1 choice came"], None]
+
+
+@pytest.mark.parametrize("content", [True, False])
+async def test_the_providers_word_for_the_end_is_in_the_line_where_it_is_another(
+    tmp_path: Path, content: bool
+) -> None:
+    path = tmp_path / "log"
+    details = {"type": "refusal", "category": "cyber", "explanation": "the Prompt says"}
+    refused = messages.event(
+        "message_delta", delta={"stop_reason": "refusal", "stop_details": details}
+    )
+    body = messages.START + refused + messages.STOP
+    logger = FileLogger(path) if content else FileLogger(path, text=False)
+    async with ScriptedServer(steps(body), WHOLE["messages"], answer("Once")) as server:
+        for wire in ("messages", "messages", "chat"):
+            await client_of(server, wire, handlers=[logger]).stream("hi")
+    refusal, ended, chat = [line for line in lines_of(path) if line["e"] == "complete"]
+    assert (refusal["finish_reason"], refusal["finish_reason_raw"]) == ("content_filter", "refusal")
+    assert refusal.get("stop_details", {}).get("category") == ("cyber" if content else None)
+    assert (ended["finish_reason"], ended["finish_reason_raw"]) == ("stop", "end_turn")
+    assert "finish_reason_raw" not in chat
+    assert "stop_details" not in chat
+    assert ("Prompt" in path.read_text()) == content

@@ -183,17 +183,19 @@ _AUTO: Literal["auto"] = "auto"
 class Timeouts:
     """How long to wait, in seconds on the monotonic clock; None means no limit.
 
-    What does not count as output (keep-alive comments, the role chunk, empty deltas) resets none of
-    them. What is there already when a limit passes, because something held the process or its event
-    loop, is in time. Once a status other than 2xx has come, a limit only ends the wait for its body.
+    What does not count as output (keep-alive comments, pings, the role chunk, empty deltas) resets
+    none of them. What is there already when a limit passes, because something held the process or
+    its event loop, is in time. Once a status other than 2xx has come, a limit only ends the wait for
+    its body.
 
     Attributes:
         connect: DNS, TCP and TLS of one attempt.
         first_token: from sending an attempt's request to its first output of any kind (text,
             reasoning, refusal, tool call). "auto" is 120 s, and 600 s for reasoning models, which
-            think before they speak.
-        between_tokens: between two pieces of output. "auto" is 60 s, and 300 s for
-            reasoning models. For an answer whose finish reason cannot be trusted, because text
+            think before they speak, wherever `reasoning_effort` is asked for, and in every dialect
+            but chat.
+        between_tokens: between two pieces of output. "auto" is 60 s, and 300 s where 600 s is said
+            above. For an answer whose finish reason cannot be trusted, because text
             came with it or after it, this silence, at most 10 s of it, is the end.
         total: from t0, just before the first attempt's request, to the end, over all attempts.
         tail: once every choice has a finish reason, how long to wait for usage and `[DONE]`; the

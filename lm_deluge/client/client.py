@@ -344,7 +344,12 @@ class LLMClient:
             info=info,
             dialect=route.dialect,
             request=route.request(written, redactor),
-            timeouts=(options.timeouts or self.timeouts).resolved(info.reasoning),
+            timeouts=(options.timeouts or self.timeouts).resolved(
+                # Of a model that nobody described, what is asked for tells.
+                info.reasoning
+                or info.dialect != "chat"
+                or ask.params.reasoning_effort not in (None, "none")
+            ),
             choices=written.choices,
             logprobs=written.logprobs,
             recorder=recorder,

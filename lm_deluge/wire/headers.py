@@ -19,10 +19,20 @@ def header_text(value: str) -> str:
     return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
+#: OpenAI and most others; Anthropic; Azure; Google; Amazon; Cloudflare before any of them.
+_IDS: Final = (
+    "x-request-id",
+    "request-id",
+    "apim-request-id",
+    "x-goog-request-id",
+    "x-amzn-requestid",
+    "cf-ray",
+)
+
+
 def request_id(headers: Mapping[str, str]) -> str | None:
     """Return the id under which the server logged the request."""
-    names = ("x-request-id", "request-id", "apim-request-id", "cf-ray")
-    for name in names:
+    for name in _IDS:
         if named := headers.get(name):
             return header_text(named)
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -47,6 +48,21 @@ class TypedEvents(Answer[C]):
         found = f"{what} holds {type(told).__name__} where an event object is expected"
         self.error = self.protocol_error(found, data)
         return None
+
+    def begin(self, data: object) -> None:
+        """Take the event that begins an answer: where something came before it, that was another answer's.
+
+        What has no output yet is forgotten. Behind output it is a fault: two answers would be told as one.
+        """
+        if self.chunks <= 1 or not self._choices:
+            return
+        if self.has_output or self._pieces:
+            found = "the answer began again after some of it had come"
+            self.error = self.protocol_error(found, json.dumps(data).encode())
+            return
+        self._choices.clear()
+        self.facts = self.new_facts()
+        self.is_fast = False
 
     def note_text_alone(self) -> None:
         """After an event: say whether those that follow may be text alone."""

@@ -86,12 +86,15 @@ class MessagesAnswer(TypedEvents[MessagesChoice]):
         facts = self.facts
         before = facts.size
         take(self, told)
+        if self.facts is not facts:  # the answer began again
+            facts, before = self.facts, 0
         if facts.size != before:
             self.count_beside(facts.size - before)
 
     def _take_start(self, told: dict[str, Any]) -> None:
         message = told.get("message")
-        if isinstance(message, dict):
+        self.begin(told)
+        if isinstance(message, dict) and self.error is None:
             self._take_message(message)
 
     def _take_message(self, message: dict[str, Any]) -> None:

@@ -98,6 +98,15 @@ class ResponsesAnswer(TypedEvents[ResponsesChoice]):
     def _say(self, parts: ResponsesChoice, said: Iterator[Piece]) -> None:
         self.hear(0, parts, said)
 
+    def _take_created(self, told: dict[str, Any]) -> None:
+        """Read the first event: a second one of the same answer tells nothing new."""
+        response = told.get("response")
+        known = self.facts.response_id
+        if known is None or not isinstance(response, dict) or response.get("id") != known:
+            self.begin(told)
+        if self.error is None:
+            self._take_response(told)
+
     def _take_response(self, told: dict[str, Any]) -> None:
         """Read what a beginning says of the answer."""
         response = told.get("response")
@@ -179,7 +188,7 @@ class ResponsesAnswer(TypedEvents[ResponsesChoice]):
 
     takers: ClassVar[dict[str, Callable[[ResponsesAnswer, dict[str, Any]], None]]] = {
         "object": _take_object,
-        "response.created": _take_response,
+        "response.created": _take_created,
         "response.queued": _take_response,
         "response.in_progress": _take_response,
         "response.output_item.added": _take_item,

@@ -12,8 +12,10 @@ from lm_deluge.engine.missing import missing_from
 from lm_deluge.engine.plan import Plan
 from lm_deluge.errors import StreamError
 from lm_deluge.models.registry import cost_of
+from lm_deluge.values.addresses import endpoint_of
+from lm_deluge.values.conversation import ToolCall
 from lm_deluge.values.failures import HandlerFailure
-from lm_deluge.values.response import APIResponse
+from lm_deluge.values.response import SENT_BACK, APIResponse, Choice
 from lm_deluge.values.timeline_source import TimelineSource
 
 __all__ = ["received_by", "response_of", "timeline_source_of"]
@@ -25,8 +27,18 @@ def received_by(attempt: Attempt) -> dict[str, Any]:
     """Return what a ``Partial`` and an ``APIResponse`` have in common, by field."""
     answer = attempt.answer
     facts = answer.facts
+    choices = answer.choices()
+    info = attempt.target.info
+    if info.reasoning_goes_back:
+        for choice in choices:
+            if choice.reasoning is not None:
+                choice.extra["reasoning_content"] = choice.reasoning
+    for choice in choices:
+        signed = [call for call in choice.tool_calls if call.extra] if choice.tool_calls else None
+        if choice.extra or signed:
+            _name_origin(choice, signed, attempt.target.dialect.name, info.base_url)
     return {
-        "choices": answer.choices(),
+        "choices": choices,
         "usage": facts.usage,
         "model_external": facts.model_external,
         "response_id": facts.response_id,
@@ -36,6 +48,20 @@ def received_by(attempt: Attempt) -> dict[str, Any]:
         "ttft": answer.arrivals.first_output,
         "extra": facts.extra or {},
     }
+
+
+def _name_origin(
+    choice: Choice, signed: list[ToolCall] | None, dialect: str, base_url: str | None
+) -> None:
+    """Say of what has to go back where it came from: nobody else can read it."""
+    extra = choice.extra
+    came = extra.get("provider_content")
+    if not isinstance(came, dict) or came.get("dialect") != dialect:
+        extra.pop("provider_content", None)
+        came = {"dialect": dialect}
+        if not signed and extra.keys().isdisjoint(SENT_BACK):
+            return
+    extra["provider_content"] = {**came, "endpoint": endpoint_of(base_url)}
 
 
 def response_of(

@@ -60,6 +60,7 @@ class ModelInfo:
         max_tokens_field: the request's name of `max_new_tokens`.
         stream_options: whether usage may be asked for with `stream_options`.
         accept_eof: whether the end of the connection alone ends an answer.
+        reasoning_goes_back: whether its reasoning is sent again as `reasoning_content`.
         context_window, max_output_tokens: tokens; None if not known.
         input_price, cached_input_price, cache_write_price, output_price: USD per 1 million tokens; None if
             not known.
@@ -84,6 +85,7 @@ class ModelInfo:
     max_tokens_field: MaxTokensField = "max_completion_tokens"
     stream_options: bool = True
     accept_eof: bool = False
+    reasoning_goes_back: bool = False
     context_window: int | None = None
     max_output_tokens: int | None = None
     input_price: float | None = None
@@ -191,6 +193,7 @@ def register_model(
     stream_options: bool = True,
     max_tokens_field: MaxTokensField | None = None,
     accept_eof: bool = False,
+    reasoning_goes_back: bool = False,
     reasoning: bool | None = None,
     accepts: Iterable[str] | None = None,
     efforts: Iterable[str] | None = None,
@@ -225,6 +228,8 @@ def register_model(
         stream_options: False for servers that reject it; they then send no usage.
         max_tokens_field: "max_completion_tokens" or "max_tokens".
         accept_eof: True for servers that end an answer by closing the connection alone.
+        reasoning_goes_back: True for servers of chat completions that want an answer's reasoning back in
+            `reasoning_content` (DeepSeek's since V3.2, Kimi's); others refuse it.
         reasoning: whether it thinks first, so that waiting longer is normal.
         accepts: the fields of SamplingParams that it takes.
         efforts: the reasoning efforts that it takes.
@@ -257,6 +262,7 @@ def register_model(
     if max_tokens_field is not None:
         checked_one_of("max_tokens_field", max_tokens_field, MAX_TOKENS_FIELDS)
     flags = {"stream_options": stream_options, "accept_eof": accept_eof}
+    flags["reasoning_goes_back"] = reasoning_goes_back
     for field, value in (flags if reasoning is None else {**flags, "reasoning": reasoning}).items():
         checked_flag(field, value)
     auth_header = validate_header_name(auth_header, "auth_header")
@@ -295,6 +301,7 @@ def register_model(
         headers=validate_headers(headers),
         stream_options=stream_options,
         accept_eof=accept_eof,
+        reasoning_goes_back=reasoning_goes_back,
         input_price=_price("input_price", input_price),
         cached_input_price=_price("cached_input_price", cached_input_price),
         cache_write_price=_price("cache_write_price", cache_write_price),

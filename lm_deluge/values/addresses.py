@@ -83,6 +83,14 @@ _PRIVATE: Final = tuple(
 )
 
 
+def endpoint_of(base_url: str | None) -> str:
+    """Return the host of whoever answers there, with the port if one is given; ``""`` for none."""
+    try:
+        return urlsplit(base_url or "").netloc.rpartition("@")[2].lower()
+    except ValueError:
+        return ""
+
+
 def is_loopback(url: str) -> bool:
     """Whether a URL's host is this machine by its name or address alone."""
     host = _host_of(url)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Delta", "DeltaKind", "Token", "make_token"]
 
-DeltaKind = Literal["reasoning", "refusal", "tool_call"]
+DeltaKind = Literal["reasoning", "refusal", "tool_call", "server_tool", "citation"]
 
 
 @frozen(weakref_slot=False)
@@ -60,12 +60,15 @@ def make_token(text: str, index: int, arrived: float, read: int, choice: int) ->
 class Delta:
     """A piece of anything but visible answer text.
 
-    ``kind``: ``"reasoning"``, ``"refusal"`` or ``"tool_call"``.
-    ``index``: for a tool call its position in the answer's list of tool calls, else the 0-based
-    ordinal of the piece among those of its kind.
+    ``kind``: ``"reasoning"``, ``"refusal"``, ``"tool_call"``; ``"server_tool"``: what a tool does that
+    the provider runs; ``"citation"``: where a part of the text is from.
+    ``index``: for a tool call its position in the answer's list of tool calls, for a server's tool its
+    position among its calls and results, else the 0-based ordinal of the piece among those of its kind.
     ``text``: the piece of reasoning or refusal; for a tool call the fragment of its arguments.
-    ``id``, ``name``: of the tool call, as known so far; ``arguments``: the fragment of the arguments'
-    JSON text; ``None`` for the other kinds.
+    ``id``, ``name``: of the tool call, as known so far, or of what a server's tool does; ``arguments``:
+    the fragment of the arguments' JSON text; ``None`` for the other kinds.
+    ``data``: of a server's tool the call or the result, of a citation all of it, as the provider has it;
+    ``None`` for a fragment and for the other kinds.
     ``arrived``, ``read``, ``choice``: as in ``Token``.
     """
 
@@ -78,3 +81,4 @@ class Delta:
     id: str | None = None
     name: str | None = None
     arguments: str | None = None
+    data: dict[str, Any] | None = None

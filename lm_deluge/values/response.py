@@ -17,6 +17,7 @@ from lm_deluge.values.usage import Usage
 if TYPE_CHECKING:
     from typing import Self
 
+    from lm_deluge.values.other_calls import OtherCall
     from lm_deluge.values.timeline import Timeline
 
 __all__ = [
@@ -28,7 +29,7 @@ __all__ = [
 
 
 #: Fields of a message that have to come back with the next request.
-_SENT_BACK = ("extra_content", "reasoning_details")
+SENT_BACK = ("extra_content", "reasoning_details", "reasoning_content", "provider_content")
 
 
 @frozen(kw_only=True)
@@ -42,7 +43,8 @@ class Choice:
     the object of the chat format, its lists joined over all chunks. ``extra``: the fields that this
     library does not know, of the choice and of its message (``annotations``, ``audio``,
     ``content_filter_results``, …), joined over all chunks: lists go on, objects are joined, of the rest
-    the last value counts.
+    the last value counts. Where an answer is more than text and calls, ``extra["provider_content"]``
+    has all of it in order, in the provider's words.
     """
 
     index: int = 0
@@ -62,10 +64,11 @@ class Choice:
     def content(self) -> Message:
         """The answer as a message that can be added to a conversation.
 
-        With its tool calls and its refusal, and with the fields that a provider wants back:
-        ``extra_content`` (Gemini) and ``reasoning_details`` (OpenRouter). Without its reasoning: some
-        servers refuse a message that has any (DeepSeek's R1, Groq, Mistral). Where a server wants it
-        back, put it in: ``message.extra["reasoning_content"] = response.reasoning``.
+        With its tool calls and its refusal, and with what its provider wants back, in ``extra``: signed
+        thinking, encrypted reasoning and the order of it all (``provider_content``), ``extra_content``,
+        ``reasoning_details``. It goes back as it came, to that provider alone. Without the reasoning of
+        chat completions, which some servers refuse (DeepSeek's R1, Groq, Mistral), unless the model was
+        registered with ``reasoning_goes_back=True``.
         """
         other = bool(self.tool_calls or self.refusal)
         return Message(
@@ -73,8 +76,16 @@ class Choice:
             content=self.completion or None if other else self.completion,
             tool_calls=list(self.tool_calls),
             refusal=self.refusal,
-            extra={key: self.extra[key] for key in _SENT_BACK if key in self.extra},
+            extra={key: self.extra[key] for key in SENT_BACK if key in self.extra},
         )
+
+    @property
+    def other_calls(self) -> list[OtherCall]:
+        """What the client is asked for and is no function; see ``OtherCall``."""
+        # Most answers have none.
+        from lm_deluge.values.other_calls import other_calls_in
+
+        return other_calls_in(self.extra)
 
 
 _NO_CHOICE = Choice()
@@ -170,6 +181,11 @@ class _Received:
     def tool_calls(self) -> list[ToolCall]:
         """Tool calls of choice 0, in order of appearance."""
         return self._first.tool_calls
+
+    @property
+    def other_calls(self) -> list[OtherCall]:
+        """Calls of choice 0 that are no functions, in order: the client has to answer them."""
+        return self._first.other_calls
 
     @property
     def logprobs(self) -> dict[str, Any] | None:

@@ -10,12 +10,12 @@ from attrs import define, field, frozen
 from lm_deluge.errors import LimitExceededError
 from lm_deluge.values.conversation import ToolCall
 from lm_deluge.values.response import Choice
-from lm_deluge.wire.keeping import join, kept, text_of
+from lm_deluge.wire.keeping import join, text_of
 from lm_deluge.wire.surrogates import join_surrogates
 
-__all__ = ["BlockChoice", "CallParts", "ChoiceParts", "Kind", "Piece", "TextBuffer"]
+__all__ = ["CallParts", "ChoiceParts", "Kind", "Piece", "TextBuffer"]
 
-Kind: TypeAlias = Literal["text", "reasoning", "refusal", "tool_call"]
+Kind: TypeAlias = Literal["text", "reasoning", "refusal", "tool_call", "server_tool", "citation"]
 
 _NOTHING_GROWS: Final = frozenset[str]()
 
@@ -29,6 +29,7 @@ class Piece:
     index: int = 0
     id: str | None = None
     name: str | None = None
+    data: dict[str, Any] | None = None
 
 
 class TextBuffer:
@@ -53,6 +54,10 @@ class TextBuffer:
     def __len__(self) -> int:
         """Bytes in UTF-8."""
         return len(self._utf8)
+
+    def between(self, start: int, stop: int) -> str:
+        """Return the text between two places, in bytes; half a character is U+FFFD."""
+        return self._utf8[start:stop].decode("utf-8", "replace")
 
     def __str__(self) -> str:
         return self._utf8.decode("utf-8", "surrogatepass")
@@ -238,31 +243,6 @@ class ChoiceParts:
         ordinal = self._counts[kind]
         self._counts[kind] = ordinal + 1
         return ordinal
-
-
-class BlockChoice(ChoiceParts):
-    """A choice in blocks: calls begin one after the other, and what is no text is kept in lists."""
-
-    __slots__ = ("_calls",)
-
-    def __init__(self, max_tool_calls: int) -> None:
-        super().__init__(max_tool_calls)
-        self._calls: list[CallParts] = []
-        self.calls = self._calls
-
-    def new_call(self) -> CallParts:
-        """Return a new call; ``call_at`` its position says whether there are too many."""
-        call = CallParts(len(self._calls))
-        self._calls.append(call)
-        return call
-
-    def keep_in(self, name: str, value: Any) -> None:
-        """Keep a value at the end of a list of ``extra``."""
-        value, size = kept(value)
-        extra = self.extra if self.extra is not None else {}
-        extra.setdefault(name, []).append(value)
-        self.extra = extra
-        self.beside += size
 
 
 def _piece_of(call: CallParts, text: str) -> Piece:

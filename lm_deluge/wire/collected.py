@@ -179,6 +179,7 @@ class Collected(ABC, Generic[C]):
                 id=piece.id,
                 name=piece.name,
                 arguments=piece.text if piece.kind == "tool_call" else None,
+                data=piece.data,
             )
         )
 
@@ -203,7 +204,12 @@ class Collected(ABC, Generic[C]):
         tokens = [piece for piece in pieces if type(piece) is Token]
         deltas: list[Delta] = []
         if len(tokens) < len(pieces):
-            deltas = [piece for piece in pieces if type(piece) is Delta]
+            # Where a text is from is told beside it: no output.
+            deltas = [
+                piece for piece in pieces if type(piece) is Delta and piece.kind != "citation"
+            ]
+            if not tokens and not deltas:
+                return
         self._count(self._arrivals.add(tokens, deltas))
 
     def _count(self, characters: int) -> None:

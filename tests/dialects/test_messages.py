@@ -97,7 +97,13 @@ def test_thinking_is_reasoning_and_its_signature_is_kept() -> None:
     reading = read(body + BLOCK_STOP + TEXT + said("Yes") + ended() + STOP)
     (choice,) = reading.answer.choices()
     assert (choice.reasoning, choice.completion) == ("Hm.", "Yes")
-    assert choice.extra["blocks"] == [{"type": "thinking", "signature": "c2ln"}]
+    assert choice.extra["provider_content"] == {
+        "dialect": "messages",
+        "content": [
+            {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"},
+            {"type": "text", "text": "Yes"},
+        ],
+    }
 
 
 def test_a_call_without_arguments_has_an_empty_object() -> None:
@@ -117,7 +123,10 @@ def test_events_blocks_and_deltas_that_nobody_knows_pass() -> None:
     reading = read(body + TEXT + said("Hi") + BLOCK_STOP + ended() + STOP)
     (choice,) = reading.answer.choices()
     assert choice.completion == "Hi"
-    assert choice.extra["blocks"] == [{"type": "to_come", "k": 1, "v": 2}]
+    assert choice.extra["provider_content"]["content"] == [
+        {"type": "to_come", "k": 1, "v": 2},
+        {"type": "text", "text": "Hi"},
+    ]
 
 
 @pytest.mark.parametrize("before", [b"", START + TEXT + said("Half")])

@@ -116,7 +116,7 @@ def test_reasoning_refusal_and_overlapping_items_keep_their_places() -> None:
     body += event("response.output_item.done", output_index=0, item=blob)
     (choice,) = read(body + ended()).answer.choices()
     assert (choice.reasoning, choice.refusal, choice.completion) == ("Hm", "No", "")
-    assert choice.extra["items"] == [blob]
+    assert choice.extra["provider_content"]["content"][0] == blob
 
 
 def test_calls_come_in_deltas_whole_or_without_arguments() -> None:

@@ -194,6 +194,7 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "headers": MAPPING,
         "dialect": TEXT,
         "stream_options": FLAG,
+        "reasoning_goes_back": FLAG,
         "max_tokens_field": "None",
         "accept_eof": FLAG,
         "reasoning": FLAG + "|None",

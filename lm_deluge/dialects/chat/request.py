@@ -101,6 +101,20 @@ def map_system_role(
     return _merge_into_user(others, system, told[0]) if system else others
 
 
+def _without_origins(
+    info: ModelInfo, messages: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """The messages as this server takes them, some of which came from one provider or another."""
+    # Most conversations have none.
+    from lm_deluge.dialects.going_back import CAME, without_foreign
+
+    left = (CAME,) if info.reasoning_goes_back else (CAME, "reasoning_content")
+    return [
+        {key: message[key] for key in message if key not in left} if CAME in message else message
+        for message in without_foreign(messages, "chat", info.base_url)
+    ]
+
+
 def build_body(
     info: ModelInfo,
     messages: Sequence[Mapping[str, Any]],
@@ -135,6 +149,10 @@ def build_body(
         accepted = " or ".join(MAX_TOKENS_FIELDS)
         raise ValueError(f"max_tokens_field must be {accepted}, not {field!r}")
     extra = checked_extra_body(extra_body)
+    for message in messages:
+        if "provider_content" in message:
+            messages = _without_origins(info, messages)
+            break
     body: dict[str, Any] = {
         "model": info.model_id,
         "messages": map_system_role(messages, info.system_role),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
+
+from attrs import define
 
 from lm_deluge.dialects.gemini.streamed_arguments import StreamedArguments
-from lm_deluge.wire.choice import BlockChoice, Piece
-from lm_deluge.wire.keeping import text_or_none
+from lm_deluge.wire.block_choice import BlockChoice
+from lm_deluge.wire.choice import CallParts, Kind, Piece
+from lm_deluge.wire.keeping import kept, text_or_none
 
 __all__ = ["GeminiChoice"]
 
@@ -33,18 +36,44 @@ _FINISH: Final = {
 #: Of a candidate, what is no field to be kept.
 _READ: Final = frozenset({"content", "index"})
 
-#: Of a part, what is told to receivers and need not be kept.
+#: What of a part is nothing but text.
 _TOLD: Final = frozenset({"text", "thought"})
+
+#: What of a call comes piece by piece, or says that it does.
+_STREAMED: Final = frozenset({"partialArgs", "willContinue", "args"})
+
+#: What the server's own tools ask and say.
+_SERVED: Final = ("executableCode", "codeExecutionResult", "toolCall", "toolResponse")
+
+#: Characters that a part counts for, whatever it holds.
+_PART: Final = 16
+
+
+@define(eq=False)
+class _Part:
+    """A part, or several of text that came one after the other and say nothing else.
+
+    ``said``: its fields. ``kind``: of its text, whose place is from ``start`` to ``stop``. ``call``: the
+    function call that it is.
+    """
+
+    said: dict[str, Any]
+    kind: str = ""
+    start: int = 0
+    stop: int = 0
+    call: CallParts | None = None
 
 
 class GeminiChoice(BlockChoice):
-    """The answer: parts of text, thoughts and calls; parts of other kinds are kept in ``extra``.
+    """The answer: parts of text, thoughts and calls, and others.
 
     ``ended``: the server gave a reason for the end, and nothing followed it. ``prefix``: of the ids
     that calls without one are given.
     """
 
-    __slots__ = ("_streamed", "ended", "prefix")
+    __slots__ = ("_order", "_streamed", "ended", "prefix")
+
+    dialect: ClassVar[str] = "gemini"
 
     def __init__(self, max_tool_calls: int) -> None:
         super().__init__(max_tool_calls)
@@ -52,6 +81,7 @@ class GeminiChoice(BlockChoice):
         self.prefix = "call"
         # The arguments that come piece by piece of the last call.
         self._streamed: StreamedArguments | None = None
+        self._order: list[_Part] = []
 
     def take(self, candidate: Mapping[str, Any]) -> Iterator[Piece]:
         """Take what one chunk says of the candidate."""
@@ -67,6 +97,9 @@ class GeminiChoice(BlockChoice):
         }
         if fields:
             self.keep(fields)
+            for name in ("groundingMetadata", "citationMetadata", "urlContextMetadata"):
+                if isinstance(fields.get(name), dict):
+                    yield self.cited({name: kept(fields[name])[0]})
             if message := text_or_none(fields.get("finishMessage")):
                 self.stop_details = {"finishMessage": message}
         if reason := candidate.get("finishReason"):
@@ -97,11 +130,63 @@ class GeminiChoice(BlockChoice):
             yield from self._take_call(call, {k: v for k, v in part.items() if k != "functionCall"})
             return
         text = part.get("text")
-        if isinstance(text, str):
-            yield from self.say("reasoning" if part.get("thought") is True else "text", text)
-        if not part.keys() <= _TOLD:
-            # A signature, or what the provider's own tools do: it goes back as it came.
-            self.keep_in("parts", part if not isinstance(text, str) else {**part, "text": ""})
+        if not isinstance(text, str):
+            # What the provider's own tools do, an image, what is still to come.
+            said = self._kept(part)
+            self._order.append(_Part(said))
+            if any(name in said for name in _SERVED):
+                yield self._served(said)
+            return
+        kind: Kind = "reasoning" if part.get("thought") is True else "text"
+        start = self._told_of(kind)
+        yield from self.say(kind, text)
+        last = self._order[-1] if self._order else None
+        is_bare = part.keys() <= _TOLD
+        if is_bare and last is not None and last.kind == kind and last.said.keys() <= _TOLD:
+            last.stop = self._told_of(kind)
+            return
+        said = self._kept({**part, "text": ""})
+        self._order.append(_Part(said, kind, start, self._told_of(kind)))
+
+    def _served(self, said: dict[str, Any]) -> Piece:
+        """Return the piece that tells what the server's own tool does: one part does one thing."""
+        name = next(name for name in _SERVED if name in said)
+        told = said[name] if isinstance(said[name], dict) else {}
+        return self.served(said, name=name, known=told.get("id"))
+
+    def content(self) -> list[dict[str, Any]]:
+        """Return the parts as they came, where they say more than text and calls."""
+        if not _says_more(self._order):
+            return []
+        parts: list[dict[str, Any]] = []
+        for part in self._order:
+            said = part.said
+            if part.call is not None:
+                called = {**said.get("functionCall", {})}
+                called["args"] = _value_of("".join(part.call.arguments))
+                said = {**said, "functionCall": called}
+            elif part.kind:
+                text = self._text_in(part)
+                if not text and said.keys() <= _TOLD:
+                    continue
+                said = {**said, "text": text}
+            parts.append(said)
+        return parts
+
+    def _told_of(self, kind: str) -> int:
+        buffer = self.reasoning if kind == "reasoning" else self.text
+        return 0 if buffer is None else len(buffer)
+
+    def _text_in(self, part: _Part) -> str:
+        buffer = self.reasoning if part.kind == "reasoning" else self.text
+        return "" if buffer is None else buffer.between(part.start, part.stop)
+
+    def _kept(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a part as it is kept; it counts."""
+        value, size = kept(fields)
+        self.beside += size + _PART
+        # One that nests too deeply is no object any more.
+        return value if isinstance(value, dict) else {}
 
     def _take_call(self, call: dict[str, Any], beside: dict[str, Any]) -> Iterator[Piece]:
         goes_on = call.get("willContinue") is True
@@ -118,6 +203,8 @@ class GeminiChoice(BlockChoice):
         parts.name = text_or_none(call.get("name")) or ""
         self.size += len(parts.id) + len(parts.name)
         self.beside += parts.keep(beside)
+        named = {key: value for key, value in call.items() if key not in _STREAMED}
+        self._order.append(_Part(self._kept({"functionCall": named, **beside}), call=parts))
         if goes_on or isinstance(pieces, list):
             self._streamed = StreamedArguments()
             yield from self.say("tool_call", "", parts.position)
@@ -141,6 +228,27 @@ class GeminiChoice(BlockChoice):
         if streamed is not None:
             self.beside -= streamed.size
             yield from self.say("tool_call", _json(streamed.value), len(self.calls) - 1)
+
+
+def _says_more(parts: list[_Part]) -> bool:
+    """Whether a text and calls, in that order, leave something out."""
+    called = False
+    for part in parts:
+        if part.call is not None:
+            called = True
+            if part.said.keys() != {"functionCall"} or "id" in part.said["functionCall"]:
+                return True
+        elif part.kind != "text" or called or not part.said.keys() <= _TOLD:
+            return True
+    return False
+
+
+def _value_of(arguments: str) -> Any:
+    """Return the JSON value of arguments; the text where they were cut."""
+    try:
+        return json.loads(arguments or "{}")
+    except (ValueError, RecursionError):
+        return arguments
 
 
 def _json(value: object) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from lm_deluge.dialects.asked import url_of
+from lm_deluge.dialects.going_back import calls_in, content_of
 from lm_deluge.values.conversation import ToolCall
 
 __all__ = ["contents_of"]
@@ -18,36 +19,68 @@ _OPENAI_PARTS: Final = frozenset({"input_audio", "file", "refusal"})
 _DATA_URL: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.+)", re.DOTALL)
 
 
+#: What says in the place of a signature that another model made the call.
+_UNSIGNED: Final = "skip_thought_signature_validator"
+
+
 def contents_of(
-    messages: Sequence[Mapping[str, Any]],
+    messages: Sequence[Mapping[str, Any]], *, signs: bool = False
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the system's parts, which stand beside the contents, and the contents.
 
-    The results of a turn's calls are one content. Raises ``ValueError`` naming what cannot be said.
+    The results of a turn's calls are one content. ``signs``: whether the model wants the first call of a
+    turn to be signed. Raises ``ValueError`` naming what cannot be said.
     """
     system: list[dict[str, Any]] = []
     contents: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
     names: dict[str, str] = {}
+    numbered: set[str] = set()
     for index, message in enumerate(messages):
         role, where = message["role"], f"messages[{index}]"
         if role == "tool":
             if not results:
                 contents.append({"role": "user", "parts": results})
-            results.append(_result(message, names, where))
+            results.append(_result(message, names, numbered, where))
             continue
         results = []
         parts = _parts(message.get("content") or message.get("refusal"), where)
         if role in ("system", "developer"):
             system += parts
             continue
-        for call in message.get("tool_calls") or ():
+        came = _as_it_came(message)
+        numbered |= {known for part in came if isinstance(known := _id_of(part), str)}
+        for at, call in enumerate(message.get("tool_calls") or ()):
             known = ToolCall.from_openai(call)
             names[known.id or ""] = known.name
-            parts.append(_call(known, where))
+            part = _call(known, where)
+            if signs and not at:
+                part.setdefault("thoughtSignature", _UNSIGNED)
+            parts.append(part)
+        parts = came or parts
         if parts:
             contents.append({"role": "model" if role == "assistant" else "user", "parts": parts})
     return system, contents
+
+
+def _as_it_came(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the parts of an answer of this provider, if the message still says what they do."""
+    parts = content_of(message)
+    said = [part.get("text", "") for part in parts if part.get("thought") is not True]
+    text = "".join(each for each in said if isinstance(each, str))
+    if not parts or text != (message.get("content") or ""):
+        return []
+    asked = [part["functionCall"] for part in parts if isinstance(part.get("functionCall"), dict)]
+    called = [(name, arguments) for _, name, arguments in calls_in(message)]
+    same = all(isinstance(arguments, dict) for _, arguments in called) and called == [
+        (call.get("name"), call.get("args")) for call in asked
+    ]
+    return parts if same else []
+
+
+def _id_of(part: Mapping[str, Any]) -> object:
+    call = part.get("functionCall")
+    return call.get("id") if isinstance(call, Mapping) else None
 
 
 def _call(call: ToolCall, where: str) -> dict[str, Any]:
@@ -62,8 +95,13 @@ def _call(call: ToolCall, where: str) -> dict[str, Any]:
     return part
 
 
-def _result(message: Mapping[str, Any], names: Mapping[str, str], where: str) -> dict[str, Any]:
-    """Return a tool's result: an object, as this API has it, with the name of the call that it is of."""
+def _result(
+    message: Mapping[str, Any], names: Mapping[str, str], numbered: set[str], where: str
+) -> dict[str, Any]:
+    """Return a tool's result: an object, as this API has it, with the name of the call that it is of.
+
+    ``numbered``: the ids that the server gave, by which it knows its calls.
+    """
     asked = message.get("tool_call_id")
     name = names.get(asked) if isinstance(asked, str) else None
     if name is None:
@@ -80,7 +118,8 @@ def _result(message: Mapping[str, Any], names: Mapping[str, str], where: str) ->
     except (ValueError, RecursionError):
         told = None
     response = told if isinstance(told, dict) else {"result": content or ""}
-    return {"functionResponse": {"name": name, "response": response}}
+    given = {"id": asked} if asked in numbered else {}
+    return {"functionResponse": {**given, "name": name, "response": response}}
 
 
 def _parts(content: Any, where: str) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from lm_deluge.dialects.asked import (
 )
 from lm_deluge.dialects.dialect import Ask, Dropped
 from lm_deluge.dialects.gemini.contents import contents_of
+from lm_deluge.dialects.going_back import without_foreign
 from lm_deluge.values.plain import plain_json
 
 __all__ = ["build_body"]
@@ -56,7 +57,8 @@ def build_body(ask: Ask) -> tuple[dict[str, Any], list[Dropped]]:
             'ask more than once, or with dialect="chat"'
         )
     extra = checked_extra_body(ask.extra_body)
-    system, contents = contents_of(ask.messages)
+    told = without_foreign(ask.messages, "gemini", ask.info.base_url)
+    system, contents = contents_of(told, signs=_is_of_third_family(ask.info.model_id))
     body: dict[str, Any] = {"contents": contents}
     if system:
         body["systemInstruction"] = {"parts": system}
@@ -93,10 +95,15 @@ def _config(ask: Ask) -> tuple[dict[str, Any], list[Dropped]]:
     return config | _format(ask), dropped
 
 
+def _is_of_third_family(model: str) -> bool:
+    """Whether a model is one of those that take a word for how hard to think, and sign their calls."""
+    family = _FAMILY.search(model)
+    return family is not None and int(family[1]) >= _TAKES_LEVELS
+
+
 def _thinking(model: str, effort: str) -> dict[str, Any]:
     thinking: dict[str, Any] = {"includeThoughts": effort != "none"}
-    family = _FAMILY.search(model)
-    if family is not None and int(family[1]) >= _TAKES_LEVELS and effort != "none":
+    if _is_of_third_family(model) and effort != "none":
         return {**thinking, "thinkingLevel": effort}
     return {**thinking, "thinkingBudget": _BUDGETS.get(effort, _BUDGETS["high"])}
 

@@ -14,8 +14,9 @@ from lm_deluge.dialects.asked import (
     schema_in,
 )
 from lm_deluge.dialects.dialect import Ask, Dropped
+from lm_deluge.dialects.going_back import without_foreign
 from lm_deluge.dialects.messages.thinking import thinking_for
-from lm_deluge.dialects.messages.turns import turns_of
+from lm_deluge.dialects.messages.turns import calls_without_thinking, turns_of
 from lm_deluge.values.plain import plain_json
 
 __all__ = ["build_body", "version_for"]
@@ -40,6 +41,9 @@ _ELSEWHERE: Final = (
     "logprobs",
     "top_logprobs",
     "json_mode",
+)
+_NO_THOUGHT: Final = (
+    "the calls whose results are sent came without signed thinking, as from another provider"
 )
 _UNKNOWN_HERE: Final = "the Messages API has no such parameter"
 
@@ -71,7 +75,7 @@ def build_body(ask: Ask, version: str) -> tuple[dict[str, Any], list[Dropped], l
     """
     _check(ask)
     extra = checked_extra_body(ask.extra_body)
-    system, messages = turns_of(ask.messages)
+    system, messages = turns_of(without_foreign(ask.messages, "messages", ask.info.base_url))
     most = ask.params.max_new_tokens or ask.info.max_output_tokens
     assumed = [] if most or "max_tokens" in extra else [_ASSUMED]
     body: dict[str, Any] = {
@@ -84,6 +88,10 @@ def build_body(ask: Ask, version: str) -> tuple[dict[str, Any], list[Dropped], l
     body["messages"] = messages
     sampling, dropped = _sampling(ask, version)
     thinking, config, not_thought = thinking_for(ask, body["max_tokens"])
+    asked = thinking.get("thinking", {"type": "disabled"})
+    if asked["type"] != "disabled" and calls_without_thinking(messages):
+        thinking = {}
+        not_thought.append(Dropped("reasoning_effort", _NO_THOUGHT))
     if config := config | _format(ask):
         body["output_config"] = config
     return body | sampling | thinking | _tools(ask, extra) | extra, dropped + not_thought, assumed

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from lm_deluge.dialects.asked import url_of
+from lm_deluge.dialects.going_back import calls_in, content_of
 from lm_deluge.values.conversation import ToolCall
 
-__all__ = ["turns_of"]
+__all__ = ["calls_without_thinking", "turns_of"]
 
 #: Kinds of parts that OpenAI names and that are not written so far; the provider's own go as they are.
 _OPENAI_PARTS: Final = frozenset({"input_audio", "file", "refusal"})
@@ -36,6 +37,8 @@ def turns_of(messages: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[dic
         results = []
         if role in ("system", "developer"):
             system += [content] if isinstance(content, str) else _texts(content, where)
+        elif blocks := _as_it_came(message):
+            turns.append({"role": role, "content": blocks})
         elif calls := message.get("tool_calls"):
             said = [{"type": "text", "text": content}] if isinstance(content, str) else content
             asked = [_call(call, where) for call in calls]
@@ -43,6 +46,38 @@ def turns_of(messages: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[dic
         elif content:
             turns.append({"role": role, "content": content})
     return [text for text in system if text], turns
+
+
+def calls_without_thinking(turns: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether results are sent of calls that no thinking came before: it cannot be begun then."""
+    answers = False
+    for turn in reversed(turns):
+        blocks = turn["content"] if isinstance(turn["content"], list) else []
+        kinds = {block.get("type") for block in blocks if isinstance(block, Mapping)}
+        if turn["role"] == "assistant":
+            if kinds & {"thinking", "redacted_thinking"}:
+                return False
+        elif "tool_result" not in kinds:
+            break
+        else:
+            answers = True
+    return answers
+
+
+def _as_it_came(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the blocks of an answer of this provider, if the message still says what they do."""
+    blocks = content_of(message)
+    text = "".join(str(block.get("text", "")) for block in blocks if block.get("type") == "text")
+    if not blocks or text != (message.get("content") or ""):
+        return []
+    asked = [
+        (block.get("id"), block.get("name"), block.get("input"))
+        for block in blocks
+        if block.get("type") == "tool_use"
+    ]
+    called = calls_in(message)
+    same = all(isinstance(arguments, dict) for _, _, arguments in called) and asked == called
+    return blocks if same else []
 
 
 def _call(call: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -152,9 +152,7 @@ class ResponsesAnswer(TypedEvents[ResponsesChoice]):
 
     def _take_annotation(self, told: dict[str, Any]) -> None:
         parts = self.choice(0)
-        beside = parts.beside
-        parts.cite(told.get("annotation"))
-        self.count_beside(parts.beside - beside)
+        self._say(parts, parts.cite(told.get("annotation")))
 
     def _take_terminal(self, told: dict[str, Any]) -> None:
         """Read the last event: its items too, where none came before (its ``output`` may be empty)."""
@@ -169,10 +167,11 @@ class ResponsesAnswer(TypedEvents[ResponsesChoice]):
         self._take_response({"response": response})
         parts = self.choice(0)
         output = response.get("output")
-        if isinstance(output, list) and not parts.has_output and parts.extra is None:
+        if isinstance(output, list) and not parts.has_output and not parts.has_items:
             for index, item in enumerate(output):
                 if isinstance(item, dict):
                     self._say(parts, parts.end_item(index, item))
+        parts.settle()
         beside = parts.beside
         details = response.get("incomplete_details")
         parts.keep({"status": kind.removeprefix("response."), "incomplete_details": details})

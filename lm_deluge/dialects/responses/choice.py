@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from attrs import define, field
 
-from lm_deluge.wire.choice import BlockChoice, CallParts, Kind, Piece
-from lm_deluge.wire.keeping import index_of, text_or_none
+from lm_deluge.dialects.responses.whole_items import says_more, without_logprobs
+from lm_deluge.wire.block_choice import BlockChoice
+from lm_deluge.wire.choice import CallParts, Kind, Piece
+from lm_deluge.wire.keeping import index_of, kept, text_or_none
 
 __all__ = ["ResponsesChoice"]
 
@@ -40,22 +42,27 @@ class _Item:
     """An output item. ``call``: the function call that it is.
 
     ``told``: which of its texts were told: the type and the index of each content part. ``thinks``: the
-    type of its reasoning, which may come raw and summarized: what comes first is told.
+    type of its reasoning, which may come raw and summarized: what comes first is told. ``whole``: as it
+    is once it is over. ``served``: the ordinal that it was told under, of a tool that the server runs.
     """
 
     call: CallParts | None = None
+    whole: dict[str, Any] | None = None
+    served: int | None = None
     told: set[tuple[str, object]] = field(factory=set)
     thinks: str | None = None
 
 
 class ResponsesChoice(BlockChoice):
-    """The answer: messages, reasoning and function calls; items that are no text are kept in ``extra``.
+    """The answer: messages, reasoning and function calls, and other items.
 
     ``waits``: whether the client has to run or to answer something. ``unmeasured``: the characters that
     ``place_of`` keeps, until somebody counts them in.
     """
 
     __slots__ = ("_items", "_places", "unmeasured", "waits")
+
+    dialect: ClassVar[str] = "responses"
 
     def __init__(self, max_tool_calls: int) -> None:
         super().__init__(max_tool_calls)
@@ -81,10 +88,17 @@ class ResponsesChoice(BlockChoice):
         self._places[known] = place
         return place
 
+    @property
+    def has_items(self) -> bool:
+        """Whether an item came."""
+        return any(item.whole is not None for item in self._items.values())
+
     def begin(self, index: object, said: Mapping[str, Any]) -> Iterator[Piece]:
         """Take the beginning of an item."""
         if said.get("type") == "function_call":
             yield from self._name(self._call_of(index), said)
+        elif _is_served(said):
+            yield self._serve(self._item(index), said)
 
     def go_on(self, index: object, part: str, at: object, delta: object) -> Iterator[Piece]:
         """Take a delta of a text; ``part``: the type of the content part, ``at``: its index."""
@@ -112,6 +126,7 @@ class ResponsesChoice(BlockChoice):
     def end_item(self, index: object, said: Mapping[str, Any]) -> Iterator[Piece]:
         """Take a whole item: what was not told of it is told, and what has no place is kept."""
         kind = said.get("type")
+        self._keep_whole(self._item(index), said)
         if kind == "function_call":
             yield from self._name(self._call_of(index), said)
             yield from self.argue_whole(index, said.get("arguments") or "{}")
@@ -121,9 +136,46 @@ class ResponsesChoice(BlockChoice):
             for at, part in enumerate(parts if isinstance(parts, list) else ()):
                 if isinstance(part, dict):
                     yield from self.take_part(index, at, part)
-        if kind != "message":
-            self.waits = self.waits or _waits(said)
-            self.keep_in("items", said)
+        if _waits(said):
+            self.waits = True
+        elif _is_served(said):
+            yield self._serve(self._item(index), said)
+
+    def content(self) -> list[dict[str, Any]]:
+        """Return the items in their order, where they say more than text and calls."""
+        numbered = [(at, one.whole) for at, one in self._items.items() if one.whole is not None]
+        # They may overlap: their places say which was first.
+        numbered.sort(key=lambda one: one[0] if isinstance(one[0], int) else len(numbered))
+        items = [item for _, item in numbered]
+        return items if says_more(items) else []
+
+    def settle(self) -> None:
+        """The answer is over: let go of the items that say nothing more than text and calls."""
+        if not self.content():
+            for item in self._items.values():
+                item.whole = None
+
+    def _keep_whole(self, item: _Item, said: Mapping[str, Any]) -> None:
+        """Keep an item that is over. Its text and its arguments are counted where they are told."""
+        whole, size = kept(without_logprobs(said))
+        if not isinstance(whole, dict):
+            return
+        if whole.get("type") in ("message", "function_call"):
+            _, size = kept(
+                {key: whole[key] for key in whole if key not in ("content", "arguments")}
+            )
+        self.beside += size
+        if item.whole is None and _waits(whole):
+            self.other_calls.append(whole)
+        item.whole = whole
+
+    def _serve(self, item: _Item, said: Mapping[str, Any]) -> Piece:
+        known = said.get("id")
+        whole, _ = kept(said)
+        data = whole if isinstance(whole, dict) else {}
+        piece = self.served(data, name=said.get("type"), known=known, index=item.served)
+        item.served = piece.index
+        return piece
 
     def take_part(self, index: object, at: object, part: Mapping[str, Any]) -> Iterator[Piece]:
         """Take a whole content part."""
@@ -131,10 +183,10 @@ class ResponsesChoice(BlockChoice):
         if isinstance(kind, str) and kind in _PARTS:
             yield from self.whole(index, kind, at, part.get(_PARTS[kind][1]))
 
-    def cite(self, annotation: object) -> None:
+    def cite(self, annotation: object) -> Iterator[Piece]:
         """Take an annotation of a text."""
         if annotation is not None:
-            self.keep_in("annotations", annotation)
+            yield self.cited(self.keep_in("annotations", annotation))
 
     def _item(self, index: object) -> _Item:
         key = index if isinstance(index, int | str) else None
@@ -165,6 +217,11 @@ class ResponsesChoice(BlockChoice):
         if before != (call.id, call.name):
             self.size += len(call.id or "") + len(call.name) - len(before[0] or "") - len(before[1])
             yield from self.say("tool_call", "", call.position)
+
+
+def _is_served(item: Mapping[str, Any]) -> bool:
+    """Whether an item is what a tool does that the server runs."""
+    return not _waits(item) and item.get("type") not in ("message", "reasoning", "function_call")
 
 
 def _waits(item: Mapping[str, Any]) -> bool:

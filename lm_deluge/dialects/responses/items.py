@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from lm_deluge.dialects.asked import url_of
+from lm_deluge.dialects.going_back import content_of
 from lm_deluge.values.conversation import ToolCall
 
 __all__ = ["items_of"]
 
 _SYSTEM: Final = ("system", "developer")
+
+#: The calls that a text answers.
+_TEXT_ANSWERS: Final = ("function_call", "custom_tool_call", "local_shell_call")
 
 #: Kinds of parts that OpenAI names for chat only.
 _NOT_HERE: Final = frozenset({"input_audio"})
@@ -26,15 +30,20 @@ def items_of(messages: Sequence[Mapping[str, Any]]) -> tuple[str | None, list[di
         text for at, one in enumerate(messages[:told]) for text in _texts(one, f"messages[{at}]")
     ]
     items: list[dict[str, Any]] = []
-    customs: set[str | None] = set()
+    # Of calls that are no functions: their types.
+    kinds: dict[str | None, str] = {}
     for index, message in enumerate(messages[told:], told):
         where = f"messages[{index}]"
         if message["role"] == "tool":
-            items.append(_result(message, where, customs))
+            items += content_of(message) or [_result(message, where, kinds)]
+            continue
+        if came := _as_it_came(message):
+            kinds |= {item.get("call_id"): str(item.get("type")) for item in came}
+            items += came
             continue
         items += _message(message, where)
         for call in message.get("tool_calls") or ():
-            items.append(_call(ToolCall.from_openai(call), customs))
+            items.append(_call(ToolCall.from_openai(call), kinds))
     return "\n\n".join(text for text in system if text) or None, items
 
 
@@ -47,20 +56,73 @@ def _message(message: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
     return [{"role": role, "content": content}] if content else []
 
 
-def _call(call: ToolCall, customs: set[str | None]) -> dict[str, Any]:
+def _as_it_came(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the items of an answer of this provider, if the message still says what they do.
+
+    Reasoning that is neither encrypted nor told is known by its id alone, where the server keeps answers,
+    which it is told not to; so it stays away, and the other ids with it, which would ask for it.
+    """
+    items = content_of(message)
+    if not items or "".join(_texts_of(items)) != (
+        message.get("content") or message.get("refusal") or ""
+    ):
+        return []
+    asked = [
+        (item.get("call_id"), item.get("name"), item.get("arguments") or "{}")
+        for item in items
+        if item.get("type") == "function_call"
+    ]
+    called = [ToolCall.from_openai(call) for call in message.get("tool_calls") or ()]
+    if asked != [(call.id, call.name, call.arguments or "{}") for call in called]:
+        return []
+    told = [item for item in items if not _is_kept_elsewhere(item)]
+    if len(told) == len(items):
+        return items
+    return [{key: item[key] for key in item if key != "id" or _is_named(item)} for item in told]
+
+
+def _is_kept_elsewhere(item: Mapping[str, Any]) -> bool:
+    said = item.get("encrypted_content") or item.get("content")
+    return item.get("type") == "reasoning" and not said
+
+
+def _is_named(item: Mapping[str, Any]) -> bool:
+    """Whether an item needs its id, because nothing else names it."""
+    return item.get("type") not in ("message", "function_call", "custom_tool_call")
+
+
+def _texts_of(items: Sequence[Mapping[str, Any]]) -> list[str]:
+    found: list[str] = []
+    for item in items:
+        parts = item.get("content") if item.get("type") == "message" else None
+        for part in parts if isinstance(parts, list) else ():
+            if isinstance(part, Mapping):
+                said = part.get("text") or part.get("refusal")
+                found.append(said if isinstance(said, str) else "")
+    return found
+
+
+def _call(call: ToolCall, kinds: dict[str | None, str]) -> dict[str, Any]:
     if call.extra.get("type") == "custom":
-        customs.add(call.id)
+        kinds[call.id] = "custom_tool_call"
         said = {"type": "custom_tool_call", "call_id": call.id, "name": call.name}
         return {**said, "input": call.arguments}
     said = {"type": "function_call", "call_id": call.id, "name": call.name}
     return {**said, "arguments": call.arguments or "{}"}
 
 
-def _result(message: Mapping[str, Any], where: str, customs: set[str | None]) -> dict[str, Any]:
+def _result(
+    message: Mapping[str, Any], where: str, kinds: Mapping[str | None, str]
+) -> dict[str, Any]:
     known = message.get("tool_call_id")
-    kind = "custom_tool_call_output" if known in customs else "function_call_output"
+    kind = kinds.get(known, "function_call")
+    if kind not in _TEXT_ANSWERS:
+        raise ValueError(
+            f"{where} is the result of a {kind!r}, which is no text: say it with "
+            "response.other_calls[...].answer({...}), in the provider's words"
+        )
     output = _content(message.get("content"), where, role="user")
-    return {"type": kind, "call_id": known, "output": output}
+    return {"type": f"{kind}_output", "call_id": known, "output": output}
 
 
 def _content(content: Any, where: str, *, role: str) -> str | list[Any]:

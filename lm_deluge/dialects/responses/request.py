@@ -12,6 +12,7 @@ from lm_deluge.dialects.asked import (
     checked_tools,
 )
 from lm_deluge.dialects.dialect import Ask, Dropped
+from lm_deluge.dialects.going_back import without_foreign
 from lm_deluge.dialects.responses.items import items_of
 from lm_deluge.values.plain import plain_json
 
@@ -38,7 +39,8 @@ def build_body(ask: Ask) -> tuple[dict[str, Any], list[Dropped]]:
             'ask more than once, or with dialect="chat"'
         )
     extra = checked_extra_body(ask.extra_body)
-    instructions, items = items_of(ask.messages)
+    told = without_foreign(ask.messages, "responses", ask.info.base_url)
+    instructions, items = items_of(told)
     body: dict[str, Any] = {"model": ask.info.model_id, "stream": True, "store": False}
     if instructions:
         body["instructions"] = instructions

@@ -26,6 +26,7 @@ from lm_deluge.values.plain import plain_number, plain_text
 __all__ = [
     "SCHEMA_VERSION",
     "CompleteLine",
+    "DeltaLine",
     "ErrorLine",
     "Line",
     "PieceEvent",
@@ -34,6 +35,7 @@ __all__ = [
     "StartLine",
     "ToolCallLine",
     "complete_line",
+    "delta_line",
     "encode",
     "encode_lines",
     "error_line",
@@ -96,6 +98,13 @@ class ToolCallLine(Line, omit_defaults=True, gc=False):
 
     index: int
     name: str | None = None
+    len: int = -1  # a length is never -1, so it is always written
+
+
+class DeltaLine(Line, omit_defaults=True, gc=False):
+    """A piece of another kind arrived: see ``delta_line``."""
+
+    kind: str
     len: int = -1  # a length is never -1, so it is always written
 
 
@@ -232,6 +241,14 @@ def tool_call_line(
     ``length``: characters of the arguments in this fragment.
     """
     return ToolCallLine(SCHEMA_VERSION, "tool_call", stream, _microseconds(t), index, name, length)
+
+
+def delta_line(stream: str, t: float, *, kind: str, length: int) -> DeltaLine:
+    """Return the line of a piece that has no line of its own kind: of a server's tool, of a citation.
+
+    ``kind``: that of the delta. ``length``: characters of its text.
+    """
+    return DeltaLine(SCHEMA_VERSION, "delta", stream, _microseconds(t), kind, length)
 
 
 def retry_line(stream: str, t: float, *, error: str, attempt: int, delay: float) -> RetryLine:

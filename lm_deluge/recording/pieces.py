@@ -81,6 +81,11 @@ def _is_json(headers: Mapping[str, str]) -> bool:
 def _as_lines(pieces: list[Token | Delta], stream: str) -> Iterator[LoggedPiece]:
     for piece in pieces:
         kind = "token" if isinstance(piece, Token) else piece.kind
+        if kind == "citation":
+            # No output, and all that a line of it says is that it came.
+            continue
+        if kind == "server_tool":
+            kind = "tool_call"
         yield LoggedPiece(
             1,
             kind,

@@ -7,6 +7,7 @@ that tell of a whole stream, from the ``Stream``: ``start_line_of`` and its like
 from lm_deluge.logs.record import (
     SCHEMA_VERSION,
     CompleteLine,
+    DeltaLine,
     ErrorLine,
     Line,
     PieceEvent,
@@ -15,6 +16,7 @@ from lm_deluge.logs.record import (
     StartLine,
     ToolCallLine,
     complete_line,
+    delta_line,
     encode,
     encode_lines,
     error_line,
@@ -36,6 +38,7 @@ from lm_deluge.logs.stream_lines import (
 __all__ = [
     "SCHEMA_VERSION",
     "CompleteLine",
+    "DeltaLine",
     "ErrorLine",
     "Line",
     "PieceEvent",
@@ -45,6 +48,7 @@ __all__ = [
     "ToolCallLine",
     "complete_line",
     "complete_line_of",
+    "delta_line",
     "encode",
     "encode_lines",
     "error_line",

@@ -19,6 +19,7 @@ from lm_deluge.timeline.record import (
     Line,
     PieceLine,
     complete_line_of,
+    delta_line,
     encode,
     encode_lines,
     error_line_of,
@@ -134,6 +135,10 @@ class FileLogger(StreamHandler):
                     length=len(delta.text),
                 )
             )
+            return
+        if delta.kind == "server_tool" or delta.kind == "citation":
+            length = len(delta.text)
+            self._add(delta_line(stream.id, delta.arrived, kind=delta.kind, length=length))
             return
         log.pieces += 1
         busy = None

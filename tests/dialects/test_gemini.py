@@ -160,3 +160,20 @@ def test_a_server_that_streams_no_events_is_read_too() -> None:
         answer = GeminiAnswer()
         assert answer.feed_json(json.dumps(body).encode(), 0.0)[0].text == "Hi"
         assert answer.whole
+
+
+def test_parts_go_back_in_their_order_whichever_way_they_were_read() -> None:
+    code = {"executableCode": {"language": "PYTHON", "code": "1"}}
+    body = chunk({"text": "Hm", "thought": True}) + text("a") + text("é") + text("b")
+    body += chunk({"text": "c", "thoughtSignature": "s1"}) + text("d") + text("e") + chunk(code)
+    body += text("f") + text("g") + chunk({"text": "", "thoughtSignature": "s2"}) + STOP
+    (choice,) = read(body).answer.choices()
+    assert choice.extra["provider_content"]["content"] == [
+        {"text": "Hm", "thought": True},
+        {"text": "aéb"},
+        {"text": "c", "thoughtSignature": "s1"},
+        {"text": "de"},
+        code,
+        {"text": "fg"},
+        {"text": "", "thoughtSignature": "s2"},
+    ]

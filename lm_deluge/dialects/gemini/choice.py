@@ -50,7 +50,7 @@ _PART: Final = 16
 
 
 @define(eq=False)
-class _Part:
+class _Said:
     """A part, or several of text that came one after the other and say nothing else.
 
     ``said``: its fields. ``kind``: of its text, whose place is from ``start`` to ``stop``. ``call``: the
@@ -71,7 +71,7 @@ class GeminiChoice(BlockChoice):
     that calls without one are given.
     """
 
-    __slots__ = ("_order", "_streamed", "ended", "prefix")
+    __slots__ = ("_covered", "_order", "_streamed", "ended", "prefix")
 
     dialect: ClassVar[str] = "gemini"
 
@@ -81,7 +81,9 @@ class GeminiChoice(BlockChoice):
         self.prefix = "call"
         # The arguments that come piece by piece of the last call.
         self._streamed: StreamedArguments | None = None
-        self._order: list[_Part] = []
+        self._order: list[_Said] = []
+        # Bytes of the text that have a part.
+        self._covered = 0
 
     def take(self, candidate: Mapping[str, Any]) -> Iterator[Piece]:
         """Take what one chunk says of the candidate."""
@@ -125,6 +127,7 @@ class GeminiChoice(BlockChoice):
         yield from super().flush()
 
     def _take_part(self, part: dict[str, Any]) -> Iterator[Piece]:
+        self._cover()
         call = part.get("functionCall")
         if isinstance(call, dict):
             yield from self._take_call(call, {k: v for k, v in part.items() if k != "functionCall"})
@@ -133,20 +136,21 @@ class GeminiChoice(BlockChoice):
         if not isinstance(text, str):
             # What the provider's own tools do, an image, what is still to come.
             said = self._kept(part)
-            self._order.append(_Part(said))
+            self._order.append(_Said(said))
             if any(name in said for name in _SERVED):
                 yield self._served(said)
             return
         kind: Kind = "reasoning" if part.get("thought") is True else "text"
         start = self._told_of(kind)
         yield from self.say(kind, text)
+        self._covered = len(self.text)
         last = self._order[-1] if self._order else None
         is_bare = part.keys() <= _TOLD
         if is_bare and last is not None and last.kind == kind and last.said.keys() <= _TOLD:
             last.stop = self._told_of(kind)
             return
         said = self._kept({**part, "text": ""})
-        self._order.append(_Part(said, kind, start, self._told_of(kind)))
+        self._order.append(_Said(said, kind, start, self._told_of(kind)))
 
     def _served(self, said: dict[str, Any]) -> Piece:
         """Return the piece that tells what the server's own tool does: one part does one thing."""
@@ -156,6 +160,7 @@ class GeminiChoice(BlockChoice):
 
     def content(self) -> list[dict[str, Any]]:
         """Return the parts as they came, where they say more than text and calls."""
+        self._cover()
         if not _says_more(self._order):
             return []
         parts: list[dict[str, Any]] = []
@@ -173,11 +178,23 @@ class GeminiChoice(BlockChoice):
             parts.append(said)
         return parts
 
+    def _cover(self) -> None:
+        """Give text a part that was told at once, without being looked at."""
+        start, stop = self._covered, len(self.text)
+        if start == stop:
+            return
+        self._covered = stop
+        last = self._order[-1] if self._order else None
+        if last is not None and last.kind == "text" and last.said.keys() <= _TOLD:
+            last.stop = stop
+        else:
+            self._order.append(_Said({"text": ""}, "text", start, stop))
+
     def _told_of(self, kind: str) -> int:
         buffer = self.reasoning if kind == "reasoning" else self.text
         return 0 if buffer is None else len(buffer)
 
-    def _text_in(self, part: _Part) -> str:
+    def _text_in(self, part: _Said) -> str:
         buffer = self.reasoning if part.kind == "reasoning" else self.text
         return "" if buffer is None else buffer.between(part.start, part.stop)
 
@@ -204,7 +221,7 @@ class GeminiChoice(BlockChoice):
         self.size += len(parts.id) + len(parts.name)
         self.beside += parts.keep(beside)
         named = {key: value for key, value in call.items() if key not in _STREAMED}
-        self._order.append(_Part(self._kept({"functionCall": named, **beside}), call=parts))
+        self._order.append(_Said(self._kept({"functionCall": named, **beside}), call=parts))
         if goes_on or isinstance(pieces, list):
             self._streamed = StreamedArguments()
             yield from self.say("tool_call", "", parts.position)
@@ -230,7 +247,7 @@ class GeminiChoice(BlockChoice):
             yield from self.say("tool_call", _json(streamed.value), len(self.calls) - 1)
 
 
-def _says_more(parts: list[_Part]) -> bool:
+def _says_more(parts: list[_Said]) -> bool:
     """Whether a text and calls, in that order, leave something out."""
     called = False
     for part in parts:

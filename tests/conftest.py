@@ -119,6 +119,13 @@ def bundle(authority: trustme.CA, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module", autouse=True)
+def only_what_a_module_makes_is_collected() -> None:
+    """Set aside what exists: thousands of tests and a dozen packages, which each collection would go through."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
 def no_stream_is_left() -> Iterator[None]:
     """A stream that a module's tests leave alive would spoil those that count what is left, in some orders.
 

@@ -120,7 +120,7 @@ def bundle(authority: trustme.CA, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module", autouse=True)
 def only_what_a_module_makes_is_collected() -> None:
-    """Set aside what exists: thousands of tests and a dozen packages, which each collection would go through."""
+    """Set aside what exists: thousands of tests and a dozen packages, which collections would go through."""
     gc.collect()
     gc.freeze()
 

@@ -173,7 +173,7 @@ def test_a_redirect_to_nowhere_is_called_one(status: int) -> None:
 @pytest.mark.parametrize(
     ("message", "hint"),
     [
-        ("Your organization must be verified to stream this model.", "gpt-4o"),
+        ("Your organization must be verified to stream this model.", "needs no verification"),
         ("'messages[0].role' does not support 'system' with this model", "system_role="),
         ("Unrecognized request argument supplied: stream_options", "stream_options=False"),
     ],

@@ -14,6 +14,7 @@ from lm_deluge.values.checks import checked_path, checked_text
 from lm_deluge.values.foreign import type_name
 
 if TYPE_CHECKING:
+    from lm_deluge.engine.prices import Prices, Pricing
     from lm_deluge.recording import Recorder
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "checked_header_value",
     "checked_recorder",
     "listed_handlers",
+    "pricing_by",
 ]
 
 
@@ -76,3 +78,15 @@ def _is_handler(value: object) -> bool:
         return any(hasattr(value, name) for name in METHODS)
     except Exception:  # noqa: BLE001 - an object may raise anything when it is asked
         return True
+
+
+def pricing_by(prices: Prices) -> Pricing:
+    """Return what asks a function for costs; ``TypeError`` for what cannot be called."""
+    # Most programs go by the built-in list.
+    from lm_deluge.engine.prices import Pricing
+
+    given: object = prices
+    if not callable(given):
+        message = f"prices must be a function of model and usage, or None, not {type_name(given)}"
+        raise TypeError(message)
+    return Pricing(prices)

@@ -15,6 +15,7 @@ from lm_deluge.client.arguments import (
     checked_handlers,
     checked_header_value,
     checked_recorder,
+    pricing_by,
 )
 from lm_deluge.client.asking import characters_of, warn_of_written
 from lm_deluge.client.default_printer import PRINT, checked_printer, default_printer
@@ -69,6 +70,7 @@ from lm_deluge.values.response import APIResponse
 if TYPE_CHECKING:
     from typing import Self, Unpack
 
+    from lm_deluge.engine.prices import Prices
     from lm_deluge.recording import Recorder
 
 __all__ = ["LLMClient"]
@@ -115,6 +117,9 @@ class LLMClient:
         record: a path, or a ``Recorder``, to append the raw bytes of every stream to.
         handler_wait: seconds the end of a stream waits for ``async`` handlers; at most 1 where whoever
             waits for the stream was cancelled.
+        prices: what an answer costs: ``f(model, usage)`` returns US dollars, ``None`` where it does not
+            know; ``model``: the name as the server knows it. ``None``: by the built-in list, or as
+            registered. When it fails, the logger is told once and the cost is ``None``.
         max_concurrent_streams: at most so many at a time in each event loop; the others wait in order.
         connector: an ``aiohttp`` connector of your own, which you close; for one event loop. Whom it
             trusts is its own affair.
@@ -159,6 +164,7 @@ class LLMClient:
         strict: bool = False,
         record: str | os.PathLike[str] | Recorder | None = None,
         handler_wait: float = 5.0,
+        prices: Prices | None = None,
         max_concurrent_streams: int | None = None,
         connector: aiohttp.BaseConnector | None = None,
         ssl_context: ssl.SSLContext | None = None,
@@ -189,6 +195,8 @@ class LLMClient:
         self.handler_wait = float(
             checked_number("handler_wait", handler_wait, 0, unit="a number of seconds,")
         )
+        self.prices = prices
+        self._pricing = None if prices is None else pricing_by(prices)
         self._access = Access(
             model=self.model,
             dialect=checked_dialect(dialect),
@@ -296,6 +304,7 @@ class LLMClient:
             prompt_chars=characters_of(messages),
             strict=self.strict,
             handler_wait=self.handler_wait,
+            pricing=self._pricing,
         )
         stream = new_stream(plan)
         if recorder is not None:

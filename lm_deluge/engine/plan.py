@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import field, frozen
 
@@ -18,6 +18,9 @@ from lm_deluge.models.registry import ModelInfo
 from lm_deluge.observers.stream import Stream
 from lm_deluge.values.locking import LOCK
 from lm_deluge.values.redaction import Redactor
+
+if TYPE_CHECKING:
+    from lm_deluge.engine.prices import Pricing
 
 __all__ = ["ModelRequest", "Plan", "ReadRecorder", "Running", "Slots"]
 
@@ -61,7 +64,8 @@ class ModelRequest:
 class Plan:
     """``targets``: the model asked for, then its fallbacks. ``redactor``: of all their secrets.
     ``prompt_chars``: characters of text in the prompt.
-    ``handler_wait``: seconds the ending waits for ``async`` handlers."""
+    ``handler_wait``: seconds the ending waits for ``async`` handlers.
+    ``pricing``: says what an answer costs, instead of what is known of the model."""
 
     targets: tuple[ModelRequest, ...]
     transport: Transport
@@ -74,6 +78,7 @@ class Plan:
     prompt_chars: int = 0
     strict: bool = False
     handler_wait: float = 5.0
+    pricing: Pricing | None = None
 
 
 class Slots:

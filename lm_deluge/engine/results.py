@@ -75,12 +75,16 @@ def response_of(
     missing = missing_from(received["choices"], asked=target.choices, logprobs=target.logprobs)
     for sentence in missing:
         logger.warning("%s: %s (stream %s)", info.name, sentence, stream_id)
+    if plan.pricing is None:
+        cost = cost_of(info, received["usage"])
+    else:
+        cost = plan.pricing.cost(info.model_id, received["usage"])
     return APIResponse(
         **received,
         missing=missing,
         model=plan.targets[0].info.name,
         model_used=info.name,
-        cost=cost_of(info, received["usage"]),
+        cost=cost,
         elapsed=attempt.decided,
         attempts=attempts.number,
         failed_attempts=attempts.failed,

@@ -341,7 +341,8 @@ def cost_of(info: ModelInfo, usage: TokenCounts | None) -> float | None:
     `(input - cached - written) * input_price + cached * cached_input_price + written * cache_write_price
     + output * output_price`, by the million. `input_tokens` includes the cached and the written ones.
     Without a price of their own they cost what the others do; a server that does not speak of them is
-    taken to have none. A cache that is kept for longer than usual may cost more: that is not known here.
+    taken to have none. What a server's total says more than its parts is output (thoughts that it does not
+    name). A cache that is kept for longer than usual may cost more: that is not known here.
     """
     if usage is None or usage.input_tokens is None or usage.output_tokens is None:
         return None
@@ -349,7 +350,9 @@ def cost_of(info: ModelInfo, usage: TokenCounts | None) -> float | None:
         return None
     if info.priced_up_to is not None and usage.input_tokens > info.priced_up_to:
         return None
-    total = usage.output_tokens * info.output_price
+    told = getattr(usage, "total_tokens", None) or 0
+    given = max(usage.output_tokens, told - usage.input_tokens)
+    total = given * info.output_price
     fresh = usage.input_tokens
     for count, price in (
         (usage.cache_read_tokens, info.cached_input_price),

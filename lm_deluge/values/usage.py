@@ -48,7 +48,8 @@ class Usage:
     """Tokens as the server counted them; ``None`` where it did not say, which is not 0.
 
     ``input_tokens``, ``output_tokens``, ``total_tokens``: the server's own numbers; the total need
-    not be the sum. An API that counts kinds of input apart, or gives no total, is added up.
+    not be the sum, and what it says more is priced as output. An API that counts kinds of input apart, or
+    reasoning beside the output (xAI), or gives no total, is added up.
     ``cache_read_tokens``: input tokens served from the provider's cache; ``cache_write_tokens``: those
     written to it. Both are part of ``input_tokens``.
     ``reasoning_tokens``: output tokens spent on reasoning. ``raw``: the object as it came.
@@ -77,12 +78,18 @@ class Usage:
         reasoning = completion.get("reasoning_tokens") if isinstance(completion, dict) else None
         if reasoning is None:
             reasoning = usage.get("reasoning_tokens")
+        taken = _first_count(usage, "prompt_tokens", "input_tokens")
+        given = _first_count(usage, "completion_tokens", "output_tokens")
+        total, thought = _count(usage.get("total_tokens")), _count(reasoning)
+        if thought and total and given is not None and total == (taken or 0) + given + thought:
+            # xAI counts reasoning beside the rest of the output, and says so by the total alone.
+            given += thought
         return cls(
-            input_tokens=_first_count(usage, "prompt_tokens", "input_tokens"),
-            output_tokens=_first_count(usage, "completion_tokens", "output_tokens"),
-            total_tokens=_count(usage.get("total_tokens")),
+            input_tokens=taken,
+            output_tokens=given,
+            total_tokens=total,
             cache_read_tokens=_count(cached),
             cache_write_tokens=None if written is None else _count(written),
-            reasoning_tokens=_count(reasoning),
+            reasoning_tokens=thought,
             raw=dict(usage),
         )

@@ -110,3 +110,17 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
     local = [target for target in targets if "://" not in target]
     assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+async def test_the_recipe_for_prices_prices_an_answer(
+    run: Run, python: tuple[str, ...], tmp_path: Path
+) -> None:
+    pytest.importorskip("genai_prices", reason="needs the genai-prices package (extra test)")
+    (recipe,) = [block for block in PYTHON if "import genai_prices" in block.text]
+    (tmp_path / "recipe.py").write_text(recipe.text, "utf-8")
+    async with Simulator(text="Hello!") as simulator:
+        done = await run(
+            *python, "-c", NOTEBOOK, "recipe.py", env=simulated(simulator), cwd=tmp_path
+        )
+    assert (done.code, done.complaints) == (0, "")
+    assert re.search(r"\$\d\.\d+", done.out)

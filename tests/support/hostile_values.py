@@ -106,6 +106,7 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "strict": FLAG,
         "record": "text|None",
         "handler_wait": SECONDS,
+        "prices": "None|class",  # which can be called
         "max_concurrent_streams": COUNT + "|None",
         "connector": "None",
         "ssl_context": "None",

@@ -46,10 +46,12 @@ def blocks(page: Path) -> list[Block]:
 
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
+#: What a block imports and only the extra test has; who has not installed it tests the others.
+EXTRA = {"from fastapi": "fastapi", "import genai_prices": "genai_prices"}
+
 PYTHON = [
     block
     for block in BLOCKS
     if block.language == "python"
-    # The extra test has FastAPI; who has not installed it tests the others.
-    and (find_spec("fastapi") is not None or "from fastapi" not in block.text)
+    and all(find_spec(package) for words, package in EXTRA.items() if words in block.text)
 ]

@@ -11,10 +11,12 @@ _PIECES: Final = frozenset(
     {
         "arguments",
         "content",
+        "delta",
         "partial_json",
         "reasoning",
         "reasoning_content",
         "refusal",
+        "stringValue",
         "text",
         "thinking",
     }

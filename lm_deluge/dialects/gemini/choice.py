@@ -18,6 +18,7 @@ __all__ = ["GeminiChoice"]
 #: The words of chat completions for why an answer ended; those that begin with IMAGE_ are like SAFETY.
 _FINISH: Final = {
     "STOP": "stop",
+    "FUNCTION_CALL": "tool_calls",  # of servers that speak this wire and are not Google's
     "MAX_TOKENS": "length",
     **dict.fromkeys(
         (

@@ -25,6 +25,8 @@ _FINISH: Final = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
     "refusal": "content_filter",
+    # What servers that translate leave as it is.
+    **{word: word for word in ("stop", "length", "tool_calls", "content_filter")},
 }
 
 #: What of a message, and of its delta, is read here; all else is kept as it is.

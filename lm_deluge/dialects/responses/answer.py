@@ -172,6 +172,9 @@ class ResponsesAnswer(TypedEvents[ResponsesChoice]):
                 if isinstance(item, dict):
                     self._say(parts, parts.end_item(index, item))
         parts.settle()
+        if kind == "response.completed" and response.get("status") == "incomplete":
+            # Some servers send this event also where the answer is cut short.
+            kind = "response.incomplete"
         beside = parts.beside
         details = response.get("incomplete_details")
         parts.keep({"status": kind.removeprefix("response."), "incomplete_details": details})

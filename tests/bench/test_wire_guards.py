@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import sys
 import tracemalloc
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bench.providers import measure, ratios
 from bench.wires import BODIES
 
 TOKENS = 1000
@@ -89,3 +91,12 @@ def test_an_answer_keeps_its_text_and_sixteen_bytes_a_token(
     # The text grows in steps of a quarter; an answer without a token takes 5 kB. The last read is kept, too:
     # Responses say all of the text in it once more.
     assert kept < 1.25 * text + 16 * tokens + 8_000 + len(reads[-1])
+
+
+@pytest.mark.slow
+def test_a_whole_client_takes_at_most_twice_the_time_of_a_bare_loop() -> None:
+    noise = float(os.environ.get("LM_DELUGE_BENCH_NOISE", "1.25"))
+    taken = measure(list(BODIES), rounds=9, tokens=TOKENS, packages=False)
+    found = {dialect: ratios(seconds)["stream_chat"] for dialect, seconds in taken.items()}
+    # 1.59 for Messages, 1.96 for Responses and 1.62 for Gemini when this was written.
+    assert all(ratio < 2.0 * noise for ratio in found.values()), found

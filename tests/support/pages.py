@@ -11,7 +11,11 @@ import attrs
 from support.programs import ROOT
 
 README = ROOT / "README.md"
-PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (
+    README,
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs/dialects").glob("*.md")),
+)
 
 
 @attrs.frozen

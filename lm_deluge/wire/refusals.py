@@ -20,6 +20,7 @@ __all__ = [
 #: What says nothing but that the answer is elsewhere (RFC 9110, section 15.4).
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _NOT_MODIFIED: Final = 304
+_NOT_FOUND: Final = 404
 
 
 def error_from_reply(
@@ -29,12 +30,14 @@ def error_from_reply(
     *,
     shown_url: str,
     hints: Sequence[tuple[str, str]] = (),
+    usual_path: str = "",
 ) -> APIStatusError:
     """Return the most specific exception for a reply with a status other than 200.
 
     ``body``: as far as it was read; whoever raises the error redacts it. JSON of known shapes gives the
     provider's message, type, code and param; anything else is shown as it came. ``hints``: what to say
-    beside a message with some words in it.
+    beside a message with some words in it. ``usual_path``: what most base URLs of this API end in, to name it
+    where one without a path finds nothing.
     """
     from lm_deluge.wire.waits import told_wait  # few streams fail, and all would import it
 
@@ -66,6 +69,9 @@ def error_from_reply(
     for mark, hint in hints:
         if mark in message:
             text = f"{text}. Hint: {hint}"
+    has_no_path = usual_path and urlsplit(shown_url).path in ("", "/")
+    if status == _NOT_FOUND and has_no_path and "model" not in message.lower():
+        text = f"{text}. Hint: most servers answer below {shown_url.rstrip('/')}{usual_path}"
     wait = retry_after(headers)
     should_retry = headers.get("x-should-retry")
     return status_error(status)(

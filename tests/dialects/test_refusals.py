@@ -9,7 +9,13 @@ import pytest
 
 from lm_deluge import LLMClient
 from lm_deluge.dialects.chat import CHAT
-from lm_deluge.errors import APIStatusError, BadRequestError, RateLimitError, StreamError
+from lm_deluge.errors import (
+    APIStatusError,
+    BadRequestError,
+    NotFoundError,
+    RateLimitError,
+    StreamError,
+)
 from lm_deluge.wire.headers import request_id
 from support.scripted import ScriptedServer
 
@@ -163,6 +169,34 @@ def test_a_redirect_names_the_host_it_points_to_and_nothing_secret(
 @pytest.mark.parametrize("status", [300, 304, 305, 399])
 def test_a_reply_that_names_no_other_place_is_no_redirect(status: int) -> None:
     assert str(error_of(b"the reason", status)) == f"the reason (HTTP {status})"
+
+
+@pytest.mark.parametrize("dialect", ["chat", "responses"])
+@pytest.mark.parametrize("body", [b'{"detail":"Not Found"}', b"404 page not found", b""])
+async def test_an_address_without_a_version_is_doubted_where_nothing_is_found(
+    dialect: str, body: bytes
+) -> None:
+    reply = b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    async with ScriptedServer([reply]) as server:
+        address = server.base_url.removesuffix("/v1")
+        for base_url, is_doubted in (
+            (address, True),
+            (f"{address}/", True),
+            (f"{address}/v1", False),
+        ):
+            client = LLMClient("m", base_url=base_url, api_key="k", dialect=dialect, printer=None)
+            with pytest.raises(NotFoundError) as caught:
+                await client.stream("Hi")
+            await client.close()
+            assert (
+                f"Hint: most servers answer below {address}/v1" in str(caught.value)
+            ) is is_doubted
+
+
+def test_a_model_that_is_not_found_says_nothing_against_the_address() -> None:
+    body = b'{"error": {"message": "The model `x` does not exist"}}'
+    error = CHAT.refusal(404, {}, body, shown_url="https://api.example.com")
+    assert str(error) == "The model `x` does not exist (HTTP 404)"
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -77,7 +77,9 @@ class _ChatCompletions:
         self, status: int, headers: Mapping[str, str], body: bytes, *, shown_url: str
     ) -> APIStatusError:
         """Return the exception for a reply whose status is no answer's."""
-        return error_from_reply(status, headers, body, shown_url=shown_url, hints=_HINTS)
+        return error_from_reply(
+            status, headers, body, shown_url=shown_url, hints=_HINTS, usual_path="/v1"
+        )
 
     def is_passing(self, error: APIStatusError | ProviderError) -> None:
         """Nothing: its servers are told by status and by words that many share."""

@@ -138,7 +138,7 @@ on_delta = StreamSignal(
 on_retry = StreamSignal(
     "on_retry",
     "retry",
-    """An attempt failed before any output and another follows: ``retry``, a ``Retry``.""",
+    """An attempt failed before any output, or is resumed, and another follows: ``retry``, a ``Retry``.""",
 )
 on_complete = StreamSignal(
     "on_complete",

@@ -185,6 +185,6 @@ class RetryNotice(StreamHandler):
         model = "" if retry.next_model == stream.model else f" with {retry.next_model}"
         message = (
             f"attempt {retry.attempt} failed ({' '.join(str(retry.error).split())}); "
-            f"trying again{model} in {retry.delay:.1f} s"
+            f"{'resuming' if retry.resumed else f'trying again{model}'} in {retry.delay:.1f} s"
         )
         notice(f"lm-deluge: {message}", dim=True)

@@ -84,11 +84,11 @@ class Throttle(StreamHandler):
             self._taken[stream.id] = taken
 
     def on_retry(self, stream: Stream, retry: Retry) -> None:
-        """A further request, and its prompt once more."""
+        """A further request, and its prompt once more unless it goes on with the answer."""
         if self._requests is not None:
             self._requests.spend(1)
         taken = self._taken.get(stream.id)
-        if self._tokens is not None and taken is not None:
+        if self._tokens is not None and taken is not None and not retry.resumed:
             self._tokens.spend(taken.prompt)
 
     def on_complete(self, stream: Stream, response: APIResponse) -> None:

@@ -10,7 +10,7 @@ from lm_deluge.dialects import dialect_named
 from lm_deluge.observers.handler_methods import methods_of
 from lm_deluge.observers.method_names import METHODS
 from lm_deluge.values.addresses import validate_headers
-from lm_deluge.values.checks import checked_path, checked_text
+from lm_deluge.values.checks import checked_flag, checked_path, checked_text
 from lm_deluge.values.foreign import type_name
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ __all__ = [
     "checked_handlers",
     "checked_header_value",
     "checked_recorder",
+    "checked_resume",
     "listed_handlers",
     "pricing_by",
 ]
@@ -40,6 +41,13 @@ def checked_dialect(dialect: str | None) -> str | None:
     if name is not None:
         dialect_named(name)
     return name
+
+
+def checked_resume(resume: bool, dialect: str | None) -> bool:  # noqa: FBT001 - the argument's own form
+    """Return whether answers are resumed; ``ValueError`` beside a dialect that cannot."""
+    if checked_flag("resume", resume) and dialect not in (None, "responses"):
+        raise ValueError(f'with resume=True dialect must be "responses", not {dialect!r}')
+    return resume
 
 
 def checked_recorder(record: str | os.PathLike[str] | Recorder | None) -> Recorder | None:

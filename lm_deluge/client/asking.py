@@ -1,4 +1,4 @@
-"""What a client says and counts of a request before it is sent, whatever its dialect."""
+"""What a client asks of a model, and what it says and counts of that before it is sent."""
 
 from __future__ import annotations
 
@@ -6,13 +6,63 @@ from collections.abc import Mapping, Sequence
 from logging import WARNING
 from typing import Any
 
-from lm_deluge.dialects.dialect import Dropped, Written
+from lm_deluge.client.routes import Route
+from lm_deluge.config import Timeouts
+from lm_deluge.dialects.dialect import Ask, Dropped, Written
+from lm_deluge.engine.plan import ModelRequest, ReadRecorder
 from lm_deluge.models.registry import ModelInfo
 from lm_deluge.values.foreign import log
+from lm_deluge.values.redaction import Redactor
 
-__all__ = ["characters_of", "warn_of_dropped", "warn_of_written"]
+__all__ = ["characters_of", "model_request", "warn_of_dropped", "warn_of_written"]
 
 _warned: set[tuple[str, str]] = set()
+
+
+def model_request(
+    route: Route,
+    asked: Mapping[str, Any],
+    timeouts: Timeouts,
+    redactor: Redactor,
+    recorder: ReadRecorder | None,
+    *,
+    is_first: bool,
+) -> ModelRequest:
+    """Return the request to one model. ``asked``: what an ``Ask`` holds, but for the model.
+
+    ``is_first``: whether it is no fallback. Raises what the dialect does of what cannot be asked.
+    """
+    info = route.info
+    ask = Ask(info=info, **asked)
+    summary = ask.reasoning_summary
+    is_named = summary is not None and summary != "auto"
+    more: dict[str, Any] = {}
+    if info.dialect == "responses" or route.by_responses is not None or ask.resume or is_named:
+        # What only Responses has to be asked for; most programs ask by another API.
+        from lm_deluge.client.choosing import way_for
+
+        route, ask, more, why = way_for(route, ask, redactor, is_first=is_first)
+        info = route.info
+        if is_named and why:
+            warn_of_dropped(info, Dropped("reasoning_summary", why))
+    written = route.dialect.write(ask)
+    if written.dropped or written.assumed:
+        warn_of_written(info, written)
+    return ModelRequest(
+        info=info,
+        dialect=route.dialect,
+        request=route.request(written, redactor),
+        timeouts=timeouts.resolved(
+            # Of a model that nobody described, what is asked for tells.
+            info.reasoning
+            or info.dialect != "chat"
+            or ask.params.reasoning_effort not in (None, "none")
+        ),
+        choices=written.choices,
+        logprobs=written.logprobs,
+        recorder=recorder,
+        **more,
+    )
 
 
 def warn_of_written(info: ModelInfo, written: Written) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from logging import WARNING
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from attrs import evolve
 
-from lm_deluge.client.asking import warn_of_dropped
 from lm_deluge.client.routes import Route
-from lm_deluge.dialects.dialect import Ask, Dropped
+from lm_deluge.dialects.dialect import Ask, Written
 from lm_deluge.dialects.responses.summaries import is_for_the_model, refuses_summary
 from lm_deluge.dialects.responses.unsaid import unsaid_by_responses
 from lm_deluge.errors import StreamError
@@ -18,38 +17,83 @@ from lm_deluge.http.request import Request
 from lm_deluge.values.foreign import log
 from lm_deluge.values.redaction import Redactor
 
-__all__ = ["chosen_way"]
+if TYPE_CHECKING:
+    from lm_deluge.engine.resuming import Resumption
+
+__all__ = ["way_for"]
 
 Instead: TypeAlias = Callable[[StreamError], Request | None]
 
 #: Who was refused a summary, by ``Route.account``; or what of a model.
 _refused: Final[set[int]] = set()
 
+_ELSEWHERE: Final = (
+    "only the Responses API shows a model's thinking in summaries that are asked for"
+)
 
-def chosen_way(route: Route, ask: Ask, redactor: Redactor) -> tuple[Route, Ask, Instead | None]:
-    """Return where to ask, what, and what else if that is refused (``ModelRequest.instead``).
+
+def way_for(
+    route: Route, ask: Ask, redactor: Redactor, *, is_first: bool
+) -> tuple[Route, Ask, dict[str, Any], str]:
+    """Return where to ask, what, what else there is to a ``ModelRequest``, and why there is no summary.
 
     A model that its provider serves by chat completions and by Responses is asked by Responses if all
-    that is asked can be said there.
+    that is asked can be said there. ``is_first``: whether it is no fallback, of which only those that
+    can are resumed.
+
+    Raises ``ValueError`` where an answer is to be resumed and cannot be.
     """
+    route, ask, instead, why = _chosen_way(route, ask, redactor, is_first=is_first)
+    more = {"instead": instead, "resumption": _resumption_of(route, ask, redactor)}
+    return route, ask, more, why
+
+
+def _chosen_way(
+    route: Route, ask: Ask, redactor: Redactor, *, is_first: bool
+) -> tuple[Route, Ask, Instead | None, str]:
     other = route.by_responses
-    if other is not None and unsaid_by_responses(ask) is None:
+    unsaid = None if other is None else unsaid_by_responses(ask)
+    if other is not None and unsaid is None:
         route, ask = other, evolve(ask, info=other.info)
     if route.info.dialect != "responses":
-        _warn(
-            ask, "only the Responses API shows a model's thinking in summaries that are asked for"
-        )
-        return route, ask, None
+        if ask.resume and is_first:
+            raise _not_resumable(ask, unsaid)
+        return route, evolve(ask, resume=False), None, _ELSEWHERE
     if ask.reasoning_summary is None or "reasoning" in (ask.extra_body or ()):
-        return route, ask, None
+        return route, ask, None, ""
     if route.account in _refused or _of_model(route, ask) in _refused:
-        _warn(ask, "it was refused before")
-        return route, evolve(ask, reasoning_summary=None), None
+        return route, evolve(ask, reasoning_summary=None), None, "it was refused before"
 
     def instead(error: StreamError) -> Request | None:
         return _without_summary(error, route, ask, redactor)
 
-    return route, ask, instead
+    return route, ask, instead, ""
+
+
+def _not_resumable(ask: Ask, unsaid: str | None) -> ValueError:
+    info = ask.info
+    why = "" if unsaid is None else f", which has no {unsaid}"
+    return ValueError(
+        f"with resume=True a model must be asked by the Responses API{why}, and {info.name!r} is asked by "
+        f"{info.dialect!r}: ask for 'openai-responses:{info.model_id}' or with dialect=\"responses\""
+    )
+
+
+def _resumption_of(route: Route, ask: Ask, redactor: Redactor) -> Resumption | None:
+    """Return how the answer is taken up again; ``None`` where it is not asked to be."""
+    if not ask.resume:
+        return None
+    from lm_deluge.dialects.responses.resuming import ResumableAnswer, cancelling, going_on
+    from lm_deluge.engine.resuming import Resumption
+
+    def bare(written: Written, method: str) -> Request:
+        return evolve(route.request(written, redactor), method=method, body=b"")
+
+    return Resumption(
+        answer=ResumableAnswer,
+        again=lambda name, after: bare(going_on(name, after), "GET"),
+        cancel=lambda name: bare(cancelling(name), "POST"),
+    )
 
 
 def _without_summary(
@@ -67,12 +111,6 @@ def _without_summary(
             error,
         )
     return route.request(route.dialect.write(evolve(ask, reasoning_summary=None)), redactor)
-
-
-def _warn(ask: Ask, why: str) -> None:
-    """Say that a summary is not asked for, where it was by name."""
-    if ask.reasoning_summary not in (None, "auto"):
-        warn_of_dropped(ask.info, Dropped("reasoning_summary", why))
 
 
 def _of_model(route: Route, ask: Ask) -> int:

@@ -15,9 +15,10 @@ from lm_deluge.client.arguments import (
     checked_handlers,
     checked_header_value,
     checked_recorder,
+    checked_resume,
     pricing_by,
 )
-from lm_deluge.client.asking import characters_of, warn_of_written
+from lm_deluge.client.asking import characters_of, model_request
 from lm_deluge.client.default_printer import PRINT, checked_printer, default_printer
 from lm_deluge.client.many import Outcome, Tags, stream_many
 from lm_deluge.client.options import (
@@ -27,7 +28,7 @@ from lm_deluge.client.options import (
     check_names,
     check_options,
 )
-from lm_deluge.client.routes import Access, Route, redactor_for
+from lm_deluge.client.routes import Access, redactor_for
 from lm_deluge.config import (
     SUMMARIES,
     Limits,
@@ -37,9 +38,8 @@ from lm_deluge.config import (
     SamplingParams,
     Timeouts,
 )
-from lm_deluge.dialects.dialect import Ask
 from lm_deluge.engine.life import new_stream
-from lm_deluge.engine.plan import ModelRequest, Plan, ReadRecorder, Running, Slots
+from lm_deluge.engine.plan import Plan, Running, Slots
 from lm_deluge.http.transport import Transport
 from lm_deluge.models.registry import MAX_TOKENS_FIELDS
 from lm_deluge.observers.attach import attach
@@ -64,7 +64,6 @@ from lm_deluge.values.checks import (
     checked_text,
 )
 from lm_deluge.values.conversation import Prompt, to_messages
-from lm_deluge.values.redaction import Redactor
 from lm_deluge.values.response import APIResponse
 
 if TYPE_CHECKING:
@@ -93,6 +92,8 @@ class LLMClient:
             ``json_mode`` and ``reasoning_effort`` set single fields of it.
         reasoning_summary: what is shown of a model's thinking where it is asked by Responses, ``"auto"``,
             ``"concise"`` or ``"detailed"``; ``None``: nothing. A server that refuses is asked without it.
+        resume: go on with an answer after a lost connection; by Responses alone, where the provider then
+            keeps it (``store``).
         dialect: the API to ask it by, ``"chat"``, ``"responses"``, ``"messages"``, ``"gemini"`` or another
             package's; the name is then sent as written.
         api_key: instead of the environment variable (its provider's, or the registered one).
@@ -142,6 +143,7 @@ class LLMClient:
         json_mode: bool | None = None,
         reasoning_effort: ReasoningEffort | None = None,
         reasoning_summary: ReasoningSummary | None = "auto",
+        resume: bool = False,
         dialect: str | None = None,
         api_key: str | None = None,
         base_url: str | None = None,
@@ -183,6 +185,7 @@ class LLMClient:
         self.reasoning_summary: ReasoningSummary | None = checked_one_of(
             "reasoning_summary", reasoning_summary, SUMMARIES, optional=True
         )
+        self.resume = checked_resume(resume, dialect)
         self.timeouts = checked_instance("timeouts", timeouts, Timeouts)
         self.retries = checked_instance("retries", retries, RetryPolicy)
         self.limits = checked_instance("limits", limits, Limits)
@@ -253,11 +256,7 @@ class LLMClient:
             prompt: text, a ``Message``, a ``Conversation``, or a list of OpenAI message dicts.
             printer: instead of the client's; ``None`` for silence. It adds nothing to the text, no
                 newline at the end.
-            options: those of ``StreamOptions``:
-                handlers: attached to this stream, after the client's, in order.
-                tools, tool_choice, response_format: as in OpenAI's API, verbatim.
-                sampling_params, timeouts, reasoning_summary: instead of the client's.
-                extra_body, tags: added to the client's, and win.
+            options: those of ``StreamOptions``, beside the client's or instead of them.
 
         Raises before anything is sent: ``ValueError`` or ``TypeError`` for arguments that make no
         sense, ``UnsupportedModelError`` for a model that is not served, ``AuthenticationError`` for a
@@ -288,8 +287,23 @@ class LLMClient:
         recorder = self._recorder.for_stream() if self._recorder is not None else None
         routes = [self._access.route(name) for name in (self.model, *self.fallback_models)]
         redactor = redactor_for(routes, extra, options.tools)
+        asked = {
+            "messages": messages,
+            "params": options.sampling_params or self.sampling_params,
+            "tools": options.tools,
+            "tool_choice": options.tool_choice,
+            "response_format": options.response_format,
+            "extra_body": extra,
+            "stream_options": self._stream_options,
+            "max_tokens_field": self._max_tokens_field,
+            "reasoning_summary": self.reasoning_summary
+            if options.keeps_summary
+            else options.reasoning_summary,
+            "resume": self.resume if options.resume is None else options.resume,
+        }
+        timeouts = options.timeouts or self.timeouts
         targets = [
-            self._model_request(route, messages, options, extra, redactor, recorder)
+            model_request(route, asked, timeouts, redactor, recorder, is_first=route is routes[0])
             for route in routes
         ]
         plan = Plan(
@@ -314,56 +328,6 @@ class LLMClient:
         for handler in (*self.handlers, *options.handlers):
             attach(handler, stream)
         return stream
-
-    def _model_request(
-        self,
-        route: Route,
-        messages: list[dict[str, Any]],
-        options: CheckedOptions,
-        extra: dict[str, Any],
-        redactor: Redactor,
-        recorder: ReadRecorder | None,
-    ) -> ModelRequest:
-        info = route.info
-        summary = self.reasoning_summary if options.keeps_summary else options.reasoning_summary
-        is_special = summary is not None and summary != "auto"
-        ask = Ask(
-            info=info,
-            messages=messages,
-            params=options.sampling_params or self.sampling_params,
-            tools=options.tools,
-            tool_choice=options.tool_choice,
-            response_format=options.response_format,
-            extra_body=extra,
-            stream_options=self._stream_options,
-            max_tokens_field=self._max_tokens_field,
-            reasoning_summary=summary,
-        )
-        instead = None
-        if info.dialect == "responses" or route.by_responses is not None or is_special:
-            # What only Responses has to be asked for; most programs ask by another API.
-            from lm_deluge.client.choosing import chosen_way
-
-            route, ask, instead = chosen_way(route, ask, redactor)
-            info = route.info
-        written = route.dialect.write(ask)
-        if written.dropped or written.assumed:
-            warn_of_written(info, written)
-        return ModelRequest(
-            info=info,
-            dialect=route.dialect,
-            request=route.request(written, redactor),
-            timeouts=(options.timeouts or self.timeouts).resolved(
-                # Of a model that nobody described, what is asked for tells.
-                info.reasoning
-                or info.dialect != "chat"
-                or ask.params.reasoning_effort not in (None, "none")
-            ),
-            choices=written.choices,
-            logprobs=written.logprobs,
-            recorder=recorder,
-            instead=instead,
-        )
 
     def stream_many(
         self,

@@ -9,7 +9,13 @@ import attrs
 
 from lm_deluge.client.arguments import listed_handlers
 from lm_deluge.config import SUMMARIES, ReasoningSummary, SamplingParams, Timeouts
-from lm_deluge.values.checks import checked_dict, checked_instance, checked_one_of, checked_tags
+from lm_deluge.values.checks import (
+    checked_dict,
+    checked_flag,
+    checked_instance,
+    checked_one_of,
+    checked_tags,
+)
 from lm_deluge.values.foreign import type_name
 from lm_deluge.values.spelling import nearest
 
@@ -38,6 +44,8 @@ class ChatOptions(TypedDict, total=False):
     """How long to wait, instead of the client's ``Timeouts``."""
     reasoning_summary: ReasoningSummary | None
     """What is shown of a model's thinking by Responses, instead of the client's; ``None``: nothing."""
+    resume: bool | None
+    """Whether Responses go on after a lost connection, instead of the client's."""
 
 
 class ManyOptions(ChatOptions, total=False):
@@ -65,7 +73,7 @@ class StreamOptions(ManyOptions, total=False):
     Keys:
         handlers: attached to this stream, after the client's, in order.
         tools, tool_choice, response_format: as in OpenAI's API, verbatim.
-        sampling_params, timeouts, reasoning_summary: instead of the client's.
+        sampling_params, timeouts, reasoning_summary, resume: instead of the client's.
         extra_body, tags: added to the client's, and win.
     """
 
@@ -95,6 +103,7 @@ class CheckedOptions:
     tags: Mapping[str, Any]
     reasoning_summary: ReasoningSummary | None
     keeps_summary: bool
+    resume: bool | None
 
 
 def check_names(options: Mapping[str, Any], function: str, others: tuple[str, ...] = ()) -> None:
@@ -133,6 +142,9 @@ def check_options(
         else checked_instance("sampling_params", params, SamplingParams),
         tags=checked_tags("tags", get("tags")),
         keeps_summary="reasoning_summary" not in options,
+        resume=None
+        if get("resume") is None
+        else checked_flag("resume", get("resume"), optional="the client's"),
         reasoning_summary=None
         if "reasoning_summary" not in options
         else checked_one_of(

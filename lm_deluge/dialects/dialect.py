@@ -26,6 +26,7 @@ class Ask:
     ``messages``, ``tools``, ``tool_choice``, ``response_format``: dicts of OpenAI's form.
     ``extra_body`` is merged into the body last and wins. ``stream_options``, ``max_tokens_field``:
     as in ``LLMClient``; ``None``: as ``info`` has them. ``reasoning_summary``: ``None`` asks for none.
+    ``resume``: the answer is to be made whoever reads it, so that a stream of it can be taken up again.
     """
 
     info: ModelInfo
@@ -38,6 +39,7 @@ class Ask:
     stream_options: bool | None = None
     max_tokens_field: str | None = None
     reasoning_summary: str | None = None
+    resume: bool = False
 
 
 @frozen

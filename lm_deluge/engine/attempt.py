@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, Final, Literal
 
 from lm_deluge.config import Limits
+from lm_deluge.dialects.dialect import AnswerReader
 from lm_deluge.engine.cut import cut_error
 from lm_deluge.engine.deadline import Clock
 from lm_deluge.engine.interruption import Interruption, out_of_time
@@ -71,6 +72,7 @@ class Attempt:
         "_clock",
         "_connected",
         "_dispatcher",
+        "_goes_on",
         "_interruption",
         "_limits",
         "_recorder",
@@ -91,9 +93,13 @@ class Attempt:
         dispatcher: Dispatcher,
         interruption: Interruption,
         clock: Clock,
+        answer: AnswerReader | None = None,
     ) -> None:
+        """``answer``: of the attempt that this one goes on with."""
         self.target: Final = target
-        self.answer: Final = target.dialect.answer(
+        self._goes_on = answer is not None
+        new = target.dialect.answer if target.resumption is None else target.resumption.answer
+        self.answer: Final = answer or new(
             choices=target.choices,
             limits=limits,
             accept_eof=target.info.accept_eof,
@@ -136,7 +142,10 @@ class Attempt:
 
     async def _run(self, transport: Transport) -> None:
         target, interruption = self.target, self._interruption
-        interruption.deadline.wait("first_token", target.timeouts.first_token)
+        if self._goes_on and self.answer.has_output:
+            interruption.deadline.wait("between_tokens", target.timeouts.between_tokens)
+        else:
+            interruption.deadline.wait("first_token", target.timeouts.first_token)
         try:
             exchange = await interruption.run(
                 transport.open(target.request, connect_timeout=target.timeouts.connect)
@@ -166,6 +175,14 @@ class Attempt:
     def _give_up(self) -> None:
         """Take what was held back."""
         self._emit(self.answer.give_up())
+
+    def let_go(self) -> None:
+        """No attempt goes on with the answer: take what was held back for that."""
+        if self.target.resumption is not None:
+            from lm_deluge.engine.resuming import is_resumable
+
+            if is_resumable(self.answer):
+                self._emit(self.answer.let_go())
 
     def _emit(self, pieces: Sequence[Token | Delta]) -> None:
         """Let those who listen hear the pieces, unless they were told to stop."""

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
+from lm_deluge.dialects.dialect import AnswerReader
 from lm_deluge.engine.attempt import Attempt
 from lm_deluge.engine.deadline import Clock
 from lm_deluge.engine.interruption import Interruption, out_of_time
 from lm_deluge.engine.logging_lines import DEBUG, INFO, is_enabled_for, log_request, log_retry
 from lm_deluge.engine.plan import ModelRequest, Plan
 from lm_deluge.engine.retrying import falls_back, retry_delay
-from lm_deluge.errors import APIStatusError, APITimeoutError, ProviderError, StreamError
+from lm_deluge.errors import (
+    APIStatusError,
+    APITimeoutError,
+    ProtocolError,
+    ProviderError,
+    StreamError,
+)
 from lm_deluge.observers.dispatch import Dispatcher
 from lm_deluge.observers.retry import Retry
 from lm_deluge.signals import on_retry
 from lm_deluge.values.response import FailedAttempt
+
+if TYPE_CHECKING:
+    from lm_deluge.engine.resuming import Resumption
 
 __all__ = ["Attempts"]
 
@@ -34,7 +44,10 @@ class Attempts:
         "_clock",
         "_dispatcher",
         "_interruption",
+        "_lost",
+        "_place",
         "_plan",
+        "_resumes",
         "_stream_id",
         "current",
         "errors",
@@ -56,6 +69,11 @@ class Attempts:
         self._dispatcher: Final = dispatcher
         self._interruption: Final = interruption
         self._clock: Final = clock
+        # Whether the next attempt goes on with the answer of this one, what it was lost by, and from
+        # where the one at hand went on.
+        self._resumes = False
+        self._lost: StreamError | None = None
+        self._place: tuple[str, int] | None = None
         self.number = 0
         self.failed: list[FailedAttempt] = []
         self.errors: list[StreamError] = []
@@ -74,7 +92,7 @@ class Attempts:
                 if self._interruption.stopped is not None:
                     raise self._interruption.stopped
                 if self.number > 0:
-                    self.current = self._new(target)
+                    self.current = self._resumed(target) if self._resumes else self._new(target)
                 self.number += 1
                 if is_enabled_for(DEBUG):
                     log_request(self._stream_id, target, self.number)
@@ -84,23 +102,47 @@ class Attempts:
                 except StreamError as error:
                     failures += 1
                     failure = error
-                if self.current.answer.has_output or failure is self._interruption.stopped:
+                failure, again, delay = self._after(target, following, failure, failures)
+                if again is None:
+                    self.current.let_go()
                     raise failure
-                verdict = _verdict(target, failure)
-                delay = retry_delay(plan.policy, failure, failures, verdict=verdict)
-                without = None if target.instead is None else target.instead(failure)
-                if without is not None:
-                    target = again = evolve(target, request=without, instead=None)
-                    delay = 0.0
-                elif delay is None:
-                    if following is None or not falls_back(plan.policy, failure, verdict=verdict):
-                        raise failure
-                    again = following
+                if again is not following:
+                    target = again
                 bind(failure)
-                await self._retry(failure, delay or 0.0, again)
+                await self._retry(failure, delay, again)
         raise AssertionError("unreachable: the last target answers or raises")
 
-    def _new(self, target: ModelRequest) -> Attempt:
+    def _after(
+        self,
+        target: ModelRequest,
+        following: ModelRequest | None,
+        error: StreamError,
+        failures: int,
+    ) -> tuple[StreamError, ModelRequest | None, float]:
+        """Return what the attempt failed with, who is asked next, and in how many seconds.
+
+        ``following``: the next fallback. ``None``: nobody is.
+        """
+        if error is self._interruption.stopped:
+            return error, None, 0.0
+        if target.resumption is not None:
+            error, pause = self._going_on(target.resumption, error, failures)
+            self._resumes = pause is not None
+            if pause is not None:
+                return error, target, pause
+        if self.current.answer.has_output:
+            return error, None, 0.0
+        policy, verdict = self._plan.policy, _verdict(target, error)
+        without = None if target.instead is None else target.instead(error)
+        if without is not None:
+            return error, evolve(target, request=without, instead=None), 0.0
+        delay = retry_delay(policy, error, failures, verdict=verdict)
+        if delay is not None:
+            return error, target, delay
+        falls = following is not None and falls_back(policy, error, verdict=verdict)
+        return error, following if falls else None, 0.0
+
+    def _new(self, target: ModelRequest, answer: AnswerReader | None = None) -> Attempt:
         return Attempt(
             target,
             stream_id=self._stream_id,
@@ -108,23 +150,75 @@ class Attempts:
             dispatcher=self._dispatcher,
             interruption=self._interruption,
             clock=self._clock,
+            answer=answer,
+        )
+
+    def _going_on(
+        self, resumption: Resumption, error: StreamError, failures: int
+    ) -> tuple[StreamError, float | None]:
+        """Return what the attempt failed with, and seconds until its answer is taken up again.
+
+        ``None``: it is not. What refuses to go on with an answer is told beside what broke it.
+        """
+        from lm_deluge.engine.resuming import is_loss, is_resumable, only_refuses, resumption_delay
+
+        answer = self.current.answer
+        assert is_resumable(answer)
+        if is_loss(error):
+            self._lost = error
+        if answer.place is not None and answer.known_at is not None:
+            moved = answer.place != self._place
+            delay = resumption_delay(self._plan.policy, error, failures, moved=moved)
+            late = self._clock() + (delay or 0.0) - answer.known_at > resumption.within
+            if delay is not None and not late:
+                return error, delay
+        lost, self._lost = self._lost, None
+        # An error inside of the answer is one of the answer, whatever its class.
+        is_its_own = answer.error is not None and not isinstance(error, ProtocolError)
+        if lost is None or is_its_own or not only_refuses(error):
+            return error, None
+        lost.add_note(f"it could not be resumed: {type(error).__name__}: {error}")
+        self.failed.append(self._failed(error, 0.0))
+        return lost, None
+
+    async def call_off(self, ending: object) -> None:
+        """Have the server end what nobody hears any more, where the answer is made whoever listens."""
+        from lm_deluge.engine.resuming import cancel_upstream
+
+        resumption = self.current.target.resumption
+        if resumption is not None:
+            await cancel_upstream(self.current.answer, resumption, self._plan.transport, ending)
+
+    def _resumed(self, target: ModelRequest) -> Attempt:
+        """Return the attempt that goes on with the answer of the current one."""
+        from lm_deluge.engine.resuming import is_resumable
+
+        answer = self.current.answer
+        assert is_resumable(answer)
+        assert answer.place is not None
+        assert target.resumption is not None
+        self._place = answer.place
+        answer.resume()
+        return self._new(evolve(target, request=target.resumption.again(*answer.place)), answer)
+
+    def _failed(self, error: StreamError, delay: float) -> FailedAttempt:
+        return FailedAttempt(
+            model=self.current.target.info.name,
+            error=type(error).__name__,
+            message=str(error),
+            delay=delay,
         )
 
     async def _retry(self, error: StreamError, delay: float, target: ModelRequest) -> None:
         """Tell the observers, then wait. Raises ``APITimeoutError`` if ``Timeouts.total`` forbids it."""
         self.errors.append(error)
         deadline = self._interruption.deadline
-        failed = FailedAttempt(
-            model=self.current.target.info.name,
-            error=type(error).__name__,
-            message=str(error),
-            delay=delay,
-        )
+        failed = self._failed(error, delay)
         if deadline.total_left <= delay:
             self.failed.append(evolve(failed, delay=0.0))
             raise self._no_time_left(error, delay)
         self.failed.append(failed)
-        retry = Retry(error, self.number, delay, target.info.name)
+        retry = Retry(error, self.number, delay, target.info.name, self._resumes)
         if is_enabled_for(INFO):
             log_retry(self._stream_id, failed.model, retry)
         self._dispatcher.emit(on_retry, retry)

@@ -325,6 +325,8 @@ class Engine:
             dispatcher.hurry()
         try:
             await self._attempts.current.drain()
+            if self._attempts.current.target.resumption is not None:
+                await self._attempts.call_off(self.ending)
         except asyncio.CancelledError as error:
             passing = passing or error
             dispatcher.hurry()

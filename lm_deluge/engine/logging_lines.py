@@ -88,6 +88,8 @@ def log_retry(stream_id: str, model: str, retry: Retry) -> None:
     """An attempt failed, and another follows."""
     after = f" in {retry.delay:.3g} s" if retry.delay else ""
     following = "again" if retry.next_model == model else f"{retry.next_model} instead"
+    if retry.resumed:
+        following = "for the rest of its answer"
     _tell(
         INFO,
         stream_id,

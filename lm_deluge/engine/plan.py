@@ -21,6 +21,7 @@ from lm_deluge.values.redaction import Redactor
 
 if TYPE_CHECKING:
     from lm_deluge.engine.prices import Pricing
+    from lm_deluge.engine.resuming import Resumption
 
 __all__ = ["ModelRequest", "Plan", "ReadRecorder", "Running", "Slots"]
 
@@ -48,7 +49,8 @@ class ModelRequest:
     """One model to ask, and the request that asks it. ``recorder`` hears of every network read.
     ``choices``: how many answers it asks for. ``logprobs``: whether it asks for log probabilities.
     ``instead``: returns, for the error of an attempt without output, the request that is to be sent once
-    more without what nobody need answer; ``None``: there is none, and the retry policy decides."""
+    more without what nobody need answer; ``None``: there is none, and the retry policy decides.
+    ``resumption``: how its answer is taken up again after a lost connection; ``None``: it is not."""
 
     info: ModelInfo = field(repr=lambda info: info.name)
     dialect: Dialect = field(repr=lambda dialect: dialect.name)
@@ -57,6 +59,7 @@ class ModelRequest:
     choices: int = 1
     logprobs: bool = False
     recorder: ReadRecorder | None = None
+    resumption: Resumption | None = field(default=None, repr=False)
     instead: Callable[[StreamError], Request | None] | None = field(default=None, repr=False)
 
 

@@ -15,7 +15,7 @@ __all__ = ["Request"]
 
 @frozen(eq=False, kw_only=True)
 class Request:
-    """One POST, ready to be sent. ``redactor`` knows what must not appear in any message.
+    """One request, ready to be sent. ``redactor`` knows what must not appear in any message.
 
     ``shown_url``: the base URL as it may be shown; ``path``: what follows it in ``url``.
     ``proxy``: who passes it on. ``tls``: instead of the transport's own context.
@@ -26,6 +26,7 @@ class Request:
     path: str = ""
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    method: str = "POST"
     query: Mapping[str, str] = field(factory=dict, repr=False)
     redactor: Redactor = field(factory=Redactor, repr=False)
     proxy: Proxy | None = None

@@ -30,4 +30,9 @@ class UnwarnedConnector(Unwarned, aiohttp.TCPConnector):
 
 
 class UnwarnedSession(Unwarned, aiohttp.ClientSession):
-    """A session."""
+    """A session that sends each request once: whether it is sent again is decided by whoever asks."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # aiohttp sends a ``GET`` whose connection broke once more by itself, and tells nobody.
+        self._retry_connection = False

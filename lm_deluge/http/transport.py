@@ -80,7 +80,8 @@ class Transport:
             if self._connector is None:
                 sending.transports = entry.transports
             try:
-                response = await session.post(
+                response = await session.request(
+                    request.method,
                     request.url,
                     data=sending,
                     headers=request.headers,

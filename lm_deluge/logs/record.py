@@ -109,11 +109,12 @@ class DeltaLine(Line, omit_defaults=True, gc=False):
 
 
 class RetryLine(Line, omit_defaults=True, gc=False):
-    """An attempt failed before any output: see ``retry_line``."""
+    """An attempt failed, and another follows: see ``retry_line``."""
 
     error: str
     attempt: int
     delay: float
+    resumed: bool = False
 
 
 class CompleteLine(Line, omit_defaults=True, gc=True):
@@ -251,15 +252,15 @@ def delta_line(stream: str, t: float, *, kind: str, length: int) -> DeltaLine:
     return DeltaLine(SCHEMA_VERSION, "delta", stream, _microseconds(t), kind, length)
 
 
-def retry_line(stream: str, t: float, *, error: str, attempt: int, delay: float) -> RetryLine:
-    """Return the line of an attempt that failed before any output and is followed by another.
+def retry_line(
+    stream: str, t: float, *, error: str, attempt: int, delay: float, resumed: bool = False
+) -> RetryLine:
+    """Return the line of an attempt that failed and is followed by another, ``delay`` seconds later.
 
-    ``error``: class name. ``attempt``: 1-based number of the attempt that failed. ``delay``:
-    seconds until the next one.
+    ``error``: class name. ``attempt``: 1-based. ``resumed``: the next one goes on with the answer.
     """
-    return RetryLine(
-        SCHEMA_VERSION, "retry", stream, _microseconds(t), error, attempt, _microseconds(delay)
-    )
+    moment, wait = _microseconds(t), _microseconds(delay)
+    return RetryLine(SCHEMA_VERSION, "retry", stream, moment, error, attempt, wait, resumed)
 
 
 def complete_line(

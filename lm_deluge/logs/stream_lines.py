@@ -59,6 +59,8 @@ class LoggedRetry(Protocol):
     def attempt(self) -> int: ...
     @property
     def delay(self) -> float: ...
+    @property
+    def resumed(self) -> bool: ...
 
 
 def start_line_of(stream: LoggedStream, tags: Mapping[str, Any] | None = None) -> StartLine:
@@ -76,13 +78,14 @@ def start_line_of(stream: LoggedStream, tags: Mapping[str, Any] | None = None) -
 
 
 def retry_line_of(stream: LoggedStream, retry: LoggedRetry) -> RetryLine:
-    """Return the line of an attempt that failed before any output, for ``on_retry``."""
+    """Return the line of an attempt that failed and is followed by another, for ``on_retry``."""
     return retry_line(
         stream.id,
         _ended_at(stream, retry.error),
         error=type(retry.error).__name__,
         attempt=retry.attempt,
         delay=retry.delay,
+        resumed=retry.resumed,
     )
 
 

@@ -35,7 +35,7 @@ class StreamHandler:
         """A piece of reasoning, of a refusal or of a tool call arrived."""
 
     def on_retry(self, stream: Stream, retry: Retry) -> Any:
-        """An attempt failed before any output, and another follows."""
+        """An attempt failed before any output, or is resumed, and another follows."""
 
     def on_complete(self, stream: Stream, response: APIResponse) -> Any:
         """The answer is whole."""

@@ -25,6 +25,7 @@ VALUES: dict[str, Any] = {
     "extra_body": {"user": "u"},
     "timeouts": Timeouts(total=9),
     "reasoning_summary": "detailed",
+    "resume": False,
     "tags": {"variant": "B"},
 }
 SENT = {

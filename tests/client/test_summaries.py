@@ -99,7 +99,7 @@ async def test_where_only_responses_has_it_one_that_was_asked_for_by_name_is_war
         (["auto"], TypeError),
     ],
 )
-async def test_what_is_no_summary_is_refused_with_what_is_accepted(
+def test_what_is_no_summary_is_refused_with_what_is_accepted(
     wrong: Any, kind: type[Exception]
 ) -> None:
     told = "reasoning_summary must be one of auto, concise, detailed"

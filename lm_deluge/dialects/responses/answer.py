@@ -14,7 +14,7 @@ from lm_deluge.wire.keeping import text_or_none
 from lm_deluge.wire.sse import Event
 from lm_deluge.wire.typed_events import TypedEvents
 
-__all__ = ["ResponsesAnswer"]
+__all__ = ["ALIVE", "ResponsesAnswer"]
 
 #: The texts that come in deltas and once more whole: the content part's type, its index, the whole text.
 _TEXTS: Final = {
@@ -29,7 +29,7 @@ _ARGUMENTS: Final = "response.function_call_arguments"
 _TEXT_DELTA: Final = "response.output_text.delta"
 
 #: What says that the server lives, and nothing of the answer.
-_ALIVE: Final = frozenset({"keepalive", "ping"})
+ALIVE: Final = frozenset({"keepalive", "ping"})
 
 #: What frames an error event, beside the error where that is not nested.
 _FRAME: Final = frozenset({"type", "sequence_number"})
@@ -62,7 +62,7 @@ class ResponsesAnswer(TypedEvents[ResponsesChoice]):
     def take_event(self, event: Event, what: str) -> None:
         """Read one event."""
         data = event.data.strip()
-        if not data or data == b"[DONE]" or event.event in _ALIVE:
+        if not data or data == b"[DONE]" or event.event in ALIVE:
             return
         told = self.object_in(event, data, what)
         if told is None:
@@ -70,7 +70,7 @@ class ResponsesAnswer(TypedEvents[ResponsesChoice]):
         kind = told.get("type")
         if not isinstance(kind, str):
             kind = "object" if told.get("object") == "response" else event.event
-        if kind not in _ALIVE:
+        if kind not in ALIVE:
             self._take_told(kind, told, data)
 
     def _take_told(self, kind: str, told: dict[str, Any], data: bytes) -> None:

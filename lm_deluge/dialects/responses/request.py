@@ -42,6 +42,9 @@ def build_body(ask: Ask) -> tuple[dict[str, Any], list[Dropped]]:
     told = without_foreign(ask.messages, "responses", ask.info.base_url)
     instructions, items = items_of(told)
     body: dict[str, Any] = {"model": ask.info.model_id, "stream": True, "store": False}
+    if ask.resume:
+        _check_kept(extra)
+        body |= {"store": True, "background": True}
     if instructions:
         body["instructions"] = instructions
     body["input"] = items
@@ -50,6 +53,15 @@ def build_body(ask: Ask) -> tuple[dict[str, Any], list[Dropped]]:
         body["include"] = ["reasoning.encrypted_content"]
     sampling, dropped = _sampling(ask)
     return body | sampling | _format(ask) | _tools(ask, extra) | extra, dropped
+
+
+def _check_kept(extra: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` for a body that would have nothing kept of an answer to be resumed."""
+    for name in ("store", "background"):
+        if extra.get(name, True) is not True:
+            raise ValueError(
+                f"extra_body has {name!r}: {extra[name]!r}, and resume=True needs it to be True"
+            )
 
 
 def _sampling(ask: Ask) -> tuple[dict[str, Any], list[Dropped]]:

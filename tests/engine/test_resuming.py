@@ -1,0 +1,484 @@
+"""Responses go on after a lost connection: nothing is said twice, nothing is lost, one ending."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from lm_deluge import LLMClient, RetryPolicy, StreamHandler, Timeouts
+from lm_deluge.engine import resuming
+from lm_deluge.errors import (
+    AnswerCutError,
+    APIError,
+    APITimeoutError,
+    ConnectionLostError,
+    StreamCancelled,
+    StreamError,
+)
+from lm_deluge.simulator import ABORT, Overhead, Reply, Simulator
+from lm_deluge.simulator.saying.steps import Step
+from lm_deluge.timeline import read_timelines
+from lm_deluge_plugins import FileLogger
+from support.at_openai import client_at_openai
+from support.clients import AtToken, Recorder, client_for
+
+SOON: Final = RetryPolicy(max_attempts=4, initial_delay=0.001, max_delay=0.001)
+
+TEXT: Final = ["Hel", "lo ", "東京", "!"]
+
+#: Faults that lose the connection after so many pieces.
+LOSSES: Final = ("drop", "reset", "eof", "half-close", "truncated-utf8")
+
+
+def resuming_client(sim: Simulator, **more: Any) -> LLMClient:
+    more = {"retries": SOON, "dialect": "responses", "resume": True} | more
+    return client_for(sim, "o4-mini", **more)
+
+
+def numbers(sim: Simulator) -> list[str | None]:
+    """From where each stream but the first was taken up."""
+    return [r.query.get("starting_after") for r in sim.requests if r.method == "GET"]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("after", range(5))
+async def test_a_cut_at_every_piece_is_gone_on_from(loss: str, after: int) -> None:
+    heard = Recorder()
+    async with Simulator(text=TEXT, reasoning="Well,", faults=[f"{loss}:{after}"]) as sim:
+        response = await resuming_client(sim, handlers=[heard]).stream("Hi")
+        lost = after < 5 or loss != "truncated-utf8"
+        assert response.completion == heard.text == "".join(TEXT)
+        assert "".join(delta.text for delta in heard.deltas) == "Well,"
+        assert response.finish_reason == "stop"
+        assert response.usage is not None
+        assert heard.heard.count("complete") == len(heard.endings) == 1
+        begun = sim.requests[0].json
+        assert (begun["background"], begun["store"], begun["stream"]) == (True, True, True)
+        if after and lost:
+            assert [r.method for r in sim.requests] == ["POST", "GET"]
+            [retry] = heard.retries
+            assert (retry.resumed, retry.attempt, response.attempts) == (True, 1, 2)
+
+
+def script(*cuts: int) -> tuple[list[bytes], Any]:
+    """The events of an answer, and a server that cuts its streams after so many bytes each."""
+    from support import responses as said
+
+    bare = [
+        said.event("response.created", sequence_number=0, response={"id": "resp_1"}),
+        said.event("response.in_progress", sequence_number=1, response={"id": "resp_1"}),
+        *(
+            said.event(
+                "response.output_text.delta",
+                sequence_number=2 + at,
+                output_index=0,
+                content_index=0,
+                item_id="m",
+                delta=text,
+            )
+            for at, text in enumerate(TEXT)
+        ),
+        said.event(
+            "response.completed", sequence_number=6, response={"id": "resp_1", "output": []}
+        ),
+    ]
+    left = list(cuts)
+
+    def reply(record: Any) -> Reply:
+        after = int(record.query.get("starting_after", -1))
+        body = b"".join(bare[after + 1 :])
+        cut = left.pop(0) if left else len(body)
+        steps: list[Step] = [Overhead(body[:cut]), 0.001]
+        return Reply(steps=[*steps, ABORT] if cut < len(body) else steps)
+
+    return bare, reply
+
+
+async def test_a_cut_at_every_byte_is_gone_on_from() -> None:
+    bare, _ = script()
+    first = len(bare[0])
+    for cut in range(first, len(b"".join(bare)), 7):
+        heard = Recorder()
+        _, reply = script(cut)
+        async with Simulator(reply=reply) as sim:
+            response = await resuming_client(sim, handlers=[heard]).stream("Hi")
+            assert (response.completion, heard.text) == ("".join(TEXT), "".join(TEXT))
+            assert (response.attempts, sim.request_count) == (2, 2)
+
+
+async def test_a_stream_may_be_cut_again_and_go_on_again() -> None:
+    heard = Recorder()
+    async with Simulator(text=TEXT, faults=["drop:1", "reset:3", "eof:2", None]) as sim:
+        response = await resuming_client(sim, handlers=[heard]).stream("Hi")
+        assert response.completion == heard.text == "".join(TEXT)
+        assert [retry.resumed for retry in heard.retries] == [True] * 3
+        assert [failed.error for failed in response.failed_attempts] == [
+            "ConnectionLostError",
+            "ConnectionLostError",
+            "AnswerCutError",
+        ]
+        assert numbers(sim) == sorted(numbers(sim), key=lambda number: int(number or 0))
+
+
+@pytest.mark.parametrize(
+    ("loss", "kind"), [("drop:1", ConnectionLostError), ("eof:1", AnswerCutError)]
+)
+async def test_one_that_is_always_cut_ends_when_the_attempts_are_used_up(
+    loss: str, kind: type[StreamError]
+) -> None:
+    heard = Recorder()
+    async with Simulator(text=TEXT * 4, faults=loss) as sim:
+        with pytest.raises(kind) as caught:
+            await resuming_client(sim, handlers=[heard]).stream("Hi")
+        error = caught.value
+        assert (error.attempts, sim.request_count) == (4, 4)
+        assert error.partial is not None
+        assert error.partial.completion == heard.text
+        assert "".join(TEXT * 4).startswith(heard.text)
+        assert (len(heard.retries), heard.heard[-1], len(heard.endings)) == (3, "error", 1)
+        # What broke by itself can still be fetched.
+        assert all(not request.path.endswith("/cancel") for request in sim.requests)
+
+
+async def test_without_attempts_left_nothing_is_resumed() -> None:
+    async with Simulator(text=TEXT, faults=["drop:2"]) as sim:
+        with pytest.raises(ConnectionLostError):
+            await resuming_client(sim, retries=RetryPolicy.none()).stream("Hi")
+        assert sim.request_count == 1
+
+
+async def test_without_resume_a_cut_after_output_ends_the_stream() -> None:
+    async with Simulator(text=TEXT, faults=["drop:2"]) as sim:
+        with pytest.raises(ConnectionLostError):
+            await resuming_client(sim, resume=False).stream("Hi")
+        assert "background" not in sim.requests[0].json
+        assert sim.requests[0].json["store"] is False
+
+
+async def test_a_stall_is_gone_on_from() -> None:
+    heard = Recorder()
+    async with Simulator(text=TEXT, faults=["stall:2"]) as sim:
+        client = resuming_client(sim, handlers=[heard], timeouts=Timeouts(between_tokens=0.05))
+        response = await client.stream("Hi")
+        assert response.completion == heard.text == "".join(TEXT)
+        [retry] = heard.retries
+        assert isinstance(retry.error, APITimeoutError)
+        assert retry.resumed
+
+
+async def test_the_limit_over_all_attempts_still_ends_a_stream_and_calls_it_off() -> None:
+    async with Simulator(text=TEXT * 9, gap=0.05) as sim:
+        with pytest.raises(APITimeoutError, match="total"):
+            await resuming_client(sim, timeouts=Timeouts(total=0.12)).stream("Hi")
+        assert sim.requests[-1].path.endswith("/cancel")
+
+
+@pytest.mark.parametrize(
+    "refusal", ["status:404", "status:400", "wrong-content-type", "json-error"]
+)
+async def test_where_resuming_is_refused_the_stream_ends_with_what_broke_it(refusal: str) -> None:
+    heard = Recorder()
+    async with Simulator(text=TEXT, faults=["drop:2", refusal]) as sim:
+        with pytest.raises(ConnectionLostError) as caught:
+            await resuming_client(sim, handlers=[heard]).stream("Hi")
+        error = caught.value
+        assert error.partial is not None
+        assert error.partial.completion == heard.text == "Hello "
+        assert error.attempts == sim.request_count == 2
+        assert any("could not be resumed" in note for note in error.__notes__)
+        assert error.failed_attempts[0].error == "ConnectionLostError"
+        assert len(error.failed_attempts) == 2
+        assert len(heard.endings) == 1
+
+
+@pytest.mark.parametrize(
+    "passing", ["status:503", "status:429:retry-after-ms=1", "reset-before-headers"]
+)
+async def test_what_passes_is_asked_again_for_the_same_rest(passing: str) -> None:
+    async with Simulator(text=TEXT, faults=["drop:2", passing, None]) as sim:
+        response = await resuming_client(sim).stream("Hi")
+        assert (response.completion, response.attempts) == ("".join(TEXT), 3)
+        assert len(set(numbers(sim))) == 1
+
+
+async def test_what_keeps_passing_ends_with_what_broke_the_answer() -> None:
+    async with Simulator(text=TEXT, faults=["drop:2", *["status:503"] * 9]) as sim:
+        with pytest.raises(ConnectionLostError) as caught:
+            await resuming_client(sim).stream("Hi")
+        assert caught.value.attempts == sim.request_count == 4
+
+
+async def test_before_any_output_a_refusal_is_followed_by_a_new_answer() -> None:
+    async with Simulator(text=TEXT, faults=["drop:0", "status:404", None]) as sim:
+        response = await resuming_client(sim).stream("Hi")
+        assert (response.completion, response.attempts) == ("".join(TEXT), 3)
+        assert [r.method for r in sim.requests] == ["POST", "GET", "POST"]
+
+
+async def test_a_gap_in_the_events_is_no_answer() -> None:
+    bare, _ = script()
+
+    def reply(record: Any) -> Reply:
+        if record.method == "POST":
+            return Reply(steps=[Overhead(b"".join(bare[:3])), 0.001, ABORT])
+        return Reply(steps=[Overhead(b"".join(bare[4:]))])
+
+    heard = Recorder()
+    async with Simulator(reply=reply) as sim:
+        with pytest.raises(ConnectionLostError) as caught:
+            await resuming_client(sim, handlers=[heard]).stream("Hi")
+        assert heard.text == TEXT[0]
+        assert "event 4 where 3 was due" in "".join(caught.value.__notes__)
+
+
+async def test_what_came_before_is_not_said_again_whatever_the_server_repeats() -> None:
+    bare, _ = script()
+
+    def reply(record: Any) -> Reply:
+        if record.method == "POST":
+            return Reply(steps=[Overhead(b"".join(bare[:4])), 0.001, ABORT])
+        return Reply(steps=[Overhead(b"".join(bare))])
+
+    heard = Recorder()
+    async with Simulator(reply=reply) as sim:
+        response = await resuming_client(sim, handlers=[heard]).stream("Hi")
+        assert response.completion == heard.text == "".join(TEXT)
+
+
+async def test_an_answer_that_failed_meanwhile_is_told_as_such() -> None:
+    bare, _ = script()
+    failed = {"id": "resp_1", "error": {"code": "server_error", "message": "It broke."}}
+    told = {"type": "response.failed", "sequence_number": 3, "response": failed}
+    end = f"event: response.failed\ndata: {json.dumps(told)}\n\n".encode()
+
+    def reply(record: Any) -> Reply:
+        if record.method == "POST":
+            return Reply(steps=[Overhead(b"".join(bare[:3])), 0.001, ABORT])
+        return Reply(steps=[Overhead(end)])
+
+    async with Simulator(reply=reply) as sim:
+        with pytest.raises(APIError, match="It broke"):
+            await resuming_client(sim).stream("Hi")
+
+
+async def test_after_the_providers_minutes_nothing_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = resuming.Resumption
+
+    def brief(**fields: Any) -> Any:
+        return made(**fields, within=0.0)
+
+    monkeypatch.setattr(resuming, "Resumption", brief)
+    async with Simulator(text=TEXT, faults=["drop:2"]) as sim:
+        with pytest.raises(ConnectionLostError):
+            await resuming_client(sim).stream("Hi")
+        assert sim.request_count == 1
+
+
+async def test_halves_of_a_character_meet_over_two_connections() -> None:
+    from support import responses as said
+
+    def delta(number: int, half: str) -> bytes:
+        head = f'{{"type":"response.output_text.delta","sequence_number":{number},'
+        rest = f'"output_index":0,"content_index":0,"item_id":"m","delta":"{half}"}}'
+        return f"event: response.output_text.delta\ndata: {head}{rest}\n\n".encode()
+
+    created = said.event("response.created", sequence_number=0, response={"id": "resp_1"})
+    end = said.event("response.completed", sequence_number=3, response={"id": "r", "output": []})
+
+    def reply(record: Any) -> Reply:
+        if record.method == "POST":
+            return Reply(steps=[Overhead(created + delta(1, "\\ud83d")), 0.001, ABORT])
+        return Reply(steps=[Overhead(delta(2, "\\ude42") + end)])
+
+    async with Simulator(reply=reply) as sim:
+        assert (await resuming_client(sim).stream("Hi")).completion == "🙂"
+
+
+# -- the timeline, the log, the recording
+
+
+async def test_the_timeline_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    async with Simulator(text=TEXT, gap=0.01, faults=["drop:2"]) as sim:
+        with FileLogger(path) as logger:
+            response = await resuming_client(sim, handlers=[logger]).stream("Hi")
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
+    [retry] = [line for line in lines if line["e"] == "retry"]
+    assert retry["resumed"] is True
+    tokens = [line for line in lines if line["e"] == "token"]
+    assert [token["i"] for token in tokens] == list(range(len(TEXT)))
+    [timeline] = read_timelines([path])
+    assert timeline.arrivals == pytest.approx(response.timeline.arrivals, abs=1e-5)
+    assert (len(timeline.arrivals), timeline.attempts) == (len(TEXT), 2)
+
+
+async def test_a_recording_of_a_resumed_stream_is_replayed(tmp_path: Path) -> None:
+    path = tmp_path / "run.rec"
+    async with Simulator(text=TEXT, faults=["drop:2"]) as sim:
+        response = await resuming_client(sim, record=path).stream("Hi")
+    async with Simulator(replay=path, speed="max") as sim:
+        again = await resuming_client(sim).stream("Hi")
+        assert (again.completion, again.attempts) == (response.completion, 2)
+
+
+# -- calling off
+
+
+async def cancelled(sim: Simulator) -> Any:
+    """The response as its server has it, of the one stream that was begun."""
+    [last] = [r for r in sim.requests if r.path.endswith("/cancel")]
+    assert last.method == "POST"
+    return last
+
+
+@pytest.mark.parametrize("faults", [[], ["drop:1"]])
+async def test_cancel_ends_the_response_upstream(faults: list[str]) -> None:
+    async with Simulator(text=TEXT * 9, gap=0.02, faults=faults) as sim:
+        client = resuming_client(sim)
+        stream = client.open_stream("Hi")
+        tokens = []
+        with pytest.raises(StreamCancelled):
+            async for token in stream:
+                tokens.append(token)
+                if len(tokens) == 3:
+                    stream.cancel()
+        assert (await cancelled(sim)).status == 200
+        await client.close()
+        await sim.wait_closed_connections()
+
+
+async def test_leaving_early_ends_the_response_upstream() -> None:
+    async with Simulator(text=TEXT * 9, gap=0.02) as sim:
+        async with resuming_client(sim).open_stream("Hi") as stream:
+            async for _ in stream:
+                break
+        assert (await cancelled(sim)).status == 200
+
+
+async def test_a_cancelled_task_ends_the_response_upstream() -> None:
+    heard = Recorder()
+    async with Simulator(text=TEXT * 9, gap=0.02) as sim:
+        begun = asyncio.Event()
+        client = resuming_client(sim, handlers=[AtToken(begun.set), heard])
+        task = asyncio.create_task(client.stream("Hi"))
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (await sim.wait_request(2)).path.endswith("/cancel")
+        assert len(heard.endings) == 1
+
+
+async def test_cancelling_at_the_retry_ends_the_response_upstream() -> None:
+    class Cancelling(StreamHandler):
+        def on_retry(self, stream: Any, retry: Any) -> None:
+            stream.cancel()
+
+    async with Simulator(text=TEXT * 9, gap=0.02, faults=["drop:1"]) as sim:
+        with pytest.raises(StreamCancelled):
+            await resuming_client(sim, handlers=[Cancelling()]).stream("Hi")
+        assert [r.method for r in sim.requests] == ["POST", "POST"]
+        assert (await cancelled(sim)).status == 200
+
+
+async def test_a_server_that_does_not_answer_the_cancelling_hurts_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(resuming, "_CANCEL", 0.05)
+    bare, _ = script()
+
+    def reply(record: Any) -> Reply:
+        if record.path.endswith("/cancel"):
+            return Reply(steps=[60.0])
+        return Reply(steps=[Overhead(b"".join(bare[:4])), 60.0])
+
+    async with Simulator(reply=reply) as sim:
+        client = resuming_client(sim)
+        with pytest.raises(StreamCancelled):
+            async with asyncio.timeout(0.9):
+                stream = client.open_stream("Hi")
+                async for _ in stream:
+                    stream.cancel()
+        await client.close()
+        await sim.wait_closed_connections()
+
+
+async def test_a_whole_answer_is_not_called_off() -> None:
+    async with Simulator(text=TEXT) as sim:
+        await resuming_client(sim).stream("Hi")
+        assert [r.path for r in sim.requests] == ["/v1/responses"]
+
+
+# -- asking
+
+
+async def test_it_is_for_responses_alone_and_says_what_is_accepted() -> None:
+    async with Simulator(text=TEXT) as sim:
+        for client in (
+            client_for(sim, "gpt-4o", resume=True),
+            client_for(sim, "anthropic:claude-sonnet-5", resume=True),
+        ):
+            with pytest.raises(ValueError, match=r"asked by the Responses API.*openai-responses:"):
+                client.open_stream("Hi")
+        with pytest.raises(ValueError, match="asked by the Responses API"):
+            client_for(sim, "gpt-4o").open_stream("Hi", resume=True)
+        client_for(sim, "gpt-4o", resume=True).open_stream("Hi", resume=False)
+        at_openai = client_at_openai(sim.port, "gpt-5", resume=True)
+        assert (await at_openai.stream("Hi")).completion == "".join(TEXT)
+        with pytest.raises(ValueError, match="which has no extra_body"):
+            at_openai.open_stream("Hi", extra_body={"logit_bias": {}, "user": "me"})
+        assert sim.requests[0].path == "/v1/responses"
+
+
+@pytest.mark.parametrize("dialect", ["chat", "messages", "gemini"])
+def test_another_dialect_is_refused_where_it_is_given(dialect: str) -> None:
+    with pytest.raises(ValueError, match=r'resume=True dialect must be "responses"'):
+        LLMClient("m", dialect=dialect, base_url="http://127.0.0.1:9/v1", resume=True)
+
+
+@pytest.mark.parametrize("name", ["store", "background"])
+async def test_a_body_that_keeps_nothing_is_refused(name: str) -> None:
+    async with Simulator() as sim:
+        with pytest.raises(ValueError, match=f"extra_body has '{name}': False"):
+            resuming_client(sim).open_stream("Hi", extra_body={name: False})
+
+
+async def test_a_call_may_be_resumed_where_the_client_is_not() -> None:
+    async with Simulator(text=TEXT, faults=["drop:2"]) as sim:
+        client = resuming_client(sim, resume=False)
+        assert (await client.stream("Hi", resume=True)).completion == "".join(TEXT)
+
+
+async def test_the_rest_is_asked_for_with_the_key_and_no_body() -> None:
+    async with Simulator(text=TEXT, faults=["drop:2"], api_key="sk-test-key-1234567890") as sim:
+        await resuming_client(sim, query={"api-version": "1"}).stream("Hi")
+        rest = sim.requests[1]
+        assert rest.body == b""
+        assert rest.query["stream"] == "true"
+        assert rest.query["api-version"] == "1"
+
+
+async def test_a_fallback_that_cannot_be_resumed_answers_all_the_same() -> None:
+    async with Simulator(text=TEXT, faults=["status:404"]) as sim:
+        client = client_for(
+            sim,
+            "openai-responses:o4-mini",
+            resume=True,
+            retries=SOON,
+            fallback_models=["gpt-4o"],
+        )
+        assert (await client.stream("Hi")).model_used == "gpt-4o"
+
+
+async def test_a_retry_is_narrated(caplog: pytest.LogCaptureFixture) -> None:
+    async with Simulator(text=TEXT, faults=["drop:2"]) as sim:
+        with caplog.at_level(logging.INFO, "lm_deluge"):
+            await resuming_client(sim).stream("Hi")
+    assert any("asking for the rest of its answer" in message for message in caplog.messages)

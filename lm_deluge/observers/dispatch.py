@@ -155,15 +155,15 @@ class Dispatcher:
             return
         begun = perf_counter()
         for piece in pieces:
-            for call, owner in token_calls if type(piece) is Token else delta_calls:
+            for call, owner in token_calls if type(piece) is not Delta else delta_calls:
                 try:
                     result = call(stream, piece)
                 except BaseException as error:  # noqa: BLE001 - a handler may raise anything
-                    name = "on_token" if type(piece) is Token else "on_delta"
+                    name = "on_token" if type(piece) is not Delta else "on_delta"
                     self._failed(owner, name, error)
                 else:
                     if result is not None:
-                        name = "on_token" if type(piece) is Token else "on_delta"
+                        name = "on_token" if type(piece) is not Delta else "on_delta"
                         self._returned(owner, name, result)
             if StreamSignal.changes != changes:
                 if self.stopped:

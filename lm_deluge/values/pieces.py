@@ -20,7 +20,9 @@ class Token:
 
     ``text``: the piece. ``index``: 0-based, counted over the stream's tokens of all choices.
     ``arrived``: seconds from t0 to the arrival of its bytes, monotonic clock. ``read``: 0-based
-    ordinal of the network read that held it. ``choice``: 0 unless ``n > 1`` was asked for.
+    ordinal of the network read that held it. ``choice``: 0 unless ``n > 1`` was asked for. ``phase``: what
+    its message is for, in the provider's word (Responses: ``"commentary"``, ``"final_answer"``), ``None``
+    where it says nothing; the texts of all phases join into the completion.
     """
 
     text: str
@@ -28,6 +30,11 @@ class Token:
     arrived: float
     read: int
     choice: int = 0
+
+    @property
+    def phase(self) -> str | None:
+        """What its message is for; a subclass knows it, as few messages say it."""
+        return None
 
     def __str__(self) -> str:
         return self.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from lm_deluge.config import Limits
 from lm_deluge.errors import LimitExceededError, StreamError
@@ -201,7 +201,7 @@ class Collected(ABC, Generic[C]):
     def _account(self, pieces: list[Token | Delta]) -> None:
         if not pieces:
             return
-        tokens = [piece for piece in pieces if type(piece) is Token]
+        tokens: list[Any] = [piece for piece in pieces if type(piece) is not Delta]
         deltas: list[Delta] = []
         if len(tokens) < len(pieces):
             # Where a text is from is told beside it: no output.

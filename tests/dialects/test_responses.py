@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lm_deluge import Token
 from lm_deluge.config import Limits
 from lm_deluge.dialects.responses import RESPONSES
 from lm_deluge.dialects.responses.answer import ResponsesAnswer
@@ -191,3 +192,42 @@ def test_a_server_that_does_not_stream_is_read_too() -> None:
     assert answer.whole
     assert (choice.completion, choice.finish_reason) == ("Good day", "tool_calls")
     assert choice.tool_calls[0].arguments == '{"a":1}'
+
+
+@pytest.mark.parametrize("in_the_end", [False, True])
+@pytest.mark.parametrize("size", [1, 64, 100_000])
+def test_text_says_the_phase_of_its_message(size: int, in_the_end: bool) -> None:
+    def item(index: int, text: str, **more: Any) -> bytes:
+        begun = {"type": "message", "id": "m", **more}
+        whole = begun | {"content": [{"type": "output_text", "text": text}]}
+        return (
+            event("response.output_item.added", output_index=index, item=begun)
+            + b"".join(said(letter, index) for letter in text)
+            + event("response.output_item.done", output_index=index, item=whole)
+        )
+
+    phases = [("Let me", "commentary"), ("Well", None), ("Yes, é", "final_answer")]
+    body = START
+    if in_the_end:
+        items = [
+            {"type": "message", "content": [{"type": "output_text", "text": text}], "phase": phase}
+            for text, phase in phases
+        ]
+        body += ended(output=items)
+    else:
+        for at, (text, phase) in enumerate(phases):
+            body += item(at, text, **({"phase": phase} if phase else {}))
+        body += ended()
+    answer = ResponsesAnswer()
+    tokens = []
+    for at in range(0, len(body), size):
+        tokens += answer.feed(body[at : at + size], 0.5)
+    heard: dict[str | None, str] = {}
+    for token in tokens:
+        assert isinstance(token, Token)
+        heard[token.phase] = heard.get(token.phase, "") + token.text
+    assert heard == {phase: text for text, phase in phases}
+    (choice,) = answer.choices()
+    assert choice.completion == "Let meWellYes, é"
+    content = choice.extra["provider_content"]["content"]
+    assert [one.get("phase") for one in content] == ["commentary", None, "final_answer"]

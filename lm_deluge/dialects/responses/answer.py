@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Final
 from lm_deluge.dialects.responses.choice import ResponsesChoice
 from lm_deluge.dialects.responses.facts import ResponsesFacts
 from lm_deluge.dialects.responses.plain import Place, place_of, texts_in
+from lm_deluge.values.phased_token import phased
+from lm_deluge.values.pieces import Token
 from lm_deluge.wire.choice import Piece
 from lm_deluge.wire.error_words import reported_error
 from lm_deluge.wire.keeping import text_or_none
@@ -38,12 +40,14 @@ _FRAME: Final = frozenset({"type", "sequence_number"})
 class ResponsesAnswer(TypedEvents[ResponsesChoice]):
     """An answer in items, ended by an event that has all of it again."""
 
-    __slots__ = ("_place",)
+    __slots__ = ("_phase", "_place")
 
     facts: ResponsesFacts
 
     # Of the last delta of visible text; there while ``fast`` is asked.
     _place: Place
+    # Of its message, where messages have one.
+    _phase: str | None
 
     end_word = "response.completed"
 
@@ -85,6 +89,7 @@ class ResponsesAnswer(TypedEvents[ResponsesChoice]):
             self.is_fast = False
             if kind == _TEXT_DELTA and len(self._pieces) > known and (place := place_of(told)):
                 self._place = place
+                self._note_place(told)
                 self.note_text_alone()
             parts = self._choices.get(0)
             if parts is not None and parts.unmeasured:
@@ -94,6 +99,14 @@ class ResponsesAnswer(TypedEvents[ResponsesChoice]):
             self.chunks += 1
         else:
             self.note_unread(data)
+
+    def _note_place(self, told: dict[str, Any]) -> None:
+        """Nothing: no message has a phase."""
+
+    def _note_phase(self, item: Mapping[str, Any]) -> None:
+        """Tell phases from the first message on that has one: most servers know none."""
+        if isinstance(item.get("phase"), str):
+            self.__class__ = _PhasedAnswer
 
     def _say(self, parts: ResponsesChoice, said: Iterator[Piece]) -> None:
         self.hear(0, parts, said)
@@ -119,11 +132,13 @@ class ResponsesAnswer(TypedEvents[ResponsesChoice]):
     def _take_item(self, told: dict[str, Any]) -> None:
         item, parts = told.get("item"), self.choice(0)
         if isinstance(item, dict):
+            self._note_phase(item)
             self._say(parts, parts.begin(parts.place_of(told), item))
 
     def _take_whole_item(self, told: dict[str, Any]) -> None:
         item, parts = told.get("item"), self.choice(0)
         if isinstance(item, dict):
+            self._note_phase(item)
             self._say(parts, parts.end_item(parts.place_of(told), item))
 
     def _take_part(self, told: dict[str, Any]) -> None:
@@ -170,6 +185,7 @@ class ResponsesAnswer(TypedEvents[ResponsesChoice]):
         if isinstance(output, list) and not parts.has_output and not parts.has_items:
             for index, item in enumerate(output):
                 if isinstance(item, dict):
+                    self._note_phase(item)
                     self._say(parts, parts.end_item(index, item))
         parts.settle()
         if kind == "response.completed" and response.get("status") == "incomplete":
@@ -206,6 +222,38 @@ class ResponsesAnswer(TypedEvents[ResponsesChoice]):
         "response.incomplete": _take_terminal,
         "response.failed": _take_terminal,
     }
+
+
+class _PhasedAnswer(ResponsesAnswer):
+    """An answer with messages that say what they are for."""
+
+    __slots__ = ()
+
+    def _note_place(self, told: dict[str, Any]) -> None:
+        parts = self.choice(0)
+        self._phase = parts.phase_at(parts.place_of(told))
+
+    def _note_phase(self, item: Mapping[str, Any]) -> None:
+        """Nothing: that they have phases is known."""
+
+    def _lone_token(self, text: str, arrived: float, read: int) -> Token:
+        token = super()._lone_token(text, arrived, read)
+        return token if self._phase is None else phased(token, self._phase)
+
+    def _tell(self, texts: Sequence[str]) -> Sequence[str]:
+        known = len(self._pieces)
+        said = super()._tell(texts)
+        if (phase := self._phase) is not None:
+            self._pieces[known:] = [
+                phased(piece, phase) for piece in self._pieces[known:] if isinstance(piece, Token)
+            ]
+        return said
+
+    def _append(self, piece: Piece, choice: int) -> None:
+        super()._append(piece, choice)
+        token = self._pieces[-1]
+        if piece.kind == "text" and piece.name and isinstance(token, Token):
+            self._pieces[-1] = phased(token, piece.name)
 
 
 def _raw_of(kind: str, details: object) -> str:

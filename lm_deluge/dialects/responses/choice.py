@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from lm_deluge.dialects.responses.whole_items import says_more, without_logprobs
 from lm_deluge.wire.block_choice import BlockChoice
@@ -43,11 +43,13 @@ class _Item:
 
     ``told``: which of its texts were told: the type and the index of each content part. ``thinks``: the
     type of its reasoning, which may come raw and summarized: what comes first is told. ``whole``: as it
-    is once it is over. ``served``: the ordinal that it was told under, of a tool that the server runs.
+    is once it is over. ``phase``: of a message. ``served``: the ordinal that it was told under, of a tool
+    that the server runs.
     """
 
     call: CallParts | None = None
     whole: dict[str, Any] | None = None
+    phase: str | None = None
     served: int | None = None
     told: set[tuple[str, object]] = field(factory=set)
     thinks: str | None = None
@@ -97,15 +99,29 @@ class ResponsesChoice(BlockChoice):
         """Take the beginning of an item."""
         if said.get("type") == "function_call":
             yield from self._name(self._call_of(index), said)
+        elif said.get("type") == "message":
+            self._take_phase(index, said)
         elif _is_served(said):
             yield self._serve(self._item(index), said)
+
+    def phase_at(self, index: object) -> str | None:
+        """Return the phase of the message at a place."""
+        return self._item(index).phase
+
+    def _take_phase(self, index: object, said: Mapping[str, Any]) -> None:
+        if phase := text_or_none(said.get("phase")):
+            item = self._item(index)
+            self.beside += len(phase) - len(item.phase or "")
+            item.phase = phase
 
     def go_on(self, index: object, part: str, at: object, delta: object) -> Iterator[Piece]:
         """Take a delta of a text; ``part``: the type of the content part, ``at``: its index."""
         item = self._item(index)
         if isinstance(delta, str) and delta and self._is_heard(item, part):
             item.told.add((part, index_of(at)))
-            yield from self.say(_PARTS[part][0], delta)
+            for piece in self.say(_PARTS[part][0], delta):
+                # A text has no name but this.
+                yield piece if item.phase is None else evolve(piece, name=item.phase)
 
     def whole(self, index: object, part: str, at: object, text: object) -> Iterator[Piece]:
         """Take a whole text, which is told if none of it came in deltas."""
@@ -131,6 +147,7 @@ class ResponsesChoice(BlockChoice):
             yield from self._name(self._call_of(index), said)
             yield from self.argue_whole(index, said.get("arguments") or "{}")
             return
+        self._take_phase(index, said)
         for name in ("summary", "content"):
             parts = said.get(name)
             for at, part in enumerate(parts if isinstance(parts, list) else ()):

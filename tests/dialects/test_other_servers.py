@@ -100,3 +100,25 @@ def test_an_end_with_a_call_that_gemini_has_no_word_for_is_one() -> None:
     body = gemini.chunk(part, finishReason="FUNCTION_CALL")
     assert json.loads(body[6:])["candidates"][0]["finishReason"] == "FUNCTION_CALL"
     assert told(GeminiAnswer(), body).finish_reason == "tool_calls"
+
+
+@pytest.mark.parametrize(
+    ("first", "last"), [({}, {"summary_index": 0}), ({"summary_index": 0}, {})]
+)
+def test_a_summary_whose_place_only_some_events_give_is_told_once(first: Any, last: Any) -> None:
+    """LiteLLM's proxy leaves the index out of its deltas, and has it in what it says of the whole."""
+    place = {"item_id": "i", "output_index": 0}
+    kind = "response.reasoning_summary_text"
+    part = {"type": "summary_text", "text": "Well,"}
+    events = [
+        item("reasoning"),
+        *(responses.event(f"{kind}.delta", **place, **first, delta=text) for text in ("Well", ",")),
+        responses.event(f"{kind}.done", **place, **last, text="Well,"),
+        responses.event("response.reasoning_summary_part.done", **place, **last, part=part),
+        responses.event(
+            "response.output_item.done",
+            output_index=0,
+            item={"id": "i", "type": "reasoning", "summary": [part]},
+        ),
+    ]
+    assert told(ResponsesAnswer(), *events).reasoning == "Well,"

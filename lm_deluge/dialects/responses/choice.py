@@ -125,7 +125,7 @@ class ResponsesChoice(BlockChoice):
 
     def whole(self, index: object, part: str, at: object, text: object) -> Iterator[Piece]:
         """Take a whole text, which is told if none of it came in deltas."""
-        if (part, index_of(at)) not in self._item(index).told:
+        if not _is_told(self._item(index).told, part, index_of(at)):
             yield from self.go_on(index, part, at, text)
 
     def argue(self, index: object, delta: object) -> Iterator[Piece]:
@@ -252,3 +252,10 @@ def _waits(item: Mapping[str, Any]) -> bool:
         where = item.get("environment")
         return isinstance(where, Mapping) and where.get("type") == "local"
     return kind in _CLIENT_CALLS
+
+
+def _is_told(told: set[tuple[str, object]], part: str, at: int | None) -> bool:
+    """Whether a text came in deltas: one without an index, as gateways have it, may be any of its type."""
+    if at is None:
+        return any(known == part for known, _ in told)
+    return (part, at) in told or (part, None) in told

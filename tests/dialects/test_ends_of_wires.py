@@ -229,3 +229,13 @@ WHOLE_REST = {
     "messages": _messages("end_turn"),
     "gemini": gemini.STOP,
 }
+
+
+@pytest.mark.parametrize("cut", [1, 10_000])
+async def test_a_character_cut_into_halves_is_one_again(cut: int) -> None:
+    halves = responses.said("a\ud83d") + responses.said("\ude42b")
+    body = responses.START + responses.TEXT + halves + responses.ended()
+    parts = [http(body[at : at + cut]) for at in range(0, len(body), cut)]
+    async with ScriptedServer([HEADERS, b"".join(parts) + END]) as server:
+        response = await client_of(server, "responses").stream("Hi")
+    assert response.completion == "a🙂b"

@@ -58,7 +58,7 @@ class Row:
 
     ``text``: the visible text, ``None`` where it has no fixed length. ``error``: the exact class, or
     ``None`` for a whole answer. ``reads``: words of the message. ``usage``: whether the answer has
-    one.
+    one, ``None`` where it does not matter.
     """
 
     spec: str
@@ -68,7 +68,7 @@ class Row:
     timeouts: Timeouts = PATIENT
     limits: Limits = Limits()
     reads: str = ""
-    usage: bool = True
+    usage: bool | None = True
     n: int = 1
     status: int | None = None
     retry_after: float | None = None
@@ -97,6 +97,8 @@ SOON = Timeouts(first_token=10, between_tokens=10, total=0.25)
 #: What an error inside a 200 is: a text alone says nothing of its class.
 FRAMES: dict[str, type[StreamError]] = {"text": ProviderError}
 SHAPES = ("object", "text", "flat", "choices", "finish", "event", "event-bare", "failed", "echo")
+
+OTHERS = ("responses", "messages", "gemini")
 
 TABLE: list[Row] = [
     # Before an answer.
@@ -218,3 +220,33 @@ def half_of(row: Row) -> list[tuple[str, str]]:
 def is_sampled(row: Row) -> bool:
     """Whether a row is tried as a later attempt by default: each waits in vain before its turn."""
     return TABLE.index(row) % 3 == 0
+
+
+#: What a fault comes to elsewhere than in chat, by the fault: in which wires, and what differs. An end is a
+#: positive fact, and which event is one differs.
+TYPED: dict[str, Any] = {"error": InternalServerError}
+OPEN: dict[str, Any] = {"phase": "between_tokens"}
+ELSEWHERE: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    # There is one shape of an error, with a type and words of its own.
+    **{f"error-frame:{shape}{at}": (OTHERS, TYPED) for shape in SHAPES for at in ("", ":0")},
+    "error-frame:finish": (OTHERS, TYPED | OPEN),
+    # A reason for the end is not the end: that is ``message_stop``, and the event with all of the answer.
+    "comments-after": (("messages", "responses"), OPEN | {"error": APITimeoutError}),
+    "hang-after-finish": (("messages", "responses"), OPEN | {"error": APITimeoutError}),
+    "no-done": (("messages", "responses"), OPEN | {"error": AnswerCutError}),
+    "reset-after-finish": (OTHERS, OPEN | {"error": ConnectionLostError}),
+    # Here it is the end, and all that there is of one.
+    "no-finish": (("gemini",), OPEN | {"error": AnswerCutError}),
+}
+
+
+def on_wire(row: Row, wire: str) -> Row | None:
+    """Return a row as it is in another wire than chat; ``None`` where it asks for several answers."""
+    if row.n > 1:
+        return None
+    wires, told = ELSEWHERE.get(row.spec, ((), {}))
+    told = told if wire in wires else {}
+    reads = "" if row.reads == "[DONE]" or told else row.reads
+    # Counts stand in the first events, or in all of them.
+    usage = None if wire != "responses" and row.spec != "no-usage" else row.usage
+    return attrs.evolve(row, reads=reads, usage=usage, **told)

@@ -13,7 +13,7 @@ from lm_deluge.errors import APITimeoutError, ProtocolError, StreamError
 from support import gemini, messages, responses
 from support.clients import Recorder
 from support.scripted import DONE, END, HANG, HEADERS, ScriptedServer, delta, http, reply, sse
-from support.wires import BEGUN, OPENED, WHOLE, WIRES, client_of, steps
+from support.wires import BEGUN, ENDED, OPENED, WHOLE, WIRES, client_of, steps
 
 
 def _messages(reason: str, **fields: Any) -> bytes:
@@ -208,7 +208,7 @@ async def test_silent_thinking_is_waited_for_wherever_a_model_may_think(
     thinks = wire != "chat" or effort == "high"
     # As 79 and 150 seconds: the first is what a model of OpenAI was seen to be silent on chat.
     begun = [HEADERS, 0.158, http(BEGUN[wire]), 0.3]
-    script = [*begun, http(WHOLE_REST[wire]) + END] if thinks else [*begun, HANG]
+    script = [*begun, http(ENDED[wire]) + END] if thinks else [*begun, HANG]
     async with ScriptedServer(script) as server:
         client = client_of(server, wire, reasoning_effort=effort)
         try:
@@ -220,15 +220,6 @@ async def test_silent_thinking_is_waited_for_wherever_a_model_may_think(
         assert response.completion == "Good"
     else:
         assert (response.phase, response.limit) == ("between_tokens", 0.12)
-
-
-#: What ends an answer that has begun.
-WHOLE_REST = {
-    "chat": sse(delta(finish="stop")) + DONE,
-    "responses": responses.ended(),
-    "messages": _messages("end_turn"),
-    "gemini": gemini.STOP,
-}
 
 
 @pytest.mark.parametrize("cut", [1, 10_000])

@@ -19,9 +19,10 @@ from lm_deluge.api_requests.openai import stream_chat
 from lm_deluge.errors import StreamCancelled, StreamError
 from support.aftermath import Aftermath
 from support.bare_server import BareServer
-from support.cancelling import SCRIPTS, SILENT, WHOLE, impatient
+from support.cancelling import SCRIPTS, SCRIPTS_OF, SILENT, WHOLE, impatient
 from support.consumers import CONSUMERS, Slow
 from support.promises import KEY, Consumed, Ear, check_one_ending, check_tokens, consumed_check
+from support.wires import WIRES
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -135,12 +136,12 @@ ACTS = {
 
 
 async def disturbed(
-    how: str, scripts: list[list[Any]], act: Any, k: int, handler: object | None
+    how: str, scripts: list[list[Any]], act: Any, k: int, handler: object | None, wire: str
 ) -> tuple[Subject, bool]:
     """Disturb one stream before the k-th callback; return whether there were so many."""
     asyncio.current_task().set_name("the test")  # type: ignore[union-attr]
     async with BareServer(*scripts) as server:
-        client = impatient(server)
+        client = impatient(server, dialect=wire)
         subject = Subject(how, client, handler)
         with Before(k, lambda: act(subject)) as before:
             async with asyncio.timeout(3):
@@ -201,28 +202,33 @@ def check_subject(subject: Subject, act: str, handler: object | None) -> None:
 
 
 def sweeps() -> list[Any]:
-    """Every consumer × act × script; the default run takes each consumer × act once, scripts in turn."""
+    """Every consumer × act × script, wires in turn; the default run takes each consumer × act once, scripts
+    in turn, too.
+    """
     cells = []
     for row, how in enumerate(CONSUMERS):
         for column, act in enumerate(ACTS):
             for place, script in enumerate(SCRIPTS):
                 default = place == (row + column) % len(SCRIPTS)
                 marks = () if default else pytest.mark.slow
-                cells.append(
-                    pytest.param(how, script, act, marks=marks, id=f"{how}-{script}-{act}")
-                )
+                wire = WIRES[(place + column // 2) % len(WIRES)]
+                name = f"{how}-{script}-{act}-{wire}"
+                cells.append(pytest.param(how, script, act, wire, marks=marks, id=name))
     return cells
 
 
-@pytest.mark.parametrize(("how", "script", "act"), sweeps())
-async def test_cancelled_at_any_step_it_ends_once(how: str, script: str, act: str) -> None:
+@pytest.mark.parametrize(("how", "script", "act", "wire"), sweeps())
+async def test_cancelled_at_any_step_it_ends_once(
+    how: str, script: str, act: str, wire: str
+) -> None:
+    scripts = SCRIPTS_OF[wire][script]
     wrong: list[str] = []
     step = 0
     async with Aftermath() as after:
         goes_on = True
         while goes_on:
             handler = Slow() if step % 2 else None
-            subject, goes_on = await disturbed(how, SCRIPTS[script], ACTS[act], step, handler)
+            subject, goes_on = await disturbed(how, scripts, ACTS[act], step, handler, wire)
             try:
                 check_subject(subject, act, handler)
             except Exception as error:

@@ -54,9 +54,14 @@ ROWS: list[tuple[str, int, int, str]] = [
         "all",
     ),
     (
+        "fault × other wire, consumers and handlers in turn",
+        *counts(test_matrix.test_a_fault_comes_to_the_same_in_the_other_wires),
+        "every third fault in one wire",
+    ),
+    (
         "consumer × way to cancel × script, at every step",
         *counts(test_cancellation.test_cancelled_at_any_step_it_ends_once),
-        "each pair once, scripts in turn",
+        "each pair once, scripts and wires in turn",
     ),
     (
         "consumer × script × loop, at every end of `asyncio.run`",

@@ -1,4 +1,4 @@
-"""20,000 streams with random faults in one process: nothing grows, and every stream ends once."""
+"""20,000 streams of all wires with random faults in one process: nothing grows, each stream ends once."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import time
 import tracemalloc
 import weakref
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -98,8 +100,21 @@ class Ledger:
         self.endings[name] += 1
 
 
-async def one(client: LLMClient, rng: random.Random, number: int) -> None:
-    """One stream, consumed or left in one of many ways."""
+#: In the order in which they take turns.
+WIRES = ("chat", "responses", "messages", "gemini")
+MODELS = ["gpt-4o", "gpt-4o-mini"]
+
+
+def client_of(sim: Simulator, wire: str, **options: Any) -> LLMClient:
+    base_url = sim.url if wire == "gemini" else sim.base_url
+    return LLMClient(
+        "gpt-4o", base_url=base_url, dialect=wire, api_key=KEY, printer=None, **options
+    )
+
+
+async def one(clients: Sequence[LLMClient], rng: random.Random, number: int) -> None:
+    """One stream of the next wire, consumed or left in one of many ways."""
+    client = clients[number % len(clients)]
     handlers = [[], [], [], [Raising()], [Slow()]][rng.randrange(5)]
     prompt = f"number {number}"
     try:
@@ -145,24 +160,31 @@ async def test_20000_streams_leave_nothing_behind(caplog: pytest.LogCaptureFixtu
     files: list[int] = []
     async with Aftermath():
         async with Simulator(
-            faults=FAULTS, text=["Once ", "upon ", "a ", "🙂."], seed=7, keep_requests=50
+            faults=FAULTS,
+            text=["Once ", "upon ", "a ", "🙂."],
+            seed=7,
+            keep_requests=50,
+            models=MODELS,
         ) as sim:
             transport = Transport()
-            client = LLMClient(
-                "gpt-4o",
-                base_url=sim.base_url,
-                api_key=KEY,
-                printer=None,
-                transport=transport,
-                timeouts=Timeouts(connect=10, first_token=2, between_tokens=1, tail=0.2, total=20),
-                retries=RetryPolicy(max_attempts=2, initial_delay=0.001, max_delay=0.01),
-                fallback_models=["gpt-4o-mini"],
-            )
+            clients = [
+                client_of(
+                    sim,
+                    wire,
+                    transport=transport,
+                    timeouts=Timeouts(
+                        connect=10, first_token=2, between_tokens=1, tail=0.2, total=20
+                    ),
+                    retries=RetryPolicy(max_attempts=2, initial_delay=0.001, max_delay=0.01),
+                    fallback_models=MODELS[1:],
+                )
+                for wire in WIRES
+            ]
             numbers = iter(range(STREAMS))
 
             async def worker() -> None:
                 for number in numbers:  # the iterator of the moment
-                    await one(client, rng, number)
+                    await one(clients, rng, number)
 
             async def sample() -> None:
                 for done in range(0, STREAMS, STREAMS // 10):
@@ -195,7 +217,8 @@ async def test_20000_streams_leave_nothing_behind(caplog: pytest.LogCaptureFixtu
                     gc.collect()
                     traced.append(tracemalloc.get_traced_memory()[0])
                 tracemalloc.stop()
-            await client.close()
+            for client in clients:
+                await client.close()
             await sim.wait_closed_connections()
     took, worked = time.monotonic() - begun, time.process_time() - worked
     print(f"\n{ledger.started} streams in {took:.0f} s ({worked:.0f} s of the processor)")
@@ -256,7 +279,7 @@ class Clerk:
 async def test_4000_streams_in_8_threads_with_loops_of_their_own_leave_nothing_behind(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """One client; loops end with and without ceremony; each thread opens and closes the client too."""
+    """A client a wire; loops end with and without ceremony; each thread opens and closes the client too."""
     caplog.set_level("CRITICAL", "lm_deluge")
     clerk = Clerk()
     before = open_files()
@@ -265,24 +288,31 @@ async def test_4000_streams_in_8_threads_with_loops_of_their_own_leave_nothing_b
     sys.setswitchinterval(1e-5)
     try:
         async with Simulator(
-            faults=FAULTS, text=["Once ", "upon ", "a ", "🙂."], seed=7, keep_requests=50
+            faults=FAULTS,
+            text=["Once ", "upon ", "a ", "🙂."],
+            seed=7,
+            keep_requests=50,
+            models=MODELS,
         ) as sim:
-            client = LLMClient(
-                "gpt-4o",
-                base_url=sim.base_url,
-                api_key=KEY,
-                printer=None,
-                max_concurrent_streams=20,
-                timeouts=Timeouts(connect=10, first_token=3, between_tokens=2, tail=0.3, total=30),
-                retries=RetryPolicy(max_attempts=2, initial_delay=0.001, max_delay=0.01),
-            )
+            clients = [
+                client_of(
+                    sim,
+                    wire,
+                    max_concurrent_streams=20,
+                    timeouts=Timeouts(
+                        connect=10, first_token=3, between_tokens=2, tail=0.3, total=30
+                    ),
+                    retries=RetryPolicy(max_attempts=2, initial_delay=0.001, max_delay=0.01),
+                )
+                for wire in WIRES
+            ]
 
             def work(seed: int) -> None:
                 rng = random.Random(seed)
 
                 async def some(count: int) -> None:
-                    await asyncio.gather(*(one(client, rng, number) for number in range(count)))
-                    if rng.random() < 0.3:
+                    await asyncio.gather(*(one(clients, rng, number) for number in range(count)))
+                    for client in clients if rng.random() < 0.3 else ():
                         await client.close()
 
                 try:
@@ -301,7 +331,8 @@ async def test_4000_streams_in_8_threads_with_loops_of_their_own_leave_nothing_b
                     thread.start()
                 while any(thread.is_alive() for thread in threads):
                     await asyncio.sleep(0.05)
-            await client.close()
+            for client in clients:
+                await client.close()
             await sim.wait_closed_connections()
     finally:
         sys.setswitchinterval(switch)

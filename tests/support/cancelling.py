@@ -10,6 +10,8 @@ from support.clients import client_for
 from support.promises import KEY
 from support.scripted import HANG, HEADERS, RESET, answer, ending, http, reply
 from support.scripted import events as sse_events
+from support.wires import BEGUN, ENDED, WIRES
+from support.wires import WHOLE as WHOLE_OF
 
 WHOLE = answer("Once", " upon", " a")
 CUT = [HEADERS, http(sse_events("Once", " upon")), RESET]
@@ -37,3 +39,15 @@ SCRIPTS: dict[str, list[list[Any]]] = {
     "silent until the timeout": [SILENT],
     "retried": [BUSY, WHOLE],
 }
+
+#: The same by the wire.
+SCRIPTS_OF: dict[str, dict[str, list[list[Any]]]] = {
+    wire: {
+        "whole": [WHOLE_OF[wire]],
+        "body stays open": [[HEADERS, http(BEGUN[wire] + ENDED[wire]), HANG]],
+        "reset": [[HEADERS, http(BEGUN[wire]), RESET]],
+        "silent until the timeout": [[HEADERS, http(BEGUN[wire]), HANG]],
+        "retried": [BUSY, WHOLE_OF[wire]],
+    }
+    for wire in WIRES
+} | {"chat": SCRIPTS}

@@ -9,9 +9,9 @@ from lm_deluge import LLMClient
 from support import gemini, messages, responses
 from support.clients import KEY
 from support.providers import WHOLE
-from support.scripted import END, HEADERS, ScriptedServer, delta, events, http, sse
+from support.scripted import END, HEADERS, ScriptedServer, delta, ending, events, http, sse
 
-__all__ = ["BEGUN", "OPENED", "WHOLE", "WIRES", "client_of", "frame", "steps"]
+__all__ = ["BEGUN", "ENDED", "OPENED", "WHOLE", "WIRES", "client_of", "frame", "steps"]
 
 WIRES: Final = ("chat", "responses", "messages", "gemini")
 
@@ -29,6 +29,16 @@ BEGUN: Final[dict[str, bytes]] = {
     "responses": OPENED["responses"] + responses.said("Good"),
     "messages": OPENED["messages"] + messages.said("Good"),
     "gemini": gemini.text("Good"),
+}
+
+
+#: What makes that whole.
+ENDED: Final[dict[str, bytes]] = {
+    "chat": ending(usage=False),
+    "responses": responses.ended(),
+    "messages": messages.event("message_delta", delta={"stop_reason": "end_turn"}, usage={})
+    + messages.STOP,
+    "gemini": gemini.STOP,
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lm_deluge.simulator import EOF, ReceivedRequest, Reply, Simulator
+from support.aftermath import PATIENCE, within
 from support.programs import Run, clean_environment, simulated
 
 
@@ -62,7 +63,7 @@ async def test_ctrl_c_stops_an_answer_and_the_chat_goes_on(start) -> None:
         interrupted = time.perf_counter()
         await chat.until("[stopped]")
         assert time.perf_counter() - interrupted < 2.0
-        assert simulator.requests[0].disconnected
+        assert await within(PATIENCE, lambda: simulator.requests[0].disconnected)
         chat.type("Again\n")
         await simulator.wait_request(2)
         chat.interrupt()

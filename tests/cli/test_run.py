@@ -236,7 +236,7 @@ async def test_on_a_terminal_there_is_a_bar(start, tmp_path: Path) -> None:
 async def test_requests_leave_no_faster_than_the_limit_allows(
     run: Run, command_name: tuple[str, ...], tmp_path: Path
 ) -> None:
-    prompts = jsonl(tmp_path / "p.jsonl", *({"prompt": f"p{n}"} for n in range(9)))
+    prompts = jsonl(tmp_path / "p.jsonl", *({"prompt": f"p{n}"} for n in range(7)))
     models = ("-m", "gpt-4o", "-m", "gpt-4o-mini")
     async with Simulator(text="hi") as simulator:
         done = await run(
@@ -244,9 +244,9 @@ async def test_requests_leave_no_faster_than_the_limit_allows(
         )
         moments = [request.at for request in simulator.requests]
     assert done.code == 0
-    # 10 a second, of both models together: the first second's worth at once, then 8 more.
-    assert len(moments) == 18
-    assert moments[-1] - moments[0] >= 0.7
+    # 10 a second, of both models together: the first second's worth at once, then 4 more.
+    assert len(moments) == 14
+    assert moments[-1] - moments[0] >= 0.35
 
 
 async def test_a_bucket_gives_what_the_minute_allows_and_makes_debts_wait() -> None:

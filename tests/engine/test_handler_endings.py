@@ -197,6 +197,7 @@ class Late(StreamHandler):
             raise ValueError("too late")
 
 
+@pytest.mark.slow
 async def test_a_lagging_handler_is_told_and_logged_before_stream_returns(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -212,6 +213,7 @@ async def test_a_lagging_handler_is_told_and_logged_before_stream_returns(
     assert "too late" in caplog.records[1].getMessage()
 
 
+@pytest.mark.slow
 async def test_what_a_handler_raises_after_it_was_given_up_is_told_to_nobody(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -261,7 +261,7 @@ def test_the_promises_hold_for_any_answer_and_any_fault(case: Case, how: str, ki
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=800, deadline=None, suppress_health_check=list(HealthCheck))
 @given(**EXAMPLES)
 def test_the_promises_hold_for_many_more(case: Case, how: str, kind: str) -> None:
     asyncio.run(run(case, how, kind))

@@ -44,6 +44,7 @@ def offsets(found: APIResponse, wanted: APIResponse) -> list[float]:
     return sorted(abs(after - before) for after, before in pairs)
 
 
+@pytest.mark.slow
 async def test_at_speed_1_every_token_arrives_when_it_did(
     tmp_path: Path, record_property: Any
 ) -> None:
@@ -95,8 +96,8 @@ async def test_the_cuts_are_those_that_were_recorded(tmp_path: Path) -> None:
 
 async def test_speed_is_a_factor(tmp_path: Path) -> None:
     path = tmp_path / "a.rec"
-    (first,) = await record(path, "Hi", text=["a ", "b ", "c "], ttft=0.5, gap=0.25)
-    for speed, least, most in ((10, 0.09, 0.5), ("max", 0.0, 0.3)):
+    (first,) = await record(path, "Hi", text=["a ", "b ", "c "], ttft=0.2, gap=0.15)
+    for speed, least, most in ((10, 0.045, 0.4), ("max", 0.0, 0.3)):
         async with Simulator(replay=path, speed=speed) as simulator:  # type: ignore[arg-type]
             begun = time.perf_counter()
             again = await client_for(simulator).stream("Hi")
@@ -289,6 +290,7 @@ async def test_simulate_refuses_a_replay_that_makes_no_sense(
     assert word in done.err
 
 
+@pytest.mark.slow
 async def test_many_replays_at_once_keep_their_pace(tmp_path: Path) -> None:
     path = tmp_path / "a.rec"
     await record(path, *(f"p{n}" for n in range(5)), text=None, tokens=20, gap=0.01)

@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 
 from lm_deluge import APIResponse, Conversation, LLMClient, Message, RetryPolicy, register_model
-from lm_deluge.config import SamplingParams
-from lm_deluge.errors import BadRequestError
+from lm_deluge.config import Limits, SamplingParams
+from lm_deluge.dialects import dialect_named
+from lm_deluge.errors import BadRequestError, LimitExceededError
 from lm_deluge.simulator import Simulator
+from lm_deluge.values.redaction import Redactor
+from support import gemini, messages, responses
+from support.scripted import DONE, END, HEADERS, ScriptedServer, http, sse
 
 NAMES = {
     "messages": "claude-sonnet-5-5",
@@ -193,3 +197,115 @@ async def test_odd_provider_content_does_no_harm(dialect: str, came: Any) -> Non
     assert response.completion == "ok"
     assert "Good day" in json.dumps(sim.requests[0].json)
     assert "provider_content" not in json.dumps(sim.requests[0].json)
+
+
+async def test_a_signature_of_chat_goes_to_the_server_that_gave_it_alone() -> None:
+    signed = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
+    call = {"index": 0, "id": "c", "function": {"name": "now", "arguments": "{}"}, **signed}
+    said = {"choices": [{"index": 0, "delta": {"tool_calls": [call], **signed}}]}
+    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}
+    body = [HEADERS, http(sse(said) + sse(end) + DONE) + END]
+    async with ScriptedServer(body, body) as home, ScriptedServer(body) as abroad:
+        conversation = Conversation().user("Hi")
+        for name, server in (("home", home), ("home", home), ("abroad", abroad)):
+            register_model(name, base_url=server.base_url)
+            async with LLMClient(name, printer=None, retries=RetryPolicy.none()) as client:
+                response = await client.stream(conversation)
+            if len(conversation) == 1:
+                conversation.add(response.content).tool("c", "noon")
+    assert home.requests[1].json["messages"][1] == {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [
+            {
+                "id": "c",
+                "type": "function",
+                "function": {"name": "now", "arguments": "{}"},
+                **signed,
+            }
+        ],
+        **signed,
+    }
+    assert "extra_content" not in json.dumps(abroad.requests[0].json)
+    assert abroad.requests[0].json["messages"][1]["tool_calls"][0]["id"] == "c"
+
+
+async def test_thinking_is_not_asked_for_in_the_middle_of_another_provider_s_calls() -> None:
+    async with simulator() as sim, client_of(sim, "chat") as client:
+        conversation, response = await asked(client)
+        conversation = answered(conversation, response)
+        async with client_of(sim, "messages") as other:
+            second = await other.stream(conversation, tools=TOOLS)
+            await other.stream(conversation.add(second.content).user("And now?"), tools=TOOLS)
+    assert [("thinking" in request.json) for request in sim.requests] == [False, False, True]
+
+
+@pytest.mark.parametrize("blob", [5, None, ["x"], {"a": 1}, "", "\ud800", True])
+@pytest.mark.parametrize("dialect", BLOBS)
+async def test_odd_blobs_break_nothing(dialect: str, blob: Any) -> None:
+    body = {
+        "messages": messages.START
+        + messages.event(
+            "content_block_start",
+            index=0,
+            content_block={"type": "thinking", "thinking": blob, "signature": blob},
+        )
+        + messages.event(
+            "content_block_delta", index=0, delta={"type": "signature_delta", "signature": blob}
+        )
+        + messages.BLOCK_STOP
+        + messages.TEXT
+        + messages.said("Hi")
+        + messages.BLOCK_STOP
+        + messages.ended()
+        + messages.STOP,
+        "responses": responses.START
+        + responses.event(
+            "response.output_item.done",
+            output_index=0,
+            item={
+                "type": "reasoning",
+                "id": blob,
+                "call_id": blob,
+                "summary": blob,
+                "encrypted_content": blob,
+            },
+        )
+        + responses.said("Hi", 1)
+        + responses.ended(),
+        "gemini": gemini.chunk({"text": "Hi", "thoughtSignature": blob}) + gemini.STOP,
+    }[dialect]
+    script = [HEADERS, http(body) + END]
+    async with ScriptedServer(script, script) as server:
+        register_model("odd", base_url=server.base_url, dialect=dialect)
+        async with LLMClient("odd", printer=None, retries=RetryPolicy.none()) as client:
+            response = await client.stream("Hi")
+            assert response.completion == "Hi"
+            conversation = Conversation().user("Hi").add(response.content).user("And?")
+            await client.stream(
+                Conversation.from_openai(json.loads(json.dumps(conversation.to_openai())))
+            )
+    assert "Hi" in json.dumps(server.requests[1].json)
+
+
+@pytest.mark.parametrize("dialect", BLOBS)
+def test_blobs_count_for_the_limit_of_an_answer(dialect: str) -> None:
+    huge = "A" * 30_000
+    body = {
+        "messages": messages.event(
+            "content_block_start",
+            index=0,
+            content_block={"type": "redacted_thinking", "data": huge},
+        ),
+        "responses": responses.event(
+            "response.output_item.done",
+            output_index=0,
+            item={"type": "reasoning", "summary": [], "encrypted_content": huge},
+        ),
+        "gemini": gemini.chunk({"text": "", "thoughtSignature": huge}),
+    }[dialect]
+    answer = dialect_named(dialect).answer(
+        choices=1, limits=Limits(max_answer_chars=20_000), accept_eof=False, redactor=Redactor()
+    )
+    answer.feed(body, 0.0)
+    assert isinstance(answer.error, LimitExceededError)

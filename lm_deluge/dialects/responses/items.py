@@ -38,7 +38,7 @@ def items_of(messages: Sequence[Mapping[str, Any]]) -> tuple[str | None, list[di
             items += content_of(message) or [_result(message, where, kinds)]
             continue
         if came := _as_it_came(message):
-            kinds |= {item.get("call_id"): str(item.get("type")) for item in came}
+            kinds |= _kinds_of(came)
             items += came
             continue
         items += _message(message, where)
@@ -79,6 +79,16 @@ def _as_it_came(message: Mapping[str, Any]) -> list[dict[str, Any]]:
     if len(told) == len(items):
         return items
     return [{key: item[key] for key in item if key != "id" or _is_named(item)} for item in told]
+
+
+def _kinds_of(items: Sequence[Mapping[str, Any]]) -> dict[str | None, str]:
+    """Return the types of calls by what answers name them by."""
+    found: dict[str | None, str] = {}
+    for item in items:
+        known = item.get("call_id") or item.get("id")
+        if isinstance(known, str):
+            found[known] = str(item.get("type"))
+    return found
 
 
 def _is_kept_elsewhere(item: Mapping[str, Any]) -> bool:

@@ -2,42 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from lm_deluge import LLMClient, RetryPolicy, StreamHandler, Timeouts
+from lm_deluge import RetryPolicy, Timeouts
+from lm_deluge.client import choosing
 from lm_deluge.engine import resuming
 from lm_deluge.errors import (
     AnswerCutError,
     APIError,
     APITimeoutError,
     ConnectionLostError,
-    StreamCancelled,
     StreamError,
 )
 from lm_deluge.simulator import ABORT, Overhead, Reply, Simulator
-from lm_deluge.simulator.saying.steps import Step
+from lm_deluge.simulator.checks.refusals import Refused
 from lm_deluge.timeline import read_timelines
 from lm_deluge_plugins import FileLogger
-from support.at_openai import client_at_openai
-from support.clients import AtToken, Recorder, client_for
-
-SOON: Final = RetryPolicy(max_attempts=4, initial_delay=0.001, max_delay=0.001)
-
-TEXT: Final = ["Hel", "lo ", "東京", "!"]
+from support.clients import Recorder
+from support.resuming import TEXT, resuming_client, script
 
 #: Faults that lose the connection after so many pieces.
 LOSSES: Final = ("drop", "reset", "eof", "half-close", "truncated-utf8")
-
-
-def resuming_client(sim: Simulator, **more: Any) -> LLMClient:
-    more = {"retries": SOON, "dialect": "responses", "resume": True} | more
-    return client_for(sim, "o4-mini", **more)
 
 
 def numbers(sim: Simulator) -> list[str | None]:
@@ -63,40 +52,6 @@ async def test_a_cut_at_every_piece_is_gone_on_from(loss: str, after: int) -> No
             assert [r.method for r in sim.requests] == ["POST", "GET"]
             [retry] = heard.retries
             assert (retry.resumed, retry.attempt, response.attempts) == (True, 1, 2)
-
-
-def script(*cuts: int) -> tuple[list[bytes], Any]:
-    """The events of an answer, and a server that cuts its streams after so many bytes each."""
-    from support import responses as said
-
-    bare = [
-        said.event("response.created", sequence_number=0, response={"id": "resp_1"}),
-        said.event("response.in_progress", sequence_number=1, response={"id": "resp_1"}),
-        *(
-            said.event(
-                "response.output_text.delta",
-                sequence_number=2 + at,
-                output_index=0,
-                content_index=0,
-                item_id="m",
-                delta=text,
-            )
-            for at, text in enumerate(TEXT)
-        ),
-        said.event(
-            "response.completed", sequence_number=6, response={"id": "resp_1", "output": []}
-        ),
-    ]
-    left = list(cuts)
-
-    def reply(record: Any) -> Reply:
-        after = int(record.query.get("starting_after", -1))
-        body = b"".join(bare[after + 1 :])
-        cut = left.pop(0) if left else len(body)
-        steps: list[Step] = [Overhead(body[:cut]), 0.001]
-        return Reply(steps=[*steps, ABORT] if cut < len(body) else steps)
-
-    return bare, reply
 
 
 async def test_a_cut_at_every_byte_is_gone_on_from() -> None:
@@ -328,157 +283,42 @@ async def test_a_recording_of_a_resumed_stream_is_replayed(tmp_path: Path) -> No
         assert (again.completion, again.attempts) == (response.completion, 2)
 
 
-# -- calling off
+# -- with what else there is
 
 
-async def cancelled(sim: Simulator) -> Any:
-    """The response as its server has it, of the one stream that was begun."""
-    [last] = [r for r in sim.requests if r.path.endswith("/cancel")]
-    assert last.method == "POST"
-    return last
-
-
-@pytest.mark.parametrize("faults", [[], ["drop:1"]])
-async def test_cancel_ends_the_response_upstream(faults: list[str]) -> None:
-    async with Simulator(text=TEXT * 9, gap=0.02, faults=faults) as sim:
-        client = resuming_client(sim)
-        stream = client.open_stream("Hi")
-        tokens = []
-        with pytest.raises(StreamCancelled):
-            async for token in stream:
-                tokens.append(token)
-                if len(tokens) == 3:
-                    stream.cancel()
-        assert (await cancelled(sim)).status == 200
-        await client.close()
-        await sim.wait_closed_connections()
-
-
-async def test_leaving_early_ends_the_response_upstream() -> None:
-    async with Simulator(text=TEXT * 9, gap=0.02) as sim:
-        async with resuming_client(sim).open_stream("Hi") as stream:
-            async for _ in stream:
-                break
-        assert (await cancelled(sim)).status == 200
-
-
-async def test_a_cancelled_task_ends_the_response_upstream() -> None:
-    heard = Recorder()
-    async with Simulator(text=TEXT * 9, gap=0.02) as sim:
-        begun = asyncio.Event()
-        client = resuming_client(sim, handlers=[AtToken(begun.set), heard])
-        task = asyncio.create_task(client.stream("Hi"))
-        await begun.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert (await sim.wait_request(2)).path.endswith("/cancel")
-        assert len(heard.endings) == 1
-
-
-async def test_cancelling_at_the_retry_ends_the_response_upstream() -> None:
-    class Cancelling(StreamHandler):
-        def on_retry(self, stream: Any, retry: Any) -> None:
-            stream.cancel()
-
-    async with Simulator(text=TEXT * 9, gap=0.02, faults=["drop:1"]) as sim:
-        with pytest.raises(StreamCancelled):
-            await resuming_client(sim, handlers=[Cancelling()]).stream("Hi")
-        assert [r.method for r in sim.requests] == ["POST", "POST"]
-        assert (await cancelled(sim)).status == 200
-
-
-async def test_a_server_that_does_not_answer_the_cancelling_hurts_nobody(
+async def test_a_summary_that_is_refused_is_done_without_and_the_answer_still_resumed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(resuming, "_CANCEL", 0.05)
-    bare, _ = script()
+    monkeypatch.setattr(choosing, "_refused", set())
+    refused = Refused(400, "No.", "reasoning.summary", "unsupported_value")
 
-    def reply(record: Any) -> Reply:
-        if record.path.endswith("/cancel"):
-            return Reply(steps=[60.0])
-        return Reply(steps=[Overhead(b"".join(bare[:4])), 60.0])
+    def reply(record: Any) -> Any:
+        asked = record.json or {}
+        return refused.reply() if "summary" in (asked.get("reasoning") or {}) else None
 
-    async with Simulator(reply=reply) as sim:
+    heard = Recorder()
+    async with Simulator(text=TEXT, reply=reply, faults=[None, "drop:2"]) as sim:
+        response = await resuming_client(sim, handlers=[heard]).stream("Hi")
+        assert (response.completion, response.attempts) == ("".join(TEXT), 3)
+        assert [retry.resumed for retry in heard.retries] == [False, True]
+        assert sim.requests[1].json["background"] is True
+
+
+async def test_a_tool_call_that_was_cut_goes_on() -> None:
+    calls = [("f", {"city": "東京", "days": list(range(20))})]
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    for cut in range(1, 5):
+        async with Simulator(text=["a"], tool_calls=calls, faults=[f"drop:{cut}"]) as sim:
+            response = await resuming_client(sim).stream("Hi", tools=[tool])
+            [call] = response.tool_calls
+            assert (call.name, json.loads(call.arguments)) == calls[0]
+            assert response.finish_reason == "tool_calls"
+
+
+async def test_many_streams_are_each_gone_on_from() -> None:
+    faults = [f"drop:{number % 5}" for number in range(20)]
+    async with Simulator(text=TEXT, faults=faults) as sim:
         client = resuming_client(sim)
-        with pytest.raises(StreamCancelled):
-            async with asyncio.timeout(0.9):
-                stream = client.open_stream("Hi")
-                async for _ in stream:
-                    stream.cancel()
-        await client.close()
-        await sim.wait_closed_connections()
-
-
-async def test_a_whole_answer_is_not_called_off() -> None:
-    async with Simulator(text=TEXT) as sim:
-        await resuming_client(sim).stream("Hi")
-        assert [r.path for r in sim.requests] == ["/v1/responses"]
-
-
-# -- asking
-
-
-async def test_it_is_for_responses_alone_and_says_what_is_accepted() -> None:
-    async with Simulator(text=TEXT) as sim:
-        for client in (
-            client_for(sim, "gpt-4o", resume=True),
-            client_for(sim, "anthropic:claude-sonnet-5", resume=True),
-        ):
-            with pytest.raises(ValueError, match=r"asked by the Responses API.*openai-responses:"):
-                client.open_stream("Hi")
-        with pytest.raises(ValueError, match="asked by the Responses API"):
-            client_for(sim, "gpt-4o").open_stream("Hi", resume=True)
-        client_for(sim, "gpt-4o", resume=True).open_stream("Hi", resume=False)
-        at_openai = client_at_openai(sim.port, "gpt-5", resume=True)
-        assert (await at_openai.stream("Hi")).completion == "".join(TEXT)
-        with pytest.raises(ValueError, match="which has no extra_body"):
-            at_openai.open_stream("Hi", extra_body={"logit_bias": {}, "user": "me"})
-        assert sim.requests[0].path == "/v1/responses"
-
-
-@pytest.mark.parametrize("dialect", ["chat", "messages", "gemini"])
-def test_another_dialect_is_refused_where_it_is_given(dialect: str) -> None:
-    with pytest.raises(ValueError, match=r'resume=True dialect must be "responses"'):
-        LLMClient("m", dialect=dialect, base_url="http://127.0.0.1:9/v1", resume=True)
-
-
-@pytest.mark.parametrize("name", ["store", "background"])
-async def test_a_body_that_keeps_nothing_is_refused(name: str) -> None:
-    async with Simulator() as sim:
-        with pytest.raises(ValueError, match=f"extra_body has '{name}': False"):
-            resuming_client(sim).open_stream("Hi", extra_body={name: False})
-
-
-async def test_a_call_may_be_resumed_where_the_client_is_not() -> None:
-    async with Simulator(text=TEXT, faults=["drop:2"]) as sim:
-        client = resuming_client(sim, resume=False)
-        assert (await client.stream("Hi", resume=True)).completion == "".join(TEXT)
-
-
-async def test_the_rest_is_asked_for_with_the_key_and_no_body() -> None:
-    async with Simulator(text=TEXT, faults=["drop:2"], api_key="sk-test-key-1234567890") as sim:
-        await resuming_client(sim, query={"api-version": "1"}).stream("Hi")
-        rest = sim.requests[1]
-        assert rest.body == b""
-        assert rest.query["stream"] == "true"
-        assert rest.query["api-version"] == "1"
-
-
-async def test_a_fallback_that_cannot_be_resumed_answers_all_the_same() -> None:
-    async with Simulator(text=TEXT, faults=["status:404"]) as sim:
-        client = client_for(
-            sim,
-            "openai-responses:o4-mini",
-            resume=True,
-            retries=SOON,
-            fallback_models=["gpt-4o"],
-        )
-        assert (await client.stream("Hi")).model_used == "gpt-4o"
-
-
-async def test_a_retry_is_narrated(caplog: pytest.LogCaptureFixture) -> None:
-    async with Simulator(text=TEXT, faults=["drop:2"]) as sim:
-        with caplog.at_level(logging.INFO, "lm_deluge"):
-            await resuming_client(sim).stream("Hi")
-    assert any("asking for the rest of its answer" in message for message in caplog.messages)
+        prompts = ["Hi"] * 20
+        outcomes = [outcome async for _, outcome in client.stream_many(prompts)]
+        assert [getattr(o, "completion", o) for o in outcomes] == ["".join(TEXT)] * 20

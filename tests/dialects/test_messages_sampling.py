@@ -75,7 +75,8 @@ def test_the_version_and_the_field_go_by_model_and_address(
     is_sent: bool,
     field: str,
 ) -> None:
-    asked = written(model, url, pinned=pinned, **({field: 0.5} if is_set else {}))
+    given: dict[str, Any] = {field: 0.5} if is_set else {}
+    asked = written(model, url, pinned=pinned, **given)
     assert asked.headers == {"anthropic-version": version}
     assert asked.body.get(field) == (0.5 if is_sent else None)
     dropped = [one.parameter for one in asked.dropped]

@@ -150,7 +150,7 @@ def litellms() -> dict[str, Any]:
         for file in importlib.metadata.files("litellm") or ()
         if file.name == "model_prices_and_context_window_backup.json"
     )
-    return dict(json.loads(path.locate().read_text("utf-8")))
+    return dict(json.loads(Path(path.locate()).read_text("utf-8")))
 
 
 def _first_tier(price: Any) -> tuple[float | None, int | None]:

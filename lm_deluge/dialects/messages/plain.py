@@ -14,12 +14,12 @@ _LENGTH: Final = len(_HEAD)
 _LINE: Final = _HEAD.index(b"\n")
 
 
-class _TextDelta(msgspec.Struct, forbid_unknown_fields=True):
+class _TextDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     type: Literal["text_delta"]
     text: str
 
 
-class _TextEvent(msgspec.Struct, forbid_unknown_fields=True):
+class _TextEvent(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     type: Literal["content_block_delta"]
     index: int
     delta: _TextDelta

@@ -18,7 +18,7 @@ _DATA: Final = b"data: "
 Place = tuple[str, int, int]
 
 
-class _OutputTextEvent(msgspec.Struct, forbid_unknown_fields=True):
+class _OutputTextEvent(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     type: Literal["response.output_text.delta"]
     delta: str
     item_id: str

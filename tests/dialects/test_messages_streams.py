@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lm_deluge import LLMClient, Message, SamplingParams, ToolCall
+from lm_deluge import Conversation, LLMClient, Message, SamplingParams, ToolCall
 from lm_deluge.dialects.dialect import Ask
 from lm_deluge.dialects.messages import MESSAGES
 from lm_deluge.errors import (
@@ -24,7 +24,19 @@ from lm_deluge.errors import (
 from lm_deluge.models.registry import register_model, unregister_model
 from support.consumers import CONSUMERS
 from support.dialects import AT_ONCE, Fault, check_promises, check_through_a_socket, registered
-from support.messages import OVERLOADED, PING, RECORDED, START, TEXT, WHOLE, ended, said
+from support.messages import (
+    BLOCK_STOP,
+    OVERLOADED,
+    PING,
+    RECORDED,
+    START,
+    STOP,
+    TEXT,
+    WHOLE,
+    ended,
+    event,
+    said,
+)
 from support.promises import KEY
 from support.scripted import END, HANG, HEADERS, RESET, ScriptedServer, http, reply
 
@@ -274,3 +286,30 @@ async def test_a_recording_gives_the_same_through_a_client_and_a_socket(
     file: Path, name: str
 ) -> None:
     await check_through_a_socket(client_of, name, file.read_bytes(), RECORDED[file])
+
+
+async def test_thinking_that_was_cut_before_it_was_signed_does_not_go_back(name: str) -> None:
+    thought = {"type": "thinking", "thinking": "", "signature": ""}
+    cut = event("content_block_start", index=0, content_block=thought)
+    cut += event("content_block_delta", index=0, delta={"type": "thinking_delta", "thinking": "Hm"})
+    body = START + cut + BLOCK_STOP + ended("max_tokens") + STOP
+    async with ScriptedServer([HEADERS, http(body) + END], WHOLE) as server:
+        client = client_of(server, name)
+        response = await client.stream("Hi")
+        conversation = Conversation().user("Hi").add(response.content).user("Go on")
+        await client.stream(conversation)
+        await client.close()
+    assert [turn["role"] for turn in server.requests[1].json["messages"]] == ["user", "user"]
+
+
+async def test_an_id_of_another_provider_is_written_in_the_characters_of_this_one(
+    name: str,
+) -> None:
+    call = ToolCall("functions.now:0", "now", "{}")
+    conversation = Conversation().user("Hi").add(Message.ai(None, [call]))
+    async with ScriptedServer(WHOLE) as server:
+        client = client_of(server, name)
+        await client.stream(conversation.tool("functions.now:0", "noon"))
+        await client.close()
+    asked, told = server.requests[0].json["messages"][1:]
+    assert asked["content"][0]["id"] == told["content"][0]["tool_use_id"] == "functions_now_0"

@@ -15,6 +15,8 @@ __all__ = ["calls_without_thinking", "turns_of"]
 #: Kinds of parts that OpenAI names and that are not written so far; the provider's own go as they are.
 _OPENAI_PARTS: Final = frozenset({"input_audio", "file", "refusal"})
 
+_NOT_IN_IDS: Final = re.compile(r"[^a-zA-Z0-9_-]")
+
 _DATA_URL: Final = re.compile(r"data:(image/[\w.+-]+);base64,(.+)", re.DOTALL)
 
 
@@ -77,7 +79,12 @@ def _as_it_came(message: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
     called = calls_in(message)
     same = all(isinstance(arguments, dict) for _, _, arguments in called) and asked == called
-    return blocks if same else []
+    return [block for block in blocks if not _is_cut_thinking(block)] if same else []
+
+
+def _is_cut_thinking(block: Mapping[str, Any]) -> bool:
+    """Whether a block is thinking that was cut before it was signed; of servers that sign none is."""
+    return block.get("type") == "thinking" and "signature" in block and not block["signature"]
 
 
 def _call(call: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -87,11 +94,16 @@ def _call(call: Mapping[str, Any], where: str) -> dict[str, Any]:
     arguments = known.parsed()
     if not isinstance(arguments, dict):
         raise ValueError(f"{where}: the arguments of {known.name!r} are no JSON object")
-    return {"type": "tool_use", "id": known.id, "name": known.name, "input": arguments}
+    return {"type": "tool_use", "id": _id(known.id), "name": known.name, "input": arguments}
+
+
+def _id(known: Any) -> Any:
+    """Return a call's id as this API takes it: that of another provider may have more characters."""
+    return _NOT_IN_IDS.sub("_", known) if isinstance(known, str) else known
 
 
 def _result(message: Mapping[str, Any], content: str | list[Any]) -> dict[str, Any]:
-    result = {"type": "tool_result", "tool_use_id": message.get("tool_call_id")}
+    result = {"type": "tool_result", "tool_use_id": _id(message.get("tool_call_id"))}
     return {**result, "content": content} if content else result
 
 

@@ -1,5 +1,6 @@
 """The streaming layer for LLM answers: tokens as they arrive, observers, and timelines."""
 
+import typing as _typing
 from pathlib import Path as _Path
 
 from lm_deluge._version import __version__
@@ -19,6 +20,9 @@ from lm_deluge.values.redaction import Redactor
 from lm_deluge.values.response import APIResponse, Choice, FailedAttempt, Partial
 from lm_deluge.values.usage import Usage
 
+if _typing.TYPE_CHECKING:
+    from lm_deluge.values.other_calls import OtherCall
+
 __all__ = [
     "APIResponse",
     "Attachment",
@@ -32,6 +36,7 @@ __all__ = [
     "Limits",
     "ManyOptions",
     "Message",
+    "OtherCall",
     "Partial",
     "Redactor",
     "Retry",
@@ -50,3 +55,12 @@ __all__ = [
 ]
 
 _warn_of_namesake(str(_Path(__file__).parent.parent))
+
+
+def __getattr__(name: str) -> _typing.Any:
+    # Few programs need it: it is made when it is asked for.
+    if name == "OtherCall":
+        from lm_deluge.values import other_calls
+
+        return other_calls.OtherCall
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

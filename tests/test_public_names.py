@@ -10,7 +10,7 @@ import pytest
 
 PROMISED = {
     "lm_deluge": "LLMClient Stream Conversation Message ToolCall SamplingParams Timeouts APIResponse "
-    "Usage Token Delta Retry Partial HandlerFailure StreamHandler StreamOptions ManyOptions "
+    "OtherCall Usage Token Delta Retry Partial HandlerFailure StreamHandler StreamOptions ManyOptions "
     "ChatOptions attach register_model",
     "lm_deluge.config": "SamplingParams Timeouts RetryPolicy",
     "lm_deluge.api_requests.openai": "stream_chat",

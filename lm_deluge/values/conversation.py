@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -21,6 +22,8 @@ ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 """The roles that chat completions know."""
 
 Content: TypeAlias = "str | list[dict[str, Any]] | None"
+Image: TypeAlias = "str | bytes | os.PathLike[str]"
+"""An image: its bytes, its path or its URL."""
 Prompt: TypeAlias = "str | Message | Conversation | Sequence[Message | Mapping[str, Any]]"
 """What may be given as a prompt; see `to_messages`."""
 
@@ -172,11 +175,20 @@ class Message:
         return cls("system", _text(text, "the system text"))
 
     @classmethod
-    def user(cls, content: str | list[dict[str, Any]]) -> Message:
-        """A user message: text, or a list of OpenAI content parts (text, image_url, …)."""
+    def user(cls, content: str | list[dict[str, Any]], images: Sequence[Image] = ()) -> Message:
+        """A user message: text, or a list of OpenAI content parts (text, image_url, …).
+
+        `images` follow it: bytes, paths, which are read at once, or URLs. TypeError or ValueError for
+        what is no image, OSError for a file that cannot be read.
+        """
         if content is None:
             raise TypeError("the user content must be a str or a list of content parts, not None")
-        return cls("user", content)
+        if images == ():
+            return cls("user", content)
+        from lm_deluge.values.images import content_with
+
+        _check_content(content, "content")
+        return cls("user", content_with(content, images))
 
     @classmethod
     def ai(cls, text: str | None = None, tool_calls: Iterable[ToolCall] = ()) -> Message:
@@ -289,9 +301,11 @@ class Conversation:
         """Appends `Message.system(text)`."""
         return self.add(Message.system(text))
 
-    def user(self, content: str | list[dict[str, Any]]) -> Conversation:
-        """Appends `Message.user(content)`: text or a list of OpenAI content parts."""
-        return self.add(Message.user(content))
+    def user(
+        self, content: str | list[dict[str, Any]], images: Sequence[Image] = ()
+    ) -> Conversation:
+        """Appends `Message.user(content, images)`: text or a list of OpenAI content parts."""
+        return self.add(Message.user(content, images))
 
     def ai(self, text: str | None = None, tool_calls: Iterable[ToolCall] = ()) -> Conversation:
         """Appends `Message.ai(text, tool_calls)`."""

@@ -34,6 +34,20 @@ def test_every_relative_link_leads_to_a_file(page: Path) -> None:
     assert [link for link in _links(page) if not (page.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_every_page_is_in_the_index_or_in_that_of_its_folder(page: Path) -> None:
+    indices = [ROOT / "docs/index.md", page.parent / "README.md", page.parent.parent / "README.md"]
+    listed = {
+        (index.parent / link).resolve()
+        for index in indices
+        if index.exists()
+        for link in _links(index)
+    }
+    assert page in listed | {ROOT / "docs/index.md"}
+
+
 @pytest.mark.parametrize("name", DESIGNS)
 def test_every_statement_of_a_design_names_the_tests_that_prove_it(name: str) -> None:
     """A statement is an item of a list or a row of a table."""

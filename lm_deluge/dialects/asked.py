@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from lm_deluge.values.plain import plain_json
 
 __all__ = [
     "check_format_type",
+    "check_messages",
+    "check_no_custom",
     "check_response_format",
     "check_tool_choice",
     "checked_extra_body",
     "checked_tools",
+    "has_names",
     "key_header",
     "schema_in",
     "url_of",
@@ -38,8 +41,14 @@ def key_header(key: str, header: str) -> Mapping[str, str]:
     return {header: f"Bearer {key}" if header.lower() == "authorization" else key}
 
 
-def checked_tools(tools: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
-    """Return the tools as plain dicts; ``TypeError`` or ``ValueError`` names one that is none."""
+def checked_tools(
+    tools: Sequence[Mapping[str, Any]] | None,
+    is_own: Callable[[Mapping[str, Any]], bool] | None = None,
+) -> list[dict[str, Any]]:
+    """Return the tools as plain dicts; ``TypeError`` or ``ValueError`` names one that is none.
+
+    ``is_own``: whether one that OpenAI's chat completions do not know is a tool in the dialect's words.
+    """
     given: Any = tools
     if given is None:
         return []
@@ -51,6 +60,8 @@ def checked_tools(tools: Sequence[Mapping[str, Any]] | None) -> list[dict[str, A
                 f"tools[{index}] must be a dict like {{'type': 'function', 'function': …}}, "
                 f"not {type(tool).__name__}"
             )
+        if is_own is not None and is_own(tool):
+            continue
         kind = tool.get("type")
         if not isinstance(kind, str) or not kind:
             raise ValueError(f"tools[{index}] has no 'type', as 'function'; it has {list(tool)}")
@@ -60,6 +71,34 @@ def checked_tools(tools: Sequence[Mapping[str, Any]] | None) -> list[dict[str, A
                 raise ValueError(f"tools[{index}]['function'] must be a dict with a 'name'")
     checked: list[dict[str, Any]] = plain_json(given, "tools")
     return checked
+
+
+def check_no_custom(tools: Sequence[Mapping[str, Any]], api: str) -> None:
+    """Raise ``ValueError`` for a tool of OpenAI's whose input is any text."""
+    for index, tool in enumerate(tools):
+        if tool.get("type") == "custom" and isinstance(tool.get("custom"), Mapping):
+            raise ValueError(f"tools[{index}] is a custom tool, which {api} has none of")
+
+
+def check_messages(messages: Sequence[Mapping[str, Any]], api: str) -> None:
+    """Raise ``ValueError`` naming what only chat completions have a place for in a message.
+
+    Names of participants change no meaning: see ``has_names``.
+    """
+    for index, message in enumerate(messages):
+        where = f"messages[{index}]"
+        if message.get("role") == "function":
+            why = "give the role 'tool' and the 'tool_call_id' that it answers"
+            raise ValueError(f"{where} has the role 'function', which {api} has none of: {why}")
+        for name in ("function_call", "audio"):
+            if message.get(name) is not None:
+                hint = ": give 'tool_calls'" if name == "function_call" else ""
+                raise ValueError(f"{where} has {name!r}, which {api} has no place for{hint}")
+
+
+def has_names(messages: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a message says who of several participants wrote it."""
+    return any(message.get("name") and message.get("role") != "tool" for message in messages)
 
 
 def check_tool_choice(tool_choice: object, *, have_tools: bool) -> None:

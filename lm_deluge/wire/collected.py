@@ -123,9 +123,15 @@ class Collected(ABC, Generic[C]):
 
     @property
     def says_something(self) -> bool:
-        """Whether a choice has output or a finish reason: less is an empty reply and no answer."""
+        """Whether a choice has output or a reason for its end, whose word nobody need know.
+
+        Less is an empty reply and no answer.
+        """
         return any(
-            parts.has_output or parts.finish_reason is not None for parts in self._choices.values()
+            parts.has_output
+            or parts.finish_reason is not None
+            or parts.finish_reason_raw is not None
+            for parts in self._choices.values()
         )
 
     def _lone_token(self, text: str, arrived: float, read: int) -> Token:

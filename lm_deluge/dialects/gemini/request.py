@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lm_deluge.dialects.asked import (
+    check_messages,
+    check_no_custom,
     check_response_format,
     check_tool_choice,
     checked_extra_body,
     checked_tools,
+    has_names,
     schema_in,
 )
 from lm_deluge.dialects.dialect import Ask, Dropped
@@ -56,6 +59,7 @@ def build_body(ask: Ask) -> tuple[dict[str, Any], list[Dropped]]:
             f"n is {ask.params.n}, and the Gemini API streams one answer: "
             'ask more than once, or with dialect="chat"'
         )
+    check_messages(ask.messages, "the Gemini API")
     extra = checked_extra_body(ask.extra_body)
     told = without_foreign(ask.messages, "gemini", ask.info.base_url)
     system, contents = contents_of(told, signs=_is_of_third_family(ask.info.model_id))
@@ -90,6 +94,8 @@ def _config(ask: Ask) -> tuple[dict[str, Any], list[Dropped]]:
             config[sent] = list(value) if name == "stop" else value
     set_in_vain = [name for name in _ELSEWHERE if getattr(params, name) not in (None, False)]
     dropped += [Dropped(name, "the dialect 'gemini' does not write it") for name in set_in_vain]
+    if has_names(ask.messages):
+        dropped.append(Dropped("name", "a message has no such field in the Gemini API"))
     if params.reasoning_effort is not None:
         config["thinkingConfig"] = _thinking(ask.info.model_id, params.reasoning_effort)
     return config | _format(ask), dropped
@@ -104,7 +110,8 @@ def _is_of_third_family(model: str) -> bool:
 def _thinking(model: str, effort: str) -> dict[str, Any]:
     thinking: dict[str, Any] = {"includeThoughts": effort != "none"}
     if _is_of_third_family(model) and effort != "none":
-        return {**thinking, "thinkingLevel": effort}
+        # Above the highest of its levels there is none.
+        return {**thinking, "thinkingLevel": "high" if effort == "xhigh" else effort}
     return {**thinking, "thinkingBudget": _BUDGETS.get(effort, _BUDGETS["high"])}
 
 
@@ -130,10 +137,13 @@ def _format(ask: Ask) -> dict[str, Any]:
 def _tools(ask: Ask, extra: Mapping[str, Any]) -> dict[str, Any]:
     """Return the tools, and which of them is to be called; the provider's own tools go as they are."""
     body: dict[str, Any] = {}
-    tools = checked_tools(ask.tools)
+    tools = checked_tools(ask.tools, _is_own)
     if tools:
-        functions = [_function(tool["function"]) for tool in tools if tool["type"] == "function"]
-        own = [_own(tool) for tool in tools if tool["type"] != "function"]
+        check_no_custom(tools, "the Gemini API")
+        functions = [
+            _function(tool["function"]) for tool in tools if tool.get("type") == "function"
+        ]
+        own = [_own(tool) for tool in tools if tool.get("type") != "function"]
         body["tools"] = [*([{"functionDeclarations": functions}] if functions else []), *own]
     if ask.tool_choice is not None:
         check_tool_choice(ask.tool_choice, have_tools=bool(tools or extra.get("tools")))
@@ -147,8 +157,16 @@ def _function(function: Mapping[str, Any]) -> dict[str, Any]:
     return {**said, "parametersJsonSchema": schema} if schema else said
 
 
+def _is_own(tool: Mapping[str, Any]) -> bool:
+    """Whether a tool is written as here: what it is called stands before what it is told."""
+    told = [isinstance(value, (Mapping, list)) for value in tool.values()]
+    return bool(told) and all(told) and "function" not in tool
+
+
 def _own(tool: dict[str, Any]) -> dict[str, Any]:
     """Return a tool of the provider's: ``{"type": "googleSearch", …}`` stands under its type there."""
+    if _is_own(tool):
+        return tool
     kind = tool["type"]
     return {kind: {key: value for key, value in tool.items() if key != "type"}}
 

@@ -7,10 +7,13 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from lm_deluge.dialects.asked import (
+    check_messages,
+    check_no_custom,
     check_response_format,
     check_tool_choice,
     checked_extra_body,
     checked_tools,
+    has_names,
     schema_in,
 )
 from lm_deluge.dialects.dialect import Ask, Dropped
@@ -74,6 +77,7 @@ def build_body(ask: Ask, version: str) -> tuple[dict[str, Any], list[Dropped], l
     Raises ``TypeError`` or ``ValueError`` naming what was given and cannot be said.
     """
     _check(ask)
+    check_messages(ask.messages, "the Messages API")
     extra = checked_extra_body(ask.extra_body)
     system, messages = turns_of(without_foreign(ask.messages, "messages", ask.info.base_url))
     most = ask.params.max_new_tokens or ask.info.max_output_tokens
@@ -83,8 +87,10 @@ def build_body(ask: Ask, version: str) -> tuple[dict[str, Any], list[Dropped], l
         "max_tokens": most or _MAX_TOKENS,
         "stream": True,
     }
-    if system:
-        body["system"] = "\n\n".join(system)
+    if any(block.keys() > {"type", "text"} for block in system):
+        body["system"] = system
+    elif system:
+        body["system"] = "\n\n".join(block["text"] for block in system)
     body["messages"] = messages
     sampling, dropped = _sampling(ask, version)
     thinking, config, not_thought = thinking_for(ask, body["max_tokens"])
@@ -125,7 +131,8 @@ def _format(ask: Ask) -> dict[str, Any]:
 def _tools(ask: Ask, extra: Mapping[str, Any]) -> dict[str, Any]:
     """Return the tools, and which of them is to be called; the provider's own tools go as they are."""
     body: dict[str, Any] = {}
-    if tools := checked_tools(ask.tools):
+    if tools := checked_tools(ask.tools, _is_own):
+        check_no_custom(tools, "the Messages API")
         body["tools"] = [_tool(tool) for tool in tools]
     if ask.tool_choice is not None:
         check_tool_choice(ask.tool_choice, have_tools=bool(tools or extra.get("tools")))
@@ -133,13 +140,20 @@ def _tools(ask: Ask, extra: Mapping[str, Any]) -> dict[str, Any]:
     return body
 
 
+def _is_own(tool: Mapping[str, Any]) -> bool:
+    """Whether a tool is a function as this API has them."""
+    return isinstance(tool.get("name"), str) and isinstance(tool.get("input_schema"), Mapping)
+
+
 def _tool(tool: dict[str, Any]) -> dict[str, Any]:
-    if tool["type"] != "function":
+    """Return a tool in this API's words; what stands beside a function is in them (`cache_control`)."""
+    if tool.get("type") != "function" or _is_own(tool):
         return tool
     function = dict(tool["function"])
     schema = function.pop("parameters", None) or {"type": "object", "properties": {}}
     said = {key: value for key, value in function.items() if value is not None}
-    return {**said, "input_schema": schema}
+    beside = {key: value for key, value in tool.items() if key not in ("type", "function")}
+    return {**said, "input_schema": schema, **beside}
 
 
 def _tool_choice(choice: str | Mapping[str, Any]) -> dict[str, Any]:
@@ -173,4 +187,6 @@ def _sampling(ask: Ask, version: str) -> tuple[dict[str, Any], list[Dropped]]:
             body[name] = value
     set_in_vain = [name for name in _ELSEWHERE if getattr(params, name) not in (None, False)]
     dropped += [Dropped(parameter, _UNKNOWN_HERE) for parameter in set_in_vain]
+    if has_names(ask.messages):
+        dropped.append(Dropped("name", "a message has no such field in the Messages API"))
     return body, dropped

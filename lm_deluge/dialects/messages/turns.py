@@ -20,12 +20,14 @@ _NOT_IN_IDS: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _DATA_URL: Final = re.compile(r"data:(image/[\w.+-]+);base64,(.+)", re.DOTALL)
 
 
-def turns_of(messages: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[dict[str, Any]]]:
-    """Return the system texts, which stand beside the messages, and the turns.
+def turns_of(
+    messages: Sequence[Mapping[str, Any]],
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the system's blocks of text, which stand beside the messages, and the turns.
 
     The results of a turn's calls are one message. Raises ``ValueError`` naming what cannot be said.
     """
-    system: list[str] = []
+    system: list[dict[str, Any]] = []
     turns: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
     for index, message in enumerate(messages):
@@ -37,8 +39,9 @@ def turns_of(messages: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[dic
             results.append(_result(message, content))
             continue
         results = []
+        content = _cached(content, message)
         if role in ("system", "developer"):
-            system += [content] if isinstance(content, str) else _texts(content, where)
+            system += _texts(content, where)
         elif blocks := _as_it_came(message):
             turns.append({"role": role, "content": blocks})
         elif calls := message.get("tool_calls"):
@@ -47,7 +50,7 @@ def turns_of(messages: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[dic
             turns.append({"role": role, "content": [*(said if content else []), *asked]})
         elif content:
             turns.append({"role": role, "content": content})
-    return [text for text in system if text], turns
+    return [block for block in system if block["text"]], turns
 
 
 def calls_without_thinking(turns: Sequence[Mapping[str, Any]]) -> bool:
@@ -104,7 +107,25 @@ def _id(known: Any) -> Any:
 
 def _result(message: Mapping[str, Any], content: str | list[Any]) -> dict[str, Any]:
     result = {"type": "tool_result", "tool_use_id": _id(message.get("tool_call_id"))}
-    return {**result, "content": content} if content else result
+    if content:
+        result["content"] = content
+    return {**result, **_cache_in(message)}
+
+
+def _cache_in(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a message says of how far the prompt is kept; this API says it of blocks."""
+    told = message.get("cache_control")
+    return {} if told is None else {"cache_control": told}
+
+
+def _cached(content: str | list[Any], message: Mapping[str, Any]) -> str | list[Any]:
+    """Return a message's content whose last block says what the message does of how far it is kept."""
+    told = _cache_in(message)
+    if not told or not content:
+        return content
+    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    last = blocks[-1]
+    return [*blocks[:-1], {**told, **last} if isinstance(last, Mapping) else last]
 
 
 def _content(content: Any, where: str) -> str | list[Any]:
@@ -133,8 +154,10 @@ def _source(image: Any, where: str) -> dict[str, Any]:
     return {"type": "url", "url": url}
 
 
-def _texts(parts: Sequence[Any], where: str) -> list[str]:
-    for at, part in enumerate(parts):
-        if not isinstance(part.get("text"), str):
+def _texts(content: str | list[Any], where: str) -> list[dict[str, Any]]:
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    for at, part in enumerate(content):
+        if not isinstance(part, Mapping) or not isinstance(part.get("text"), str):
             raise ValueError(f"{where}['content'][{at}] is no text, and a system message is text")
-    return [part["text"] for part in parts]
+    return [dict(part) for part in content]

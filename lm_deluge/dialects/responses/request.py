@@ -7,9 +7,11 @@ from typing import Any, Final
 
 from lm_deluge.dialects.asked import (
     check_format_type,
+    check_messages,
     check_tool_choice,
     checked_extra_body,
     checked_tools,
+    has_names,
 )
 from lm_deluge.dialects.dialect import Ask, Dropped
 from lm_deluge.dialects.going_back import without_foreign
@@ -38,6 +40,7 @@ def build_body(ask: Ask) -> tuple[dict[str, Any], list[Dropped]]:
             f"n is {ask.params.n}, and the Responses API gives one answer: "
             'ask more than once, or with dialect="chat"'
         )
+    check_messages(ask.messages, "the Responses API")
     extra = checked_extra_body(ask.extra_body)
     told = without_foreign(ask.messages, "responses", ask.info.base_url)
     instructions, items = items_of(told)
@@ -86,6 +89,8 @@ def _sampling(ask: Ask) -> tuple[dict[str, Any], list[Dropped]]:
             dropped.append(Dropped(parameter, why))
         else:
             body[key] = value
+    if has_names(ask.messages):
+        dropped.append(Dropped("name", "a message has no such field in the Responses API"))
     for names, why in ((_ELSEWHERE, _UNKNOWN_HERE), (_LATER, "this dialect does not write it yet")):
         dropped += [Dropped(name, why) for name in names if getattr(params, name)]
     if (summary := ask.reasoning_summary) is not None:
@@ -113,7 +118,7 @@ def _format(ask: Ask) -> dict[str, Any]:
 def _tools(ask: Ask, extra: Mapping[str, Any]) -> dict[str, Any]:
     """Return the tools, and which of them is to be called; the provider's own tools go as they are."""
     body: dict[str, Any] = {}
-    if tools := checked_tools(ask.tools):
+    if tools := checked_tools(ask.tools, _is_own):
         body["tools"] = [_tool(tool) for tool in tools]
     if ask.tool_choice is not None:
         check_tool_choice(ask.tool_choice, have_tools=bool(tools or extra.get("tools")))
@@ -121,7 +126,18 @@ def _tools(ask: Ask, extra: Mapping[str, Any]) -> dict[str, Any]:
     return body
 
 
+def _is_own(tool: Mapping[str, Any]) -> bool:
+    """Whether a tool is a function as this API has them, without chat's nesting."""
+    return (
+        tool.get("type") == "function"
+        and "function" not in tool
+        and isinstance(tool.get("name"), str)
+    )
+
+
 def _tool(tool: dict[str, Any]) -> dict[str, Any]:
+    if _is_own(tool):
+        return tool
     flat = _flat(tool)
     if flat["type"] == "function":
         # Unsaid, this API takes a schema as strict, and chat does not.

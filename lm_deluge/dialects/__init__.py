@@ -36,6 +36,15 @@ _OURS: Final[dict[str, Callable[[], Dialect]]] = {
     "responses": _responses,
 }
 
+#: What is given in the place of a dialect: the words of prefixes and of providers.
+_MEANT: Final = {
+    "openai": "chat",
+    "openai-responses": "responses",
+    "anthropic": "messages",
+    "claude": "messages",
+    "google": "gemini",
+}
+
 #: Those in use, by the name that a model's registration and a recording give.
 DIALECTS: Final[dict[str, Dialect]] = {CHAT.name: CHAT}
 
@@ -56,6 +65,8 @@ def _installed(name: str) -> Dialect:
     dialect = installed_dialect(name)
     if dialect is None:
         known = " or ".join(map(repr, dict.fromkeys((*DIALECTS, *_OURS))))
-        message = f"dialect must be {known}, or an entry point of {GROUP}, not {name!r}"
+        meant = _MEANT.get(name.lower(), name.lower())
+        perhaps = f"; did you mean {meant!r}?" if meant in (*DIALECTS, *_OURS) else ""
+        message = f"dialect must be {known}, or an entry point of {GROUP}, not {name!r}{perhaps}"
         raise ValueError(message)
     return dialect

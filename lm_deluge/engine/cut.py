@@ -30,6 +30,8 @@ def _missing(answer: AnswerReader, asked: int) -> str:
     absent = [index for index in range(asked) if index not in choices]
     endless = [index for index, choice in choices.items() if choice.finish_reason is None]
     if not absent and endless == list(choices):
+        if answer.end_word == "finishReason":  # Gemini's is both
+            return f"no {answer.end_word}"
         return f"no {answer.end_word} and no finish reason"
     missing = []
     if endless:

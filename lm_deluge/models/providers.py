@@ -67,8 +67,14 @@ def split_prefix(name: str) -> tuple[str | None, str]:
 
 
 def prefixed_name(name: str) -> str | None:
-    """How another provider's bare name is asked for at its own endpoint; None where that is not known."""
-    lowered = name.lower()
-    if lowered.startswith("claude"):
-        return f"anthropic:{name}"
-    return f"gemini:{name}" if lowered.startswith("gemini") else None
+    """How another provider's name is asked for at its own endpoint; None where that is not known.
+
+    What others write before it, as `google/` and `claude:`, is no part of it.
+    """
+    starts = [0, *(index + 1 for index, char in enumerate(name) if char in "/:")]
+    for start in reversed(starts):
+        bare = name[start:]
+        for beginning, prefix in (("claude", "anthropic:"), ("gemini", "gemini:")):
+            if bare.lower().startswith(beginning):
+                return prefix + bare
+    return None

@@ -192,10 +192,11 @@ def _in_dialect(info: ModelInfo, dialect: str) -> ModelInfo:
 
 def _unsupported(name: str, *, is_set: bool) -> UnsupportedModelError:
     """Says whose a name is and how it streams. `is_set`: whether there is an `OPENAI_BASE_URL`."""
-    provider = provider_of(name)
+    provider, instead = provider_of(name), prefixed_name(name)
+    if provider is None and instead is not None:
+        provider = provider_of(instead)
     near: list[str] = []
     if provider is not None:
-        instead = prefixed_name(name)
         near = [] if instead is None else [instead]
         ask = "only OpenAI's models stream by their bare names."
         if instead is not None:

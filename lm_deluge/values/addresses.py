@@ -40,13 +40,24 @@ def redact_url(url: object) -> str:
     return f"…@{shown}" if at else shown
 
 
+#: How the addresses of whole requests end, and what of it a dialect appends.
+_APPENDED: Final = (
+    ("/chat/completions", "/chat/completions"),
+    ("/v1/responses", "/responses"),
+    ("/v1/messages", "/messages"),
+    ("/v1beta/models", "/models"),
+    (":streamGenerateContent", "/models"),
+    (":generateContent", "/models"),
+)
+
+
 def normalize_base_url(url: object, what: str = "base_url") -> str:
-    """The URL to which `/chat/completions` is appended, without a slash at its end.
+    """The URL to which a dialect's path, as `/chat/completions`, is appended, without a slash at its end.
 
     Raises:
         TypeError: not a str.
-        ValueError: not `http(s)://host…`, or with a query, a fragment, white space or control
-            characters. No message shows credentials.
+        ValueError: not `http(s)://host…`, or with a dialect's path, a query, a fragment, white space
+            or control characters. No message shows credentials.
     """
     if not isinstance(url, str):
         raise TypeError(f"{what} must be a str, not {type(url).__name__}")
@@ -67,8 +78,10 @@ def normalize_base_url(url: object, what: str = "base_url") -> str:
         raise ValueError(f"{shown} names no host")
     if parts.query or parts.fragment or url[-1] in "?#":
         raise ValueError(f"{shown} has a query or fragment; give query={{…}} to register_model")
-    if parts.path.rstrip("/").endswith("/chat/completions"):
-        raise ValueError(f"{shown} must end before /chat/completions")
+    path = parts.path.rstrip("/")
+    for end, appended in _APPENDED:
+        if path.endswith(end):
+            raise ValueError(f"{shown} must end before {appended}")
     return url.rstrip("/")
 
 

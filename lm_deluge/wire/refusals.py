@@ -65,7 +65,9 @@ def error_from_reply(
     code = fields.get("code")
     param = fields.get("param")
     code = code if isinstance(code, (str, int)) else None
-    text = f"{message.rstrip()} (HTTP {status}{f', {code}' if code else ''})"
+    # Google's code is the status once more; its word for the error is the type.
+    word = type_of(fields) if str(code) == str(status) else code
+    text = f"{message.rstrip()} (HTTP {status}{f', {word}' if word else ''})"
     for mark, hint in hints:
         if mark in message:
             text = f"{text}. Hint: {hint}"

@@ -130,6 +130,12 @@ async def test_a_missing_key_is_told_by_its_providers_variable(model: str, varia
     [
         ("claude-sonnet-5-5", "anthropic:claude-sonnet-5-5"),
         ("gemini-3.8-flash", "gemini:gemini-3.8-flash"),
+        ("anthropic/claude-sonnet-5-5", "anthropic:claude-sonnet-5-5"),
+        ("claude:claude-sonnet-5-5", "anthropic:claude-sonnet-5-5"),
+        ("messages:claude-x:thinking", "anthropic:claude-x:thinking"),
+        ("google:gemini-3.8-flash", "gemini:gemini-3.8-flash"),
+        ("gemini/gemini-3.8-flash", "gemini:gemini-3.8-flash"),
+        ("vertex_ai/google/gemini-3.8-flash", "gemini:gemini-3.8-flash"),
     ],
 )
 @pytest.mark.usefixtures("_keys")

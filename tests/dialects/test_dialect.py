@@ -139,6 +139,23 @@ def test_a_dialect_that_nobody_speaks_is_named() -> None:
         dialect_named("latin")
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("openai", "chat"),
+        ("openai-responses", "responses"),
+        ("anthropic", "messages"),
+        ("Messages", "messages"),
+        ("google", "gemini"),
+    ],
+)
+def test_a_providers_word_for_a_dialect_is_answered_with_the_dialects(
+    given: str, meant: str
+) -> None:
+    with pytest.raises(ValueError, match=f"not '{given}'; did you mean '{meant}'"):
+        dialect_named(given)
+
+
 def test_a_parameter_that_it_does_not_send_is_logged(
     names: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:

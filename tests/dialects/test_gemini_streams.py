@@ -220,6 +220,12 @@ async def test_every_consumer_sees_a_fault_and_the_promises_hold(
     await check_promises(client_of, name, FAULTS[fault], how)
 
 
+async def test_a_cut_names_the_missing_end_once(name: str) -> None:
+    async with ScriptedServer([*BEGUN, END]) as server:
+        with pytest.raises(AnswerCutError, match="with no finishReason \\("):
+            await client_of(server, name).stream("Hi")
+
+
 @pytest.mark.parametrize("file", RECORDED, ids=lambda path: path.stem)
 async def test_a_recording_gives_the_same_through_a_client_and_a_socket(
     file: Path, name: str

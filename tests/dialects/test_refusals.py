@@ -28,6 +28,13 @@ def error_of(body: Any, status: int = 400, **headers: str) -> APIStatusError:
     return CHAT.refusal(status, named, data, shown_url=URL)
 
 
+def test_a_code_that_is_the_status_gives_way_to_the_word_for_the_error() -> None:
+    error = error_of({"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}})
+    assert str(error) == "no (HTTP 400, INVALID_ARGUMENT)"
+    assert (error.code, error.type) == (400, "INVALID_ARGUMENT")
+    assert str(error_of({"error": {"code": "400", "message": "no"}})) == "no (HTTP 400)"
+
+
 def test_openais_shape_gives_message_type_code_and_param() -> None:
     inner = {"message": "no\n", "type": "invalid_request_error", "code": "x", "param": "stop"}
     error = error_of({"error": inner})

@@ -49,6 +49,11 @@ def test_a_good_base_url_loses_only_its_last_slash(given: str, normal: str) -> N
         ("http://host/v1?", "query"),
         ("http://host/v1#x", "fragment"),
         ("https://host/v1/chat/completions/", "must end before /chat/completions"),
+        ("https://host/v1/responses", "must end before /responses"),
+        ("https://host/v1/messages/", "must end before /messages"),
+        ("https://host/v1beta/models", "must end before /models"),
+        ("https://host/v1beta/models/x:streamGenerateContent", "must end before /models"),
+        ("https://host/v1beta/models/x:generateContent", "must end before /models"),
     ],
 )
 def test_a_malformed_base_url_is_named(url: str, says: str) -> None:

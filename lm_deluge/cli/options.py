@@ -95,13 +95,13 @@ def model_options(command: F) -> F:
             envvar="LM_DELUGE_MODEL",
             show_envvar=True,
             metavar="NAME",
-            help="The model's name.",
+            help="The model's name; anthropic:, gemini: or openai-responses: before it says whom to ask.",
         ),
         click.option(
             "--base-url",
             metavar="URL",
-            help="An OpenAI-compatible server, e.g. http://localhost:11434/v1.  "
-            "[env var: OPENAI_BASE_URL]",
+            help="Where to ask, e.g. http://localhost:11434/v1.  [env var: OPENAI_BASE_URL; of "
+            "anthropic: and gemini:, ANTHROPIC_BASE_URL and GOOGLE_GEMINI_BASE_URL]",
         ),
         dialect_option,
         click.option("--system", metavar="TEXT", help="The system message."),

@@ -68,7 +68,7 @@ _NAMED: Final = 3
     envvar="LM_DELUGE_MODEL",
     show_envvar=True,
     metavar="NAME",
-    help="Ask this model; given several times: each of them.",
+    help="Ask this model, as anthropic:NAME, gemini:NAME or NAME; given several times: each of them.",
 )
 @click.option(
     "--concurrency",
@@ -100,7 +100,10 @@ _NAMED: Final = 3
 @click.option("--effort", type=click.Choice(EFFORTS), help="How hard a reasoning model thinks.")
 @click.option("--json", "json_mode", is_flag=True, help="Ask for JSON objects.")
 @click.option(
-    "--base-url", metavar="URL", help="An OpenAI-compatible server.  [env var: OPENAI_BASE_URL]"
+    "--base-url",
+    metavar="URL",
+    help="Where to ask.  [env var: OPENAI_BASE_URL; of anthropic: and gemini:, ANTHROPIC_BASE_URL "
+    "and GOOGLE_GEMINI_BASE_URL]",
 )
 @dialect_option
 @click.option("--quiet", is_flag=True, help="No progress, no summary; failures are listed.")

@@ -50,7 +50,7 @@ _DAY = 86_400.0
 @click.option("--reasoning", type=Whole(min=0), metavar="N", help="Pieces of visible reasoning.")
 @click.option("--api-key", metavar="KEY", help="Accept this key only.")
 @click.option(
-    "--model-less", "any_model", is_flag=True, help="Serve any model name, not just OpenAI's."
+    "--model-less", "any_model", is_flag=True, help="Serve any model name, not just the providers'."
 )
 @click.option(
     "--fault",
@@ -216,7 +216,9 @@ async def _tell_all(simulator: Simulator, *, key: str, quiet: bool) -> None:
     async with simulator:
         click.echo(f"A simulated model answers at {simulator.base_url} (Ctrl-C stops it)\n")
         click.echo(f"export OPENAI_BASE_URL={simulator.base_url}")
-        click.echo(f"export OPENAI_API_KEY={key}\n")
+        click.echo(f"export OPENAI_API_KEY={key}")
+        click.echo(f"export ANTHROPIC_BASE_URL={simulator.url}\nexport ANTHROPIC_API_KEY={key}")
+        click.echo(f"export GOOGLE_GEMINI_BASE_URL={simulator.url}\nexport GEMINI_API_KEY={key}\n")
         told = 0
         telling: set[asyncio.Task[None]] = set()
         while True:

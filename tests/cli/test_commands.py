@@ -132,6 +132,24 @@ async def url_of(simulate) -> str:
     return found[1]
 
 
+@pytest.mark.parametrize(
+    "model",
+    ["openai:gpt-6-sol", "openai-responses:gpt-6-sol", "anthropic:claude-x", "gemini:gemini-x"],
+)
+async def test_simulate_tells_the_variables_by_which_every_dialect_reaches_it(
+    start, model: str
+) -> None:
+    args = ("--ttft", "0", "--gap", "0", "--text", "Hello!", "--api-key", "sk-1", "--model-less")
+    simulate = await start("simulate", *args, env=clean_environment())
+    await simulate.until("GEMINI_API_KEY=sk-1\n")
+    told = dict(re.findall(r"^export (\w+)=(\S+)$", simulate.out, re.MULTILINE))
+    asked = await start("stream", "Hi", "-m", model, "--quiet", env=clean_environment(**told))
+    assert await asked.ended() == 0, asked.err
+    assert asked.out == "Hello!\n"
+    simulate.interrupt()
+    assert await simulate.ended() == 0
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 async def test_simulate_serves_until_it_is_stopped(start, how: signal.Signals) -> None:
     args = ("--ttft", "0", "--gap", "0", "--text", "Hello!")

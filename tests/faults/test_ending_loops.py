@@ -17,8 +17,9 @@ from lm_deluge.errors import APITimeoutError, StreamCancelled
 from support.aftermath import check_no_receivers, open_files
 from support.bare_server import ThreadedServer
 from support.cancelling import SCRIPTS, SILENT, WHOLE, impatient
+from support.clients import client_for
 from support.consumers import CONSUMERS, Slow, consume
-from support.promises import Consumed, Ear, check_one_ending, consumed_check
+from support.promises import KEY, Consumed, Ear, check_one_ending, consumed_check
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -82,7 +83,7 @@ def test_one_client_works_in_one_loop_after_another(loop_kind: str) -> None:
         runner.run(asyncio.sleep(0))  # the first loop of its kind opens files for ever
     files = open_files()
     with ThreadedServer(WHOLE) as server:
-        client = impatient(server)
+        client = client_for(server, api_key=KEY)
         for _ in range(10):
             for how in CONSUMERS:
                 with asyncio.Runner(loop_factory=factory) as runner:
@@ -115,7 +116,7 @@ def loop_without_ceremony() -> Iterator[asyncio.AbstractEventLoop]:
 
 def test_a_loop_closed_without_ceremony_costs_nobody_the_next_one() -> None:
     with ThreadedServer(WHOLE) as server:
-        client = impatient(server)
+        client = client_for(server, api_key=KEY)
         counts = []
         for _ in range(6):
             with loop_without_ceremony() as loop:

@@ -15,6 +15,7 @@ from lm_deluge.timeline import (
     parse_max_regression,
     parse_target,
 )
+from lm_deluge.wire.errors_inside import inside_class
 from support.timelines import timeline
 
 
@@ -101,6 +102,14 @@ def outcomes() -> list[Timeline]:
 )
 def test_counts_of_streams_are_counts_or_shares(rule: str, said: str | None) -> None:
     assert broken(rule, *outcomes()) == ([] if said is None else [f"{rule}: m: {said}"])
+
+
+def test_a_class_is_what_its_name_says_whatever_errors_this_process_has_seen() -> None:
+    inside_class(429)  # a RateLimitError that is a ProviderError, too
+    assert broken("errors.ProviderError>0", *outcomes()) == []
+    assert broken("errors.RateLimitError>0", *outcomes()) == [
+        "errors.RateLimitError>0: m: 1 (20 streams)"
+    ]
 
 
 @pytest.mark.parametrize(

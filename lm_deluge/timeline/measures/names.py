@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import lm_deluge.errors
 from lm_deluge.errors import StreamError, UnsupportedModelError
 from lm_deluge.timeline.measures.targets import unknown_name
 from lm_deluge.values.spelling import nearest
@@ -182,7 +183,9 @@ def _classes() -> dict[str, type[Exception]]:
     left: list[type[Exception]] = [StreamError, UnsupportedModelError]
     while left:
         kind = left.pop()
-        if kind.__module__ == StreamError.__module__:  # others' subclasses are not ours
+        if (
+            getattr(lm_deluge.errors, kind.__name__, None) is kind
+        ):  # others' subclasses are not ours
             found[kind.__name__] = kind
             left += kind.__subclasses__()
     return found

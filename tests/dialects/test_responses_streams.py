@@ -14,6 +14,7 @@ from lm_deluge.dialects.responses.items import items_of
 from lm_deluge.errors import (
     AnswerCutError,
     APITimeoutError,
+    BadRequestError,
     ConnectionLostError,
     InternalServerError,
     ProtocolError,
@@ -161,3 +162,17 @@ async def test_every_consumer_sees_a_fault_and_the_promises_hold(
     name: str, fault: str, how: str
 ) -> None:
     await check_promises(client_of, name, FAULTS[fault], how)
+
+
+async def test_a_model_without_encrypted_reasoning_is_told_how_to_ask_for_none(name: str) -> None:
+    said = b'{"error": {"message": "Encrypted content is not supported with this model."}}'
+    head = b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n" % len(said)
+    async with ScriptedServer([head + said], WHOLE) as server:
+        with pytest.raises(BadRequestError, match="Hint: this model has no reasoning") as caught:
+            await client_of(server, name).stream("Hi")
+        assert 'extra_body={"include": []}' in str(caught.value)
+        await client_of(server, name).stream("Hi", extra_body={"include": []})
+    assert [request.json["include"] for request in server.requests] == [
+        ["reasoning.encrypted_content"],
+        [],
+    ]

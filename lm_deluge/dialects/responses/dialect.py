@@ -18,6 +18,15 @@ __all__ = ["RESPONSES"]
 
 _AUTHORIZATION: Final = "Authorization"
 
+#: What to say beside an error message with some words in it.
+_HINTS: Final = (
+    (
+        "ncrypted content is not supported",
+        'this model has no reasoning to send back: extra_body={"include": []} asks for none, '
+        'dialect="chat" asks by chat completions',
+    ),
+)
+
 
 class _Responses:
     """OpenAI's, and whoever speaks it."""
@@ -45,7 +54,9 @@ class _Responses:
         self, status: int, headers: Mapping[str, str], body: bytes, *, shown_url: str
     ) -> APIStatusError:
         """Return the exception for a reply whose status is no answer's."""
-        return error_from_reply(status, headers, body, shown_url=shown_url, usual_path="/v1")
+        return error_from_reply(
+            status, headers, body, shown_url=shown_url, hints=_HINTS, usual_path="/v1"
+        )
 
     def is_passing(self, error: APIStatusError | ProviderError) -> None:
         """Nothing: its servers are told by status and by words that many share."""

@@ -122,6 +122,14 @@ def written(name: str, messages: list[dict[str, Any]], **ask: Any) -> Any:
     return GEMINI.write(Ask(info=info, messages=messages, **ask))
 
 
+@pytest.mark.parametrize("model", ["models/gemini-3.8-flash", "tunedModels/mine"])
+async def test_a_model_is_named_as_googles_lists_do(model: str) -> None:
+    async with ScriptedServer(WHOLE) as server:
+        options = {"dialect": "gemini", "base_url": server.base_url, "api_key": KEY}
+        await LLMClient(model, printer=None, **options).stream("Hi")
+    assert server.requests[0].line.startswith(f"POST /v1/{model}:streamGenerateContent")
+
+
 HI = [{"role": "user", "content": "Hi"}]
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
 FORMAT = {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}}

@@ -35,7 +35,10 @@ class _Gemini:
     def write(self, ask: Ask) -> Written:
         """Return the request, in which ``extra_body`` has the last word; the model is in the path."""
         body, dropped = build_body(ask)
-        path = f"/models/{quote(ask.info.model_id, safe='/')}:streamGenerateContent"
+        name = ask.info.model_id
+        # Google's lists of models name them with the collection that they are of.
+        named = name if name.startswith(("models/", "tunedModels/")) else f"models/{name}"
+        path = f"/{quote(named, safe='/')}:streamGenerateContent"
         return Written(
             path=versioned(ask.info.base_url, "v1beta", path),
             query={"alt": "sse"},

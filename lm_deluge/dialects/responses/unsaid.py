@@ -17,6 +17,9 @@ _FIELDS: Final = ("name", "audio", "function_call")
 
 _PARTS: Final = ("input_audio",)
 
+#: Fewer tokens than these are no limit that Responses takes.
+_LEAST_TOKENS: Final = 16
+
 
 def unsaid_by_responses(ask: Ask) -> str | None:
     """Return the first thing asked, in words of chat completions, that Responses cannot be asked.
@@ -28,6 +31,8 @@ def unsaid_by_responses(ask: Ask) -> str | None:
         return "n"
     if params.logprobs:
         return "logprobs"
+    if params.max_new_tokens is not None and params.max_new_tokens < _LEAST_TOKENS:
+        return f"max_new_tokens below {_LEAST_TOKENS}"
     for name in _PARAMETERS:
         if getattr(params, name) is not None:
             return name

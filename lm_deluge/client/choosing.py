@@ -73,9 +73,12 @@ def _chosen_way(
 def _not_resumable(ask: Ask, unsaid: str | None) -> ValueError:
     info = ask.info
     why = "" if unsaid is None else f", which has no {unsaid}"
+    instead = "only OpenAI's 'openai-responses:…' can"
+    if info.dialect == "chat":
+        instead = f"ask for 'openai-responses:{info.model_id}' or with dialect=\"responses\""
     return ValueError(
         f"with resume=True a model must be asked by the Responses API{why}, and {info.name!r} is asked by "
-        f"{info.dialect!r}: ask for 'openai-responses:{info.model_id}' or with dialect=\"responses\""
+        f"{info.dialect!r}: {instead}"
     )
 
 

@@ -59,10 +59,15 @@ def tell_of_last_day(info: ModelInfo) -> None:
 
 
 def explain_retirement(error: APIStatusError, info: ModelInfo) -> None:
-    """Say in an error that a server has no such model, where that is because its day was over.
+    """Say in an error that a server has no such model, why: its day was over, or a prefix was sent.
 
     Nothing is said of a model whose provider named no last day, or one that is far, nor in other errors.
     """
+    prefixed, bare = split_prefix(info.model_id)
+    if prefixed is not None and _is_of_no_model(error, info):
+        # A prefix is taken off a name, unless `dialect=` or a registration says how to send it.
+        _add_hint(error, f"the name was sent as it is written; without the prefix it is {bare!r}")
+        return
     last = last_day_of(info.model_id, info.dialect)
     if last is None or (last - today()).days >= NOTICE or not _is_of_no_model(error, info):
         return
@@ -71,6 +76,10 @@ def explain_retirement(error: APIStatusError, info: ModelInfo) -> None:
     hint = f"{provider} {served} {info.model_id} until {last}"
     if (instead := _instead_of(info)) is not None:
         hint = f"{hint} and names {instead} instead"
+    _add_hint(error, hint)
+
+
+def _add_hint(error: APIStatusError, hint: str) -> None:
     error.message = f"{error.message}. Hint: {hint}"
     error.args = (error.message, *error.args[1:])
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lm_deluge import LLMClient
-from lm_deluge.errors import AuthenticationError, UnsupportedModelError
+from lm_deluge.errors import APIStatusError, AuthenticationError, UnsupportedModelError
 from lm_deluge.models.registry import register_model
+from lm_deluge.simulator import Simulator
 from support.providers import WHOLE
 from support.scripted import ScriptedServer
 
@@ -145,6 +146,28 @@ async def test_a_bare_name_of_another_provider_is_refused_with_the_name_to_ask_f
     with pytest.raises(UnsupportedModelError, match=repr(instead)) as told:
         await LLMClient(model, printer=None).stream("Hi")
     assert told.value.suggestions == (instead,)
+
+
+@pytest.mark.parametrize(
+    ("model", "dialect"),
+    [
+        ("openai:gpt-6-sol", "chat"),
+        ("openai-responses:gpt-6-sol", "responses"),
+        ("anthropic:claude-sonnet-5-5", "messages"),
+        ("gemini:gemini-3.8-flash", "gemini"),
+    ],
+)
+async def test_a_prefix_that_was_sent_because_the_dialect_is_given_is_told(
+    model: str, dialect: str
+) -> None:
+    async with Simulator() as sim:
+        base_url = sim.base_url if model.startswith("openai") else sim.url
+        client = LLMClient(model, dialect=dialect, base_url=base_url, api_key="any", printer=None)
+        with pytest.raises(APIStatusError) as told:
+            await client.stream("Hi")
+    bare = model.partition(":")[2]
+    hint = f"Hint: the name was sent as it is written; without the prefix it is {bare!r}"
+    assert str(told.value).endswith(hint)
 
 
 @CASES

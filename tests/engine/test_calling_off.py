@@ -154,6 +154,17 @@ def test_another_dialect_is_refused_where_it_is_given(dialect: str) -> None:
         LLMClient("m", dialect=dialect, base_url="http://127.0.0.1:9/v1", resume=True)
 
 
+@pytest.mark.parametrize("name", ["anthropic:claude-x", "gemini:gemini-x"])
+async def test_another_providers_model_is_refused_without_a_name_that_nobody_serves(
+    name: str,
+) -> None:
+    client = LLMClient(name, base_url="http://127.0.0.1:9", api_key="any")
+    with pytest.raises(
+        ValueError, match=r"is asked by '[a-z]+': only OpenAI's 'openai-responses:…' can$"
+    ):
+        client.open_stream("Hi", resume=True)
+
+
 @pytest.mark.parametrize("name", ["store", "background"])
 async def test_a_body_that_keeps_nothing_is_refused(name: str) -> None:
     async with Simulator() as sim:

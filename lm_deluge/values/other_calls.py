@@ -20,6 +20,15 @@ _ANSWERS: Final = {
     "custom_tool_call": "custom_tool_call_output",
 }
 
+#: The calls whose answer is no text, and what is.
+_NO_TEXT: Final = {
+    "mcp_approval_request": '{"approve": True}',
+    "apply_patch_call": '{"status": "completed"}',
+    "shell_call": '{"output": [{"stdout": "...", "stderr": "", "outcome": {...}}]}',
+    "computer_call": '{"output": {"type": "computer_screenshot", "image_url": "data:..."}}',
+    "tool_search_call": '{"tools": [...]}',
+}
+
 
 @frozen(kw_only=True)
 class OtherCall:
@@ -40,14 +49,20 @@ class OtherCall:
     def answer(self, result: str | Mapping[str, Any]) -> Message:
         """Return the message that answers it, for ``conversation.add``.
 
-        ``result``: a text, which is the ``output``; or the fields of the answer in the provider's words
-        (``{"approve": True}``, ``{"output": [...], "max_output_length": 4096}``). Its type and the id of
-        the call are put in where they are not given.
+        ``result``: a text, which is the ``output`` of a custom tool or a local shell; or the fields of the
+        answer in the provider's words (``{"approve": True}``,
+        ``{"output": [...], "max_output_length": 4096}``). Its type and the id of the call are put in
+        where they are not given.
 
-        Raises ``TypeError`` for what is neither, or holds what JSON cannot.
+        Raises ``TypeError`` for what is neither, or holds what JSON cannot, and ``ValueError`` for a text
+        where the answer is none.
         """
         given: Any = result
         if isinstance(given, str):
+            if (form := _NO_TEXT.get(self.type)) is not None:
+                raise ValueError(
+                    f"the answer to a {self.type!r} is no text: give a dict like {form}"
+                )
             given = {"output": given}
         elif not isinstance(given, Mapping):
             raise TypeError(f"the result must be a str or a dict, not {type(given).__name__}")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lm_deluge import APIResponse, Conversation, LLMClient, Message, RetryPolicy, register_model
+from lm_deluge.values.other_calls import OtherCall
 from support.responses import START, ended, event
 from support.scripted import END, HEADERS, ScriptedServer, http
 
@@ -125,6 +126,22 @@ async def test_what_the_server_runs_itself_is_no_call_for_the_client() -> None:
     async with ScriptedServer([HEADERS, http(body_of(*items)) + END]) as server:
         response = await turn(server, Conversation().user("Hi"))
     assert (response.finish_reason, response.other_calls) == ("stop", [])
+
+
+@pytest.mark.parametrize("where", [{}, {"environment": None}, {"environment": {"type": "local"}}])
+async def test_a_shell_that_no_container_runs_is_the_clients(where: dict[str, Any]) -> None:
+    call = {"type": "shell_call", "call_id": "call_1", "action": {"commands": ["ls"]}, **where}
+    async with ScriptedServer([HEADERS, http(body_of(call)) + END]) as server:
+        response = await turn(server, Conversation().user("Hi"))
+    assert response.finish_reason == "tool_calls"
+    assert [other.id for other in response.other_calls] == ["call_1"]
+
+
+@pytest.mark.parametrize("call", CALLS[2:], ids=lambda call: call["type"])
+def test_a_text_that_is_no_answer_is_refused_with_what_is(call: dict[str, Any]) -> None:
+    other = OtherCall(type=call["type"], id="call_1", item=call)
+    with pytest.raises(ValueError, match=f"{call['type']}.*give a dict like"):
+        other.answer("yes")
 
 
 async def test_another_provider_hears_nothing_of_other_calls_and_their_answers() -> None:

@@ -249,8 +249,9 @@ def _waits(item: Mapping[str, Any]) -> bool:
     if kind == "tool_search_call":
         return item.get("execution") == "client"
     if kind == "shell_call":
+        # Nobody else runs it where no container is named.
         where = item.get("environment")
-        return isinstance(where, Mapping) and where.get("type") == "local"
+        return not isinstance(where, Mapping) or where.get("type") == "local"
     return kind in _CLIENT_CALLS
 
 

@@ -38,7 +38,7 @@ _STOP_LIMIT = 0.8
 
 
 class Simulator:
-    """An OpenAI-compatible server on loopback, for tests and demos.
+    """A server of the four dialects on loopback, for tests and demos.
 
     >>> async with Simulator(text="Hello, world!", gap=0.05) as sim:  # doctest: +SKIP
     ...     client = LLMClient("gpt-6-sol", base_url=sim.base_url, api_key="test")

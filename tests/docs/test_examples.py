@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lm_deluge.simulator import Simulator
-from support.programs import ROOT, Finished, Run, simulated
+from support.programs import ROOT, Finished, Run, clean_environment, simulated
 
 EXAMPLES = ROOT / "examples"
 
@@ -197,6 +197,30 @@ async def test_fallbacks_keeps_what_was_received(example: Run) -> None:
         done = await example("fallbacks", simulator)
     assert done.out.startswith("Rhine, Nile, \nConnectionLostError: ")
     assert done.out.endswith("; 13 characters are kept\n")
+
+
+async def test_other_providers_tells_how_each_answered(example: Run) -> None:
+    async with Simulator(text="Nile", faults=[None, None, None, "reset:1"]) as simulator:
+        done = await example("other_providers", simulator)
+    *whole, broken = done.out.splitlines()
+    ends = {
+        "openai:gpt-6-sol": "stop",
+        "openai-responses:gpt-6-sol": "completed",
+        "anthropic:claude-sonnet-5-5": "end_turn",
+    }
+    assert [line.partition(": ")[0] for line in whole] == list(ends)
+    for line, end in zip(whole, ends.values(), strict=True):
+        assert re.search(rf": 'Nile' after \d\.\d s; end: stop \({end}\); cost: \$0\.0", line)
+    assert broken.startswith("gemini:gemini-3.8-flash: 'Nile', then ConnectionLostError: ")
+
+
+async def test_other_providers_names_the_variable_of_a_missing_key(
+    run: Run, python: tuple[str, ...]
+) -> None:
+    done = await run(*python, EXAMPLES / "other_providers.py", env=clean_environment())
+    assert (done.code, done.complaints) == (0, "")
+    for variable in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"):
+        assert variable in done.out
 
 
 async def test_many_prompts_yields_answers_and_failures(example: Run) -> None:

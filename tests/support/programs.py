@@ -64,10 +64,14 @@ def clean_environment(**variables: str) -> dict[str, str]:
 
 
 def simulated(simulator: Simulator, **variables: str) -> dict[str, str]:
-    """Return an environment in which the simulator is OpenAI."""
-    return clean_environment(
-        OPENAI_BASE_URL=simulator.base_url, OPENAI_API_KEY="sk-test-0123456789", **variables
-    )
+    """Return an environment in which the simulator is OpenAI, Anthropic and Google."""
+    key = "sk-test-0123456789"
+    served = {
+        "OPENAI_BASE_URL": simulator.base_url, "OPENAI_API_KEY": key,
+        "ANTHROPIC_BASE_URL": simulator.url, "ANTHROPIC_API_KEY": key,
+        "GOOGLE_GEMINI_BASE_URL": simulator.url, "GEMINI_API_KEY": key,
+    }  # fmt: skip
+    return clean_environment(**served | variables)
 
 
 def bare_environment(**variables: str) -> dict[str, str]:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lm_deluge.dialects import dialect_named
+from lm_deluge.dialects.asked import checked_extra_body
 from lm_deluge.observers.handler_methods import methods_of
 from lm_deluge.observers.method_names import METHODS
 from lm_deluge.values.addresses import validate_headers
-from lm_deluge.values.checks import checked_flag, checked_path, checked_text
+from lm_deluge.values.checks import (
+    checked_dict,
+    checked_flag,
+    checked_names,
+    checked_path,
+    checked_text,
+)
 from lm_deluge.values.foreign import type_name
 
 if TYPE_CHECKING:
@@ -18,7 +25,9 @@ if TYPE_CHECKING:
     from lm_deluge.recording import Recorder
 
 __all__ = [
+    "checked_body",
     "checked_dialect",
+    "checked_fallbacks",
     "checked_handlers",
     "checked_header_value",
     "checked_recorder",
@@ -57,6 +66,24 @@ def checked_recorder(record: str | os.PathLike[str] | Recorder | None) -> Record
     from lm_deluge.recording import Recorder
 
     return record if isinstance(record, Recorder) else Recorder(checked_path("record", record))
+
+
+def checked_body(value: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a copy of what is added to every body; raise for what none may hold, by its name."""
+    body = checked_dict("extra_body", value)
+    if body:
+        checked_extra_body(body)
+    return body
+
+
+def checked_fallbacks(value: Iterable[str]) -> tuple[str, ...]:
+    """Return names of models in their order; ``TypeError`` for what has none, ``ValueError`` for no name."""
+    if isinstance(value, (set, frozenset)):
+        raise TypeError("fallback_models must be a list of model names, in order, not a set")
+    names = checked_names("fallback_models", value, what="model names")
+    if not all(name.strip() for name in names):
+        raise ValueError("fallback_models has an empty name in it")
+    return names
 
 
 def checked_handlers(handlers: Iterable[object]) -> tuple[object, ...]:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 
 from lm_deluge.client.arguments import (
+    checked_body,
     checked_dialect,
+    checked_fallbacks,
     checked_handlers,
     checked_header_value,
     checked_recorder,
@@ -53,11 +55,9 @@ from lm_deluge.values.addresses import (
     validate_query,
 )
 from lm_deluge.values.checks import (
-    checked_dict,
     checked_flag,
     checked_instance,
     checked_integer,
-    checked_names,
     checked_number,
     checked_one_of,
     checked_tags,
@@ -189,7 +189,7 @@ class LLMClient:
         self.timeouts = checked_instance("timeouts", timeouts, Timeouts)
         self.retries = checked_instance("retries", retries, RetryPolicy)
         self.limits = checked_instance("limits", limits, Limits)
-        self.fallback_models = checked_names("fallback_models", fallback_models, what="model names")
+        self.fallback_models = checked_fallbacks(fallback_models)
         self.handlers = checked_handlers(handlers)
         self.printer = checked_printer(printer)
         self.tags = checked_tags("tags", tags)
@@ -216,7 +216,7 @@ class LLMClient:
             own_tls=connector is not None or ssl_context is not None,
         )
         self._access.check_fallbacks(self.fallback_models)
-        self._extra_body = checked_dict("extra_body", extra_body)
+        self._extra_body = checked_body(extra_body)
         self._stream_options = checked_flag("stream_options", stream_options, optional=_SERVER)
         self._max_tokens_field = checked_one_of(
             "max_tokens_field", max_tokens_field, MAX_TOKENS_FIELDS, optional=True

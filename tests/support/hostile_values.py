@@ -89,7 +89,7 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "api_key": "text|None",
         "base_url": "None",
         "extra_headers": MAPPING,
-        "extra_body": MAPPING + "|dict of object",  # told with the request, which names it
+        "extra_body": MAPPING,
         "query": MAPPING,
         "auth_header": "text|None",
         "organization": "empty|text|None",  # as the environment's, empty is none

@@ -73,7 +73,7 @@ def _read(path: str | os.PathLike[Any], where: str) -> bytes:
         raise ValueError(f"{where} is no path: {shown(path, 60)} ({error})") from error
     except OSError as error:
         reason = f"{where} is no image file that can be read ({error.strerror})"
-        raise type(error)(error.errno, reason, shown(path, 200)) from error
+        raise type(error)(error.errno, reason, os.fsdecode(path)[:200]) from error
 
 
 def _data_url(data: bytes, where: str, named: str | None) -> str:

@@ -86,7 +86,7 @@ def test_no_images_leave_a_text_a_text(none: Any) -> None:
         ([b""], ValueError, r"images\[0\] is empty"),
         ([b"hello"], ValueError, r"images\[0\] is no image.*PNG"),
         ([""], ValueError, r"images\[0\] is an empty text"),
-        (["/no/such.png"], FileNotFoundError, r"images\[0\].*No such file.*/no/such.png"),
+        (["/no/such.png"], FileNotFoundError, r"images\[0\].*No such file.*: '/no/such\.png'$"),
         (["a\0b"], ValueError, r"images\[0\]"),
     ],
 )

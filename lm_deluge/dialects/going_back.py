@@ -8,7 +8,14 @@ from typing import Any, Final
 from lm_deluge.values.addresses import endpoint_of
 from lm_deluge.values.conversation import ToolCall
 
-__all__ = ["CAME", "calls_in", "content_of", "without_foreign"]
+__all__ = [
+    "CAME",
+    "called_in",
+    "calls_in",
+    "content_of",
+    "object_asked",
+    "without_foreign",
+]
 
 #: The key of a message under which it stands, as ``Choice.content`` puts it there.
 CAME: Final = "provider_content"
@@ -41,6 +48,55 @@ def calls_in(message: Mapping[str, Any]) -> list[tuple[str | None, str, Any]]:
     return found
 
 
+def called_in(call: Mapping[str, Any], where: str) -> ToolCall:
+    """Return an entry of a message's ``tool_calls``; the error for what is none says where it stands."""
+    try:
+        return ToolCall.from_openai(call)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{where}['tool_calls']: {error}") from error
+
+
+def object_asked(call: ToolCall, where: str) -> dict[str, Any]:
+    """Return a call's arguments, where nothing but an object can be said; ``ValueError`` for others.
+
+    Models write ``null`` where a function takes none.
+    """
+    try:
+        arguments = call.parsed()
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+    if arguments is None:
+        return {}
+    if not isinstance(arguments, dict):
+        raise ValueError(f"{where}: the arguments of {call.name!r} are no JSON object")
+    return arguments
+
+
+def _with_ids(messages: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Return the messages with ids for the calls that their server gave none.
+
+    Their results have none either, and answer them in order.
+    """
+    if all(call.get("id") for message in messages for call in _calls_of(message)):
+        return messages
+    told: list[Mapping[str, Any]] = []
+    waiting: list[str] = []
+    for at, message in enumerate(messages):
+        calls = _calls_of(message)
+        if calls:
+            named = [
+                call if call.get("id") else {**call, "id": f"call_{at}_{position}"}
+                for position, call in enumerate(calls)
+            ]
+            waiting = [new["id"] for new, call in zip(named, calls, strict=True) if new is not call]
+            told.append({**message, "tool_calls": named} if waiting else message)
+        elif message["role"] == "tool" and not message.get("tool_call_id") and waiting:
+            told.append({**message, "tool_call_id": waiting.pop(0)})
+        else:
+            told.append(message)
+    return told
+
+
 def without_foreign(
     messages: Sequence[Mapping[str, Any]], dialect: str, base_url: str | None
 ) -> list[Mapping[str, Any]]:
@@ -48,7 +104,10 @@ def without_foreign(
 
     A message of the same dialect and endpoint stays as it is. Of the others stay text, function calls
     and their results; calls of other kinds, and what answers them, are nothing that can be said here.
+    Calls that have no ids are given some: only chat completions are known to do without.
     """
+    if dialect != "chat":
+        messages = _with_ids(messages)
     endpoint = endpoint_of(base_url)
     told: list[Mapping[str, Any]] = []
     unsaid: set[str] = set()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from lm_deluge.dialects.asked import url_of
-from lm_deluge.dialects.going_back import calls_in, content_of
+from lm_deluge.dialects.going_back import called_in, calls_in, content_of, object_asked
 from lm_deluge.values.conversation import ToolCall
 
 __all__ = ["contents_of"]
@@ -51,7 +51,7 @@ def contents_of(
         came = _as_it_came(message)
         numbered |= {known for part in came if isinstance(known := _id_of(part), str)}
         for at, call in enumerate(message.get("tool_calls") or ()):
-            known = ToolCall.from_openai(call)
+            known = called_in(call, where)
             names[known.id or ""] = known.name
             part = _call(known, where)
             if signs and not at:
@@ -86,10 +86,8 @@ def _id_of(part: Mapping[str, Any]) -> object:
 def _call(call: ToolCall, where: str) -> dict[str, Any]:
     if call.extra.get("type") == "custom":
         raise ValueError(f"{where} has a call of a custom tool, which the Gemini API has none of")
-    arguments = call.parsed()
-    if not isinstance(arguments, dict):
-        raise ValueError(f"{where}: the arguments of {call.name!r} are no JSON object")
-    part: dict[str, Any] = {"functionCall": {"name": call.name, "args": arguments}}
+    asked = {"name": call.name, "args": object_asked(call, where)}
+    part: dict[str, Any] = {"functionCall": asked}
     if (signature := call.extra.get("thoughtSignature")) is not None:
         part["thoughtSignature"] = signature
     return part

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from lm_deluge.dialects.asked import url_of
-from lm_deluge.dialects.going_back import calls_in, content_of
-from lm_deluge.values.conversation import ToolCall
+from lm_deluge.dialects.going_back import called_in, calls_in, content_of, object_asked
 
 __all__ = ["calls_without_thinking", "turns_of"]
 
@@ -91,13 +90,11 @@ def _is_cut_thinking(block: Mapping[str, Any]) -> bool:
 
 
 def _call(call: Mapping[str, Any], where: str) -> dict[str, Any]:
-    known = ToolCall.from_openai(call)
+    known = called_in(call, where)
     if known.extra.get("type") == "custom":
         raise ValueError(f"{where} has a call of a custom tool, which the Messages API has none of")
-    arguments = known.parsed()
-    if not isinstance(arguments, dict):
-        raise ValueError(f"{where}: the arguments of {known.name!r} are no JSON object")
-    return {"type": "tool_use", "id": _id(known.id), "name": known.name, "input": arguments}
+    said = {"type": "tool_use", "id": _id(known.id), "name": known.name}
+    return {**said, "input": object_asked(known, where)}
 
 
 def _id(known: Any) -> Any:

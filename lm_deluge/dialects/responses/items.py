@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from lm_deluge.dialects.asked import url_of
-from lm_deluge.dialects.going_back import content_of
+from lm_deluge.dialects.going_back import called_in, content_of
 from lm_deluge.values.conversation import ToolCall
 
 __all__ = ["items_of"]
@@ -43,7 +43,7 @@ def items_of(messages: Sequence[Mapping[str, Any]]) -> tuple[str | None, list[di
             continue
         items += _message(message, where)
         for call in message.get("tool_calls") or ():
-            items.append(_call(ToolCall.from_openai(call), kinds))
+            items.append(_call(called_in(call, where), kinds))
     return "\n\n".join(text for text in system if text) or None, items
 
 

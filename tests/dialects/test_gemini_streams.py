@@ -43,6 +43,12 @@ def client_of(server: ScriptedServer, name: str, **options: Any) -> LLMClient:
     return registered(server, name, GEMINI_HERE, **options)
 
 
+def here(server: ScriptedServer, model: str) -> LLMClient:
+    """Return a client of a model that nobody registered."""
+    url = server.base_url
+    return LLMClient(model, dialect="gemini", base_url=url, api_key=KEY, printer=None)
+
+
 TOOL = {
     "type": "function",
     "function": {"name": "now", "description": "The time.", "parameters": {"type": "object"}},
@@ -125,8 +131,7 @@ def written(name: str, messages: list[dict[str, Any]], **ask: Any) -> Any:
 @pytest.mark.parametrize("model", ["models/gemini-3.8-flash", "tunedModels/mine"])
 async def test_a_model_is_named_as_googles_lists_do(model: str) -> None:
     async with ScriptedServer(WHOLE) as server:
-        options = {"dialect": "gemini", "base_url": server.base_url, "api_key": KEY}
-        await LLMClient(model, printer=None, **options).stream("Hi")
+        await here(server, model).stream("Hi")
     assert server.requests[0].line.startswith(f"POST /v1/{model}:streamGenerateContent")
 
 
@@ -239,3 +244,14 @@ async def test_a_recording_gives_the_same_through_a_client_and_a_socket(
     file: Path, name: str
 ) -> None:
     await check_through_a_socket(client_of, name, file.read_bytes(), RECORDED[file])
+
+
+@pytest.mark.parametrize("message", [None, "Blocked."])
+async def test_a_blocked_answer_tells_by_what_it_was_judged(message: str | None) -> None:
+    ratings = [{"category": "HARM_CATEGORY_HARASSMENT", "probability": "HIGH", "blocked": True}]
+    end = chunk(finishReason="SAFETY", safetyRatings=ratings, finishMessage=message)
+    async with ScriptedServer([HEADERS, http(end) + END]) as server:
+        response = await here(server, "m").stream("Hi")
+    told = {} if message is None else {"finishMessage": message}
+    assert response.finish_reason == "content_filter"
+    assert response.stop_details == {**told, "safetyRatings": ratings}

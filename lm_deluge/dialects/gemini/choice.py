@@ -107,6 +107,11 @@ class GeminiChoice(BlockChoice):
                 self.stop_details = {"finishMessage": message}
         if reason := candidate.get("finishReason"):
             yield from self.end(reason)
+            if self.finish_reason == "content_filter" and isinstance(self.extra, dict):
+                # By what it was judged is what says why.
+                ratings = self.extra.get("safetyRatings")
+                if isinstance(ratings, list) and ratings:
+                    self.stop_details = {**(self.stop_details or {}), "safetyRatings": ratings}
 
     def end(self, reason: object) -> Iterator[Piece]:
         """Take a reason for the end: the last one counts, because more may follow the first."""

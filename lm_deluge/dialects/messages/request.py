@@ -18,7 +18,12 @@ from lm_deluge.dialects.asked import (
 )
 from lm_deluge.dialects.dialect import Ask, Dropped
 from lm_deluge.dialects.going_back import without_foreign
-from lm_deluge.dialects.messages.thinking import thinking_for
+from lm_deluge.dialects.messages.thinking import (
+    refused_with_thinking,
+    thinking_for,
+    thinks,
+    why_not,
+)
 from lm_deluge.dialects.messages.turns import calls_without_thinking, turns_of
 from lm_deluge.values.plain import plain_json
 
@@ -94,13 +99,19 @@ def build_body(ask: Ask, version: str) -> tuple[dict[str, Any], list[Dropped], l
     body["messages"] = messages
     sampling, dropped = _sampling(ask, version)
     thinking, config, not_thought = thinking_for(ask, body["max_tokens"])
-    asked = thinking.get("thinking", {"type": "disabled"})
-    if asked["type"] != "disabled" and calls_without_thinking(messages):
-        thinking = {}
-        not_thought.append(Dropped("reasoning_effort", _NO_THOUGHT))
+    tools = _tools(ask, extra)
+    if thinks(thinking):
+        why = _NO_THOUGHT if calls_without_thinking(messages) else why_not(ask, tools)
+        if why is not None:
+            thinking = {}
+            not_thought.append(Dropped("reasoning_effort", why))
+    if thinks(thinking):
+        for name in refused_with_thinking(ask, sampling):
+            del sampling[name]
+            dropped.append(Dropped(name, "the model does not take it where it thinks first"))
     if config := config | _format(ask):
         body["output_config"] = config
-    return body | sampling | thinking | _tools(ask, extra) | extra, dropped + not_thought, assumed
+    return body | sampling | thinking | tools | extra, dropped + not_thought, assumed
 
 
 def _check(ask: Ask) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from lm_deluge.dialects.dialect import Ask, Dropped
 
-__all__ = ["thinking_for"]
+__all__ = ["refused_with_thinking", "thinking_for", "thinks", "why_not"]
 
 #: The version in a name: ``claude-opus-4-6``, ``claude-3-7-sonnet-20250219``. Dates are none.
 _NUMBERS: Final = re.compile(r"claude\D*(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
@@ -21,6 +22,12 @@ _KNOWS_XHIGH: Final = (4, 7)
 
 #: Families that think whatever they are told.
 _ALWAYS: Final = ("fable", "mythos")
+
+#: The first of which it is not known that they think neither beside a forced call nor other sampling.
+_UNKNOWN: Final = (5, 0)
+
+#: The least share of the most likely tokens that is taken beside thinking.
+_LEAST_TOP_P: Final = 0.95
 
 #: Tokens of thinking for the models that take a number; no less than the first is taken.
 _LEAST: Final = 1024
@@ -56,6 +63,34 @@ def thinking_for(ask: Ask, max_tokens: int) -> tuple[dict[str, Any], dict[str, A
         why = f"its thinking takes {_LEAST} tokens at least, and max_new_tokens is {max_tokens}"
         return {}, {}, [Dropped("reasoning_effort", why)]
     return {"thinking": {"type": "enabled", "budget_tokens": budget}}, {}, []
+
+
+def thinks(thinking: Mapping[str, Any]) -> bool:
+    """Whether fields of ``thinking_for`` ask for thinking."""
+    asked = thinking.get("thinking")
+    return asked is not None and bool(asked["type"] != "disabled")
+
+
+def why_not(ask: Ask, tools: Mapping[str, Any]) -> str | None:
+    """Return why a Claude model refuses to think with these tools; ``None`` where it does not."""
+    choice = tools.get("tool_choice")
+    forced = isinstance(choice, Mapping) and choice.get("type") in ("any", "tool")
+    if forced and _is_particular(ask):
+        return "a tool has to be called, and the model thinks only where it may choose"
+    return None
+
+
+def refused_with_thinking(ask: Ask, sampling: Mapping[str, Any]) -> list[str]:
+    """Return the sampling parameters that a Claude model refuses where it thinks first."""
+    if not _is_particular(ask):
+        return []
+    refused = ["temperature"] if sampling.get("temperature", 1) != 1 else []
+    return [*refused, *(["top_p"] if sampling.get("top_p", 1) < _LEAST_TOP_P else [])]
+
+
+def _is_particular(ask: Ask) -> bool:
+    version = _version(ask.info.model_id.lower())
+    return version is not None and version < _UNKNOWN
 
 
 def _version(name: str) -> tuple[int, int] | None:

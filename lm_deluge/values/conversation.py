@@ -53,6 +53,14 @@ def _list_of(kind: type) -> Any:
     return validators.deep_iterable(validators.instance_of(kind), validators.instance_of(list))
 
 
+def _shown_content(content: object) -> str:
+    if not isinstance(content, list):
+        return repr(content)
+    from lm_deluge.values.images import shown_parts
+
+    return shown_parts(content)
+
+
 def _listed(content: Content) -> Content:
     given: Any = content
     return list(given) if isinstance(given, tuple) else plain_text(given)
@@ -160,6 +168,7 @@ class Message:
         default=None,
         converter=_listed,
         validator=lambda _, __, content: _check_content(content, "content"),
+        repr=_shown_content,
     )
     tool_calls: list[ToolCall] = attrs.field(factory=list, kw_only=True, validator=_CALLS)
     tool_call_id: str | None = attrs.field(default=None, kw_only=True, validator=_OPTIONAL_TEXT)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from lm_deluge.values.foreign import shown
 
-__all__ = ["content_with"]
+__all__ = ["content_with", "shown_parts"]
 
 _ACCEPTED: Final = "bytes, a path, or a URL (http, https, gs, data)"
 
@@ -47,6 +47,23 @@ def content_with(content: Any, images: object) -> Any:
     if content == "":
         parts = []
     return [*parts, *(_part(image, f"images[{at}]") for at, image in enumerate(images))]
+
+
+#: Characters of a field that are shown; an image has millions.
+_SHOWN: Final = 80
+
+
+def shown_parts(content: list[dict[str, Any]]) -> str:
+    """Return the ``repr`` of content parts, of their long fields that are no texts the beginning."""
+    return repr([_shortened(part) for part in content])
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: each if k == "text" else _shortened(each) for k, each in value.items()}
+    if isinstance(value, str) and len(value) > _SHOWN:
+        return f"{value[:_SHOWN]}… ({len(value)} characters)"
+    return value
 
 
 def _part(image: object, where: str) -> dict[str, Any]:

@@ -93,3 +93,12 @@ def test_no_images_leave_a_text_a_text(none: Any) -> None:
 def test_what_is_no_image_is_named(images: Any, kind: type[Exception], said: str) -> None:
     with pytest.raises(kind, match=said):
         Message.user("Look", images=images)
+
+
+def test_the_repr_of_an_image_is_short_and_that_of_a_text_whole() -> None:
+    text = "Look " * 50
+    message = Message.user(text, images=[PNG + bytes(100_000)])
+    assert len(repr(message)) < 600
+    assert text in repr(message)
+    assert "data:image/png;base64," in repr(message)
+    assert "… (133" in repr(message)

@@ -72,7 +72,7 @@ ENDS: dict[str, tuple[str, bytes, str, str, str]] = {
         "gemini",
         b'data: {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}\r\n\r\n',
         "content_filter",
-        "PROHIBITED_CONTENT",
+        None,
         "PROHIBITED_CONTENT",
     ),
 }  # fmt: skip

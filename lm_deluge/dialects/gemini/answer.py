@@ -12,7 +12,7 @@ from lm_deluge.wire.answer import Answer
 from lm_deluge.wire.collected import BESIDE
 from lm_deluge.wire.error_words import reported_error
 from lm_deluge.wire.json import decode_any
-from lm_deluge.wire.keeping import index_of, text_or_none
+from lm_deluge.wire.keeping import index_of
 from lm_deluge.wire.sse import Event
 
 __all__ = ["GeminiAnswer"]
@@ -101,7 +101,7 @@ class GeminiAnswer(Answer[GeminiChoice]):
             self.facts.is_blocked = True
             beside = parts.beside
             parts.keep({"promptFeedback": feedback})
-            parts.finish_reason_raw = text_or_none(feedback["blockReason"])
+            # The prompt's word is in the details: no answer has a word for its end here.
             parts.finish("content_filter")
             parts.note_details("promptFeedback")
             self.count_beside(parts.beside - beside)

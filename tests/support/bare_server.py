@@ -49,13 +49,17 @@ class BareServer:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        self._server.close()
         self.is_closing = True
         for connection in list(self.open):
             connection.transport.abort()
-        # A connection that was accepted just now is made some turns of the loop later.
+        # A connection that was accepted just now is made some turns of the loop later, and asyncio leaves
+        # its socket open where the server is closed before.
+        loop = asyncio.get_running_loop()
+        for listening in self._server.sockets:
+            loop.remove_reader(listening.fileno())
         for _ in range(10):
             await asyncio.sleep(0)
+        self._server.close()
         while self.open:
             await asyncio.sleep(0)
 

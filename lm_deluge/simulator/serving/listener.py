@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from asyncio import Protocol
 from collections.abc import Callable
+from typing import Final
 
 __all__ = ["Listener"]
+
+_TURNS_UNTIL_MADE: Final = 4
 
 
 class Listener:
@@ -68,6 +72,15 @@ class Listener:
             self._opening.cancel()
             await asyncio.wait([self._opening])
             self._opening = None
+        if self._server is not None:
+            # What was accepted just now is a connection some turns of the loop later. Where the server is
+            # closed before, asyncio leaves it open and complains of it.
+            loop = asyncio.get_running_loop()
+            with contextlib.suppress(NotImplementedError):  # Windows
+                for listening in self._server.sockets:
+                    loop.remove_reader(listening.fileno())
+            for _ in range(_TURNS_UNTIL_MADE):
+                await asyncio.sleep(0)
         self.refuse()
 
     def release(self) -> None:

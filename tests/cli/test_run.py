@@ -161,6 +161,7 @@ async def test_the_log_alone_is_enough_to_go_on(
         assert simulator.request_count == 6
 
 
+@pytest.mark.slow
 async def test_ctrl_c_lets_the_running_answers_end_and_says_how_to_go_on(
     start, run: Run, command_name: tuple[str, ...], tmp_path: Path
 ) -> None:

@@ -168,6 +168,7 @@ async def test_model_that_the_server_does_not_have(stream: Stream) -> None:
     assert_one_line(done, 1, "NotFoundError", "gpt-17")
 
 
+@pytest.mark.slow
 async def test_no_network(stream: Stream) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -174,7 +174,11 @@ EVIL = "\x1b]0;title\x07\x9b31m"
     ("said", "code"),
     [
         ({"tool_calls": [("look", EVIL)]}, 0),
-        ({"raw": [b"data: " + json.dumps({"error": {"message": EVIL}}).encode() + b"\n\n"]}, 1),
+        pytest.param(
+            {"raw": [b"data: " + json.dumps({"error": {"message": EVIL}}).encode() + b"\n\n"]},
+            1,
+            marks=pytest.mark.slow,  # it is asked for again, twice
+        ),
     ],
     ids=["a tool call", "an error"],
 )

@@ -371,6 +371,7 @@ async def test_with_n_2_the_text_is_choice_0_and_receivers_hear_all() -> None:
     assert recorder.text == "BAba"
 
 
+@pytest.mark.slow
 async def test_a_thousand_streams_do_not_mix() -> None:
     scripts = [answer(f"{i} ", f"and {i}") for i in range(300)]
     async with ScriptedServer(*scripts) as server:

@@ -41,7 +41,12 @@ SHELL = [
     ],
 )
 @pytest.mark.parametrize(
-    "page", sorted({block.page for block in PROGRAMS}), ids=lambda page: page.name
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.slow] if page.name == "errors.md" else [])
+        for page in sorted({block.page for block in PROGRAMS})
+    ],
+    ids=lambda page: page.name,
 )
 async def test_python_blocks_run(
     page: Path, run: Run, python: tuple[str, ...], tmp_path: Path, *, usage: bool

@@ -253,7 +253,7 @@ EXAMPLES = {
 
 
 @pytest.mark.timeout(600)
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(**EXAMPLES)
 def test_the_promises_hold_for_any_answer_and_any_fault(case: Case, how: str, kind: str) -> None:
     asyncio.run(run(case, how, kind))

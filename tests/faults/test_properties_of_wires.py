@@ -171,7 +171,7 @@ async def hold(told: tuple[str, Case], how: str, kind: str) -> None:
 
 
 @pytest.mark.timeout(600)
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=18, deadline=None, suppress_health_check=list(HealthCheck))
 @given(**EXAMPLES)
 def test_the_promises_hold_in_every_wire(told: tuple[str, Case], how: str, kind: str) -> None:
     asyncio.run(hold(told, how, kind))

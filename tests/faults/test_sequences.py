@@ -118,6 +118,7 @@ async def test_an_attempt_of_any_kind_ends_as_the_rules_say() -> None:
         await check_all(list(cells(list(FAULTS), 1)), soon=SOON, at_once=24)
 
 
+@pytest.mark.slow
 async def test_some_sequences_of_attempts_end_as_the_rules_say() -> None:
     chosen = random.Random(13).sample(list(cells(KINDS, 3)), 24)
     async with no_longer_than(60, "a sample of sequences"):

@@ -188,6 +188,7 @@ def page_file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 async def test_a_browser_opens_it_without_errors_and_without_a_network(page_file: Path) -> None:
     async with open_page(page_file) as page:
         await page.until("Bokeh.documents.every((page) => page.is_idle)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from time import process_time
 from typing import Any
 
@@ -202,9 +203,22 @@ def test_a_message_with_the_calls_can_be_sent_back() -> None:
     ]
 
 
+def stands_alone(text: str) -> bool:
+    """Whether a piece may be all of the arguments: some servers send them twice, or an empty one first."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(value, dict | list) or value in (None, "")
+
+
 @given(
     st.lists(
-        st.tuples(st.sampled_from("fg"), st.lists(st.text(max_size=4), max_size=5)), max_size=6
+        st.tuples(
+            st.sampled_from("fg"),
+            st.lists(st.text(max_size=4).filter(lambda text: not stands_alone(text)), max_size=5),
+        ),
+        max_size=6,
     ),
     st.randoms(use_true_random=False),
 )

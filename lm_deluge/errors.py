@@ -288,11 +288,14 @@ class ProviderError(APIError):
 
 
 class AnswerCutError(APIError):
-    """The bytes ended cleanly, with neither ``[DONE]`` nor a finish reason for every choice."""
+    """The bytes ended cleanly before what ends an answer.
+
+    In chat completions that is ``[DONE]`` or a finish reason for every choice, elsewhere the last event.
+    """
 
 
 class ProtocolError(APIError):
-    """What arrived is not a chat-completions stream, or ended without any answer.
+    """What arrived is not a stream of the dialect that was asked, or ended without any answer.
 
     ``[DONE]`` before any text, reasoning, refusal, tool call or finish reason is an empty reply, and no
     answer.

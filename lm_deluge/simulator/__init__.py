@@ -1,6 +1,6 @@
 """A server of four dialects on loopback, for tests and demos, with faults on demand.
 
-It imports nothing from the rest of lm_deluge. The faults are listed in
+It imports nothing from the rest of lm_deluge but the reader of recordings. The faults are listed in
 `lm_deluge.simulator.faults`.
 """
 

@@ -57,7 +57,8 @@ class Simulator:
     It answers ``POST /v1/chat/completions`` and ``/v1/responses`` (streamed or not; the latter are kept for
     ``GET /v1/responses/{id}``, ``DELETE`` and ``POST …/cancel``), ``GET
     /v1/models`` and ``/v1/models/{id}``, Azure's ``POST /openai/deployments/{name}/chat/completions``, and
-    Anthropic's ``POST /v1/messages`` and Google's ``POST /v1beta/models/{id}:streamGenerateContent``;
+    Anthropic's ``POST /v1/messages`` and Google's ``POST /v1beta/models/{id}:streamGenerateContent`` and
+    ``:generateContent``;
     other paths get a 404. It checks requests as the real services do, from tables of its own. The
     same ``seed`` and the same requests in the same order give the same answers.
 
@@ -92,7 +93,7 @@ class Simulator:
             or a function of the request's index. ``None``: nothing.
         reply: a function of the request that returns what to do: a `Reply`, steps, a text to
             say, or ``None`` for the usual answer. The checks are left out.
-        raw: the steps of every reply to a chat request. Must be repeatable: a list, no iterator.
+        raw: the steps of every reply, whichever the dialect. Must be repeatable: a list, no iterator.
         replay: a recording (a path, or what `read_recording` returns) to serve in place of simulated
             answers, with the same bytes and cuts. The checks are left out.
         speed: of the replay: 1 is the recorded pace, 10 ten times as fast, ``"max"`` without waits.

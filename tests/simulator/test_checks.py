@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import fnmatch
+import json
+from importlib.resources import files
 from typing import Any
 
 import pytest
 
 from lm_deluge.simulator import Simulator
+from lm_deluge.simulator.saying.rules import find_rules
 from support.plain_client import Ask
 from support.requests_checked import ACCEPTED, REFUSED
+
+LISTED: dict[str, Any] = json.loads((files("lm_deluge.models") / "models.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize(("body", "message", "param", "code"), REFUSED)
@@ -91,3 +97,16 @@ async def test_an_error_leaves_the_connection_usable(ask: Ask) -> None:
         await ask(sim)
         assert sim.connections == 1
         assert [request.connection for request in sim.requests] == [1, 1]
+
+
+@pytest.mark.parametrize("name", sorted(LISTED["models"]["OpenAI"]))
+def test_openais_models_of_today_are_known_with_their_efforts(name: str) -> None:
+    (family,) = [
+        family for pattern, family in LISTED["families"] if fnmatch.fnmatch(name, pattern)
+    ][:1]
+    rules = find_rules(name, served=None)
+    assert rules is not None
+    if "-chat" not in name:  # which take no effort but their own
+        told = LISTED["rules"][family]
+        assert list(rules.efforts) == told.get("efforts", [])
+        assert rules.default_effort == told.get("default_effort")

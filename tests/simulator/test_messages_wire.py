@@ -149,7 +149,7 @@ async def test_a_bad_request_gets_the_service_s_400(more: dict[str, Any], messag
 
 async def test_the_newest_version_takes_no_sampling_parameters() -> None:
     async with Simulator() as sim:
-        older, _ = await hear(sim, temperature=0)
+        older, _ = await hear(sim, model="claude-sonnet-4-5", temperature=0)
         newest, body = await hear(sim, version="2026-10-21", temperature=1)
     assert (older, newest) == (200, 400)
     assert b"temperature: Extra inputs are not permitted" in body

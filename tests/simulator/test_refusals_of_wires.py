@@ -55,7 +55,16 @@ MESSAGES: list[tuple[Any, str]] = [
     ({"thinking": {"type": "enabled"}}, "thinking.enabled.budget_tokens: Field required"),
     ({"thinking": {**THINKING, "budget_tokens": 9}}, "greater than or equal to 1024"),
     ({"thinking": THINKING}, "`max_tokens` must be greater than `thinking.budget_tokens`"),
-    ({"thinking": THINKING, "max_tokens": 2000, "temperature": 0.5}, "may only be set to 1"),
+    (
+        {
+            "model": "claude-sonnet-4-5",
+            "thinking": THINKING,
+            "max_tokens": 2000,
+            "temperature": 0.5,
+        },
+        "may only be set to 1",
+    ),
+    ({"model": "claude-opus-4-7", "top_p": 0.99}, "`top_p` is not supported by claude-opus-4-7"),
     (
         {"thinking": THINKING, "max_tokens": 2000, "tools": [TOOL], "tool_choice": {"type": "any"}},
         "Thinking may not be enabled when tool_choice forces tool use.",

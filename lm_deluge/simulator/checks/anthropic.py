@@ -31,10 +31,14 @@ _CHOICES: Final = ("auto", "any", "tool", "none")
 
 @attrs.frozen
 class ClaudeRules:
-    """What a family of models takes; ``most`` is the highest ``max_tokens``."""
+    """What a family of models takes.
+
+    ``most``: the highest ``max_tokens``; ``samples``: ``temperature``, ``top_p`` and ``top_k``.
+    """
 
     most: int
     thinks: bool = True
+    samples: bool = True
 
 
 # First match wins.
@@ -45,8 +49,9 @@ _TABLE: Final = tuple(
         (r"claude-3-5-.+", ClaudeRules(8_192, thinks=False)),
         (r"claude-(3|2|instant).*", ClaudeRules(4_096, thinks=False)),
         (r"claude-opus-4(-[01](-.+)?|-\d{8})?", ClaudeRules(32_000)),
+        (r"claude-opus-4-[7-9](-.+)?", ClaudeRules(128_000, samples=False)),
         (r"claude-[a-z]+-4.*", ClaudeRules(64_000)),
-        (r"claude-(opus|sonnet|haiku|fable|mythos)-\d.*", ClaudeRules(128_000)),
+        (r"claude-(opus|sonnet|haiku|fable|mythos)-\d.*", ClaudeRules(128_000, samples=False)),
     )
 )
 
@@ -105,6 +110,10 @@ def check_limits(body: Mapping[str, Any], rules: ClaudeRules) -> None:
             f"max_tokens: {wanted} > {rules.most}, which is the maximum allowed number of output "
             f"tokens for {body['model']}",
         )
+    refused = () if rules.samples else _SAMPLING
+    for name in refused:
+        if name in body:
+            raise Refused(400, f"`{name}` is not supported by {body['model']}.")
     _check_thinking(body, rules)
 
 

@@ -43,6 +43,7 @@ _REASONING = Rules(
 )
 #: Of gpt-5 and later.
 _GPT_5 = attrs.evolve(_REASONING, default_values_only=True, context=400_000)
+_GPT_5_5 = attrs.evolve(_GPT_5, efforts=("none", *_EFFORTS, "xhigh"), sampling_at=("none",))
 _GPT_6 = attrs.evolve(_GPT_5, efforts=(*_EFFORTS, "xhigh"), context=1_050_000)
 
 # First match wins; a pattern is matched against the name without its date.
@@ -59,29 +60,26 @@ _TABLE: tuple[tuple[str, Rules], ...] = (
         ),
     ),
     (r"(o1(-pro)?|o3-mini)", attrs.evolve(_REASONING, stop=True)),
-    (r"(o3(-pro)?|o4-mini)", attrs.evolve(_REASONING, default_values_only=True)),
-    (r"gpt-5(\.\d+)?-chat", _PLAIN),
-    (r"gpt-5(-(mini|nano|pro))?", attrs.evolve(_GPT_5, efforts=("minimal", *_EFFORTS))),
     (
-        r"gpt-5\.1(-(mini|nano))?",
+        r"(o3(-pro)?|o4-mini)(-deep-research)?|computer-use",
+        attrs.evolve(_REASONING, default_values_only=True),
+    ),
+    (r"gpt-5(\.\d+)?-chat", _PLAIN),
+    (r"gpt-5(-(mini|nano|pro|codex))?", attrs.evolve(_GPT_5, efforts=("minimal", *_EFFORTS))),
+    (
+        r"gpt-5\.1(-(mini|nano|codex(-(mini|max))?))?",
         attrs.evolve(
             _GPT_5, efforts=("none", *_EFFORTS), default_effort="none", sampling_at=("none",)
         ),
     ),
-    (
-        r"gpt-5\.[2-9](-(mini|nano|pro))?",
-        attrs.evolve(
-            _GPT_5,
-            efforts=("none", *_EFFORTS, "xhigh"),
-            default_effort="none",
-            sampling_at=("none",),
-        ),
-    ),
+    (r"gpt-5\.[2-4](-(mini|nano|pro|codex))?", attrs.evolve(_GPT_5_5, default_effort="none")),
+    (r"gpt-5\.[5-9](-(mini|nano|pro|codex|cyber))?", _GPT_5_5),
     (
         r"gpt-5\.[6-9]-(sol|terra|luna)|gpt-6-(sol|luna)|gpt-6\.1-terra",
         attrs.evolve(_GPT_6, efforts=("none", *_EFFORTS, "xhigh"), sampling_at=("none",)),
     ),
-    (r"gpt-6(\.\d)?-(astra|sol|terra|luna)", _GPT_6),
+    (r"gpt-6(\.\d)?-(astra|sol|terra|luna|cyber|rosalind)", _GPT_6),
+    (r"gpt-rosalind-.+|(gpt-)?daybreak-.+", _GPT_6),
     (r"gpt-4\.1(-(mini|nano))?", Rules(context=1_047_576)),
     (r"(chatgpt-)?gpt-4o(-mini)?|chatgpt-4o", _PLAIN),
     (r"gpt-4-turbo", _PLAIN),
@@ -113,6 +111,11 @@ DATED = {
     "gpt-5-chat-latest": "gpt-5-chat-latest",
     "gpt-5.1": "gpt-5.1-2025-11-13",
     "gpt-5.2": "gpt-5.2-2025-12-11",
+    "gpt-5.4": "gpt-5.4",
+    "gpt-5.4-mini": "gpt-5.4-mini",
+    "gpt-5.5": "gpt-5.5",
+    "gpt-6-sol": "gpt-6-sol",
+    "gpt-6-luna": "gpt-6-luna",
 }
 
 

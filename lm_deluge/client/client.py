@@ -30,7 +30,7 @@ from lm_deluge.client.options import (
     check_names,
     check_options,
 )
-from lm_deluge.client.routes import Access, redactor_for
+from lm_deluge.client.routes import Access, Route, redactor_for
 from lm_deluge.config import (
     SUMMARIES,
     Limits,
@@ -99,14 +99,16 @@ class LLMClient:
         api_key: instead of the environment variable (its provider's, or the registered one).
         base_url: where its server is, up to ``/v1``; instead of the registration's or of the provider's
             variable (``OPENAI_BASE_URL``).
-        extra_headers, extra_body: added to every request, and win over what the client sends.
+        extra_headers, extra_body: added to every request, and win over what the client sends; in the
+            words of the provider of ``model``.
         query: added to the URL (Azure: ``{"api-version": "..."}``).
         auth_header: the header that carries the key; ``"Authorization"`` takes ``Bearer <key>``, any
             other the bare key (Azure: ``"api-key"``).
         organization, project: instead of ``OPENAI_ORG_ID`` and ``OPENAI_PROJECT_ID``.
         timeouts, retries, limits: ``Timeouts`` (seconds), ``RetryPolicy``, ``Limits``.
         fallback_models: asked in order, before any output, when the one before cannot answer. One of
-            another provider gets no key, address, header or query of this client, but its own.
+            another provider gets no key, address, header, query or ``extra_body`` of this client or call,
+            and no tool in the first one's provider's own words (``web_search``).
         handlers: attached to every stream of this client, in order.
         printer: hears the streams of ``stream()`` first; ``None`` for silence.
         tags: a dict of your own on every stream, response and log line.
@@ -303,7 +305,14 @@ class LLMClient:
         }
         timeouts = options.timeouts or self.timeouts
         targets = [
-            model_request(route, asked, timeouts, redactor, recorder, is_first=route is routes[0])
+            model_request(
+                route,
+                asked if route is routes[0] else self._asked_of(route, asked, routes[0]),
+                timeouts,
+                redactor,
+                recorder,
+                is_first=route is routes[0],
+            )
             for route in routes
         ]
         plan = Plan(
@@ -328,6 +337,14 @@ class LLMClient:
         for handler in (*self.handlers, *options.handlers):
             attach(handler, stream)
         return stream
+
+    def _asked_of(self, route: Route, asked: Mapping[str, Any], first: Route) -> Mapping[str, Any]:
+        """Return what is asked of a fallback. ``asked``: what is asked of the first model."""
+        if self._access.has(route):
+            return asked
+        from lm_deluge.client.elsewhere import asked_elsewhere
+
+        return asked_elsewhere(asked, route.info, first.info)
 
     def stream_many(
         self,

@@ -173,6 +173,10 @@ class Access:
         self._routes[name] = (route, variables, self._sources(name, variables))
         return route
 
+    def has(self, route: Route) -> bool:
+        """Return whether a route leads to the provider that these settings are for."""
+        return self._belonging.has(route.info.name)
+
     def _elsewhere(self, name: str) -> Access:
         """Return the settings for a model of another provider."""
         return Access(

@@ -14,6 +14,9 @@ __all__ = ["calls_without_thinking", "turns_of"]
 #: Kinds of parts that OpenAI names and that are not written so far; the provider's own go as they are.
 _OPENAI_PARTS: Final = frozenset({"input_audio", "file", "refusal"})
 
+#: Kinds of blocks that hold what the model thought.
+_THOUGHTS: Final = ("thinking", "redacted_thinking")
+
 _NOT_IN_IDS: Final = re.compile(r"[^a-zA-Z0-9_-]")
 
 _DATA_URL: Final = re.compile(r"data:(image/[\w.+-]+);base64,(.+)", re.DOTALL)
@@ -44,27 +47,29 @@ def turns_of(
         elif blocks := _as_it_came(message):
             turns.append({"role": role, "content": blocks})
         elif calls := message.get("tool_calls"):
-            said = [{"type": "text", "text": content}] if isinstance(content, str) else content
+            text = [{"type": "text", "text": content}] if isinstance(content, str) else content
             asked = [_call(call, where) for call in calls]
-            turns.append({"role": role, "content": [*(said if content else []), *asked]})
-        elif content:
-            turns.append({"role": role, "content": content})
+            turns.append({"role": role, "content": [*(text if content else []), *asked]})
+        elif said := content if isinstance(content, str) else _without_last_thinking(content):
+            turns.append({"role": role, "content": said})
     return [block for block in system if block["text"]], turns
 
 
 def calls_without_thinking(turns: Sequence[Mapping[str, Any]]) -> bool:
     """Whether results are sent of calls that no thinking came before: it cannot be begun then."""
-    answers = False
+    answers = called = False
     for turn in reversed(turns):
         blocks = turn["content"] if isinstance(turn["content"], list) else []
         kinds = {block.get("type") for block in blocks if isinstance(block, Mapping)}
         if turn["role"] == "assistant":
-            if kinds & {"thinking", "redacted_thinking"}:
+            if not answers or not kinds.isdisjoint(_THOUGHTS):
                 return False
-        elif "tool_result" not in kinds:
-            break
-        else:
+            called = True
+        elif "tool_result" in kinds:
             answers = True
+        elif called:
+            # The calls before that are of an earlier turn; text after the results is none of its own.
+            break
     return answers
 
 
@@ -81,7 +86,24 @@ def _as_it_came(message: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
     called = calls_in(message)
     same = all(isinstance(arguments, dict) for _, _, arguments in called) and asked == called
-    return [block for block in blocks if not _is_cut_thinking(block)] if same else []
+    if not same:
+        return []
+    return _without_last_thinking([block for block in blocks if not _is_cut_thinking(block)])
+
+
+def _without_last_thinking(content: list[Any]) -> list[Any]:
+    """Return a turn's content without the thinking at its end, as of an answer cut before it said more.
+
+    The API refuses a turn that ends so.
+    """
+    end = len(content)
+    while end and isinstance(block := content[end - 1], Mapping) and _is_thought(block):
+        end -= 1
+    return content[:end]
+
+
+def _is_thought(block: Mapping[str, Any]) -> bool:
+    return block.get("type") in _THOUGHTS
 
 
 def _is_cut_thinking(block: Mapping[str, Any]) -> bool:

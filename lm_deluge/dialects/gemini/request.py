@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from lm_deluge.dialects.asked import (
 )
 from lm_deluge.dialects.dialect import Ask, Dropped
 from lm_deluge.dialects.gemini.contents import contents_of
+from lm_deluge.dialects.gemini.thinking import is_of_third_family, thinking_for
 from lm_deluge.dialects.going_back import without_foreign
 from lm_deluge.values.plain import plain_json
 
@@ -39,14 +39,6 @@ _ELSEWHERE: Final = ("logprobs", "top_logprobs")
 #: The words for a choice of tools.
 _CHOICES: Final = {"auto": "AUTO", "required": "ANY", "none": "NONE"}
 
-#: How many tokens of thinking a word for effort stands for, where the model takes a number: the figures
-#: of Google's page on OpenAI compatibility.
-_BUDGETS: Final = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576}
-
-#: The family of a model; the third and later ones take a word.
-_FAMILY: Final = re.compile(r"gemini-(\d+)")
-_TAKES_LEVELS: Final = 3
-
 
 def build_body(ask: Ask) -> tuple[dict[str, Any], list[Dropped]]:
     """Return the body of a streamed request, to be sent as JSON, and what is not sent.
@@ -62,7 +54,7 @@ def build_body(ask: Ask) -> tuple[dict[str, Any], list[Dropped]]:
     check_messages(ask.messages, "the Gemini API")
     extra = checked_extra_body(ask.extra_body)
     told = without_foreign(ask.messages, "gemini", ask.info.base_url)
-    system, contents = contents_of(told, signs=_is_of_third_family(ask.info.model_id))
+    system, contents = contents_of(told, signs=is_of_third_family(ask.info.model_id))
     body: dict[str, Any] = {"contents": contents}
     if system:
         body["systemInstruction"] = {"parts": system}
@@ -96,23 +88,8 @@ def _config(ask: Ask) -> tuple[dict[str, Any], list[Dropped]]:
     dropped += [Dropped(name, "the dialect 'gemini' does not write it") for name in set_in_vain]
     if has_names(ask.messages):
         dropped.append(Dropped("name", "a message has no such field in the Gemini API"))
-    if params.reasoning_effort is not None:
-        config["thinkingConfig"] = _thinking(ask.info.model_id, params.reasoning_effort)
-    return config | _format(ask), dropped
-
-
-def _is_of_third_family(model: str) -> bool:
-    """Whether a model is one of those that take a word for how hard to think, and sign their calls."""
-    family = _FAMILY.search(model)
-    return family is not None and int(family[1]) >= _TAKES_LEVELS
-
-
-def _thinking(model: str, effort: str) -> dict[str, Any]:
-    thinking: dict[str, Any] = {"includeThoughts": effort != "none"}
-    if _is_of_third_family(model) and effort != "none":
-        # Above the highest of its levels there is none.
-        return {**thinking, "thinkingLevel": "high" if effort == "xhigh" else effort}
-    return {**thinking, "thinkingBudget": _BUDGETS.get(effort, _BUDGETS["high"])}
+    thinking, not_thought = thinking_for(ask)
+    return config | thinking | _format(ask), dropped + not_thought
 
 
 def _format(ask: Ask) -> dict[str, Any]:

@@ -5,11 +5,11 @@ The facts are data (`models.json`), made by a script from published sources (`te
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from datetime import date
 from typing import Any, Final
 
+from lm_deluge.models.claude import is_since
 from lm_deluge.models.names import model_data
 from lm_deluge.models.providers import OPENAI, PROVIDERS, Provider
 
@@ -44,9 +44,13 @@ def refused_by(name: str, dialect: str) -> frozenset[str]:
     """The fields of SamplingParams that a Claude model is known to refuse; none of other models."""
     if dialect != "messages":
         return frozenset()
-    patterns = model_data()["refuses_sampling"]
-    refuses = any(fnmatch.fnmatchcase(name.lower(), pattern) for pattern in patterns)
+    refuses = is_since(name, model_data()["refuses_sampling"])
     return _SAMPLING if refuses else frozenset()
+
+
+def refuses_both(name: str) -> bool:
+    """Whether a Claude model is known to refuse `temperature` beside `top_p`, and takes either alone."""
+    return is_since(name, model_data()["refuses_both"])
 
 
 def last_day_of(name: str, dialect: str) -> date | None:

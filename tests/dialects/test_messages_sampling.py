@@ -115,3 +115,33 @@ async def test_what_is_left_out_is_told_once(caplog: pytest.LogCaptureFixture) -
     ]
     assert len(told) == 1
     assert "the model does not take it" in told[0]
+
+
+@pytest.mark.parametrize("url", [HOME, ELSEWHERE])
+@pytest.mark.parametrize(
+    "model",
+    ["claude-opus-4-1-20250805", "claude-opus-4-5", "claude-sonnet-4-5", "claude-haiku-4.5"],
+)
+def test_temperature_is_kept_where_the_model_refuses_it_beside_top_p(model: str, url: str) -> None:
+    request = written(model, url, temperature=0.3, top_p=0.9)
+    assert (request.body["temperature"], "top_p" in request.body) == (0.3, False)
+    assert [each.parameter for each in request.dropped] == ["top_p"]
+    for name in ("temperature", "top_p"):
+        alone = written(model, url, **{name: 0.9})
+        assert (alone.body[name], alone.dropped) == (0.9, [])
+
+
+@pytest.mark.parametrize(
+    "model", ["claude-opus-4-20250514", "claude-sonnet-4-0", "claude-3-7-sonnet-latest", "mine"]
+)
+def test_both_are_sent_to_others(model: str) -> None:
+    request = written(model, ELSEWHERE, temperature=0.3, top_p=0.9)
+    assert (request.body["temperature"], request.body["top_p"]) == (0.3, 0.9)
+    assert request.dropped == []
+
+
+@pytest.mark.parametrize(("said", "left_out"), [("temperature", "top_p"), ("top_p", "temperature")])
+def test_the_one_in_the_providers_own_words_is_kept(said: str, left_out: str) -> None:
+    request = written("claude-opus-4-5", ELSEWHERE, extra={said: 0.9}, **{left_out: 0.3})
+    assert (request.body[said], left_out in request.body) == (0.9, False)
+    assert [each.parameter for each in request.dropped] == [left_out]

@@ -16,7 +16,9 @@ TOOL = {"type": "function", "function": {"name": "f"}}
 NAMED = {"type": "function", "function": {"name": "f"}}
 
 
-def written(model: str, *, choice: Any = None, **params: Any) -> Written:
+def written(
+    model: str, *, choice: Any = None, extra: dict[str, Any] | None = None, **params: Any
+) -> Written:
     url = "https://gateway.example"
     return MESSAGES.write(
         Ask(
@@ -25,6 +27,7 @@ def written(model: str, *, choice: Any = None, **params: Any) -> Written:
             params=SamplingParams(**params),
             tools=None if choice is None else [TOOL],
             tool_choice=choice,
+            extra_body=extra,
         )
     )
 
@@ -73,3 +76,41 @@ def test_a_model_that_is_no_claude_is_asked_all_of_it() -> None:
     request = written(NO_CLAUDE, choice="required", reasoning_effort="high", temperature=0)
     assert {"thinking", "temperature", "tool_choice"} <= request.body.keys()
     assert dropped(request) == []
+
+
+@pytest.mark.parametrize(("most", "budget"), [(4096, 2048), (64_000, 16_384)])
+def test_thinking_leaves_room_in_an_answer_whose_size_the_providers_own_words_say(
+    most: int, budget: int
+) -> None:
+    request = written(BUDGETS, extra={"max_tokens": most}, reasoning_effort="high")
+    assert request.body["max_tokens"] == most
+    assert request.body["thinking"]["budget_tokens"] == budget
+
+
+def test_an_answer_that_they_leave_no_room_for_thinking_comes_without() -> None:
+    request = written(
+        BUDGETS, extra={"max_tokens": 1024}, max_new_tokens=64_000, reasoning_effort="low"
+    )
+    assert ("thinking" in request.body, dropped(request)) == (False, ["reasoning_effort"])
+
+
+@pytest.mark.parametrize(
+    ("model", "is_late"),
+    [
+        ("claude-opus-4-6", False),
+        ("claude-opus-4-20250514", False),
+        ("claude-opus-4-7", True),
+        ("claude-opus-4.7", True),
+        ("claude-opus-4-10", True),
+        ("claude-opus-4-10-20270101", True),
+        ("anthropic.claude-opus-4-12-v1:0", True),
+        ("claude-opus-10", True),
+        ("claude-4-7-opus", True),
+        ("claude-sonnet-4-6", False),
+    ],
+)
+def test_a_version_is_read_alike_for_effort_and_for_sampling(model: str, is_late: bool) -> None:
+    request = written(model, reasoning_effort="xhigh", max_new_tokens=9000)
+    assert (request.body.get("output_config") == {"effort": "xhigh"}) is is_late
+    plain = written(model, temperature=0.5)
+    assert ("temperature" not in plain.body) is is_late

@@ -11,7 +11,6 @@ needed by the library or its tests. What a model takes is kept by hand, in the o
 
 from __future__ import annotations
 
-import fnmatch
 import importlib.metadata
 import json
 import re
@@ -20,6 +19,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+
+from lm_deluge.models.claude import is_since
 
 TARGET = Path(__file__).parents[2] / "lm_deluge" / "models" / "models.json"
 
@@ -260,10 +261,10 @@ def _prices(
 
 
 def check_sampling(
-    name: str, listed: Mapping[str, Any] | None, refusing: Sequence[str], problems: list[str]
+    name: str, listed: Mapping[str, Any] | None, refusing: Mapping[str, Any], problems: list[str]
 ) -> None:
     """Hold the part that is kept by hand against litellm: whether a Claude model takes ``temperature``."""
-    refuses = any(fnmatch.fnmatchcase(name, pattern) for pattern in refusing)
+    refuses = is_since(name, refusing)
     if listed is not None and (listed["sampling"] is False) != refuses:
         problems.append(f"{name}: refuses_sampling says {refuses}, litellm {not refuses}")
 

@@ -25,6 +25,7 @@ from lm_deluge.dialects.messages.thinking import (
     why_not,
 )
 from lm_deluge.dialects.messages.turns import calls_without_thinking, turns_of
+from lm_deluge.models.listed import refuses_both
 from lm_deluge.values.plain import plain_json
 
 __all__ = ["build_body", "version_for"]
@@ -98,7 +99,7 @@ def build_body(ask: Ask, version: str) -> tuple[dict[str, Any], list[Dropped], l
         body["system"] = "\n\n".join(block["text"] for block in system)
     body["messages"] = messages
     sampling, dropped = _sampling(ask, version)
-    thinking, config, not_thought = thinking_for(ask, body["max_tokens"])
+    thinking, config, not_thought = thinking_for(ask, _most_of(body | extra))
     tools = _tools(ask, extra)
     if thinks(thinking):
         why = _NO_THOUGHT if calls_without_thinking(messages) else why_not(ask, tools)
@@ -109,6 +110,7 @@ def build_body(ask: Ask, version: str) -> tuple[dict[str, Any], list[Dropped], l
         for name in refused_with_thinking(ask, sampling):
             del sampling[name]
             dropped.append(Dropped(name, "the model does not take it where it thinks first"))
+    dropped += _never_both(ask, sampling, extra)
     if config := config | _format(ask):
         body["output_config"] = config
     return body | sampling | thinking | tools | extra, dropped + not_thought, assumed
@@ -201,3 +203,23 @@ def _sampling(ask: Ask, version: str) -> tuple[dict[str, Any], list[Dropped]]:
     if has_names(ask.messages):
         dropped.append(Dropped("name", "a message has no such field in the Messages API"))
     return body, dropped
+
+
+def _never_both(ask: Ask, sampling: dict[str, Any], extra: Mapping[str, Any]) -> list[Dropped]:
+    """Take out of the parameters the one that the model refuses beside the other, and return it.
+
+    ``temperature`` is kept, unless the other is said in ``extra_body``, which has the last word.
+    """
+    given = {"temperature", "top_p"} & (sampling.keys() | extra.keys())
+    if len(given) < 2 or not refuses_both(ask.info.model_id):
+        return []
+    name = "temperature" if "top_p" in extra else "top_p"
+    if sampling.pop(name, None) is None:
+        return []
+    return [Dropped(name, "the model takes temperature or top_p, not both")]
+
+
+def _most_of(body: Mapping[str, Any]) -> int:
+    """Return how many tokens an answer may have; of what ``extra_body`` says, only a number counts."""
+    most = body["max_tokens"]
+    return most if isinstance(most, int) else _MAX_TOKENS

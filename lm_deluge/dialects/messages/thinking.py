@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from lm_deluge.dialects.dialect import Ask, Dropped
+from lm_deluge.models.claude import claude_version
 
 __all__ = ["refused_with_thinking", "thinking_for", "thinks", "why_not"]
-
-#: The version in a name: ``claude-opus-4-6``, ``claude-3-7-sonnet-20250219``. Dates are none.
-_NUMBERS: Final = re.compile(r"claude\D*(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 
 #: The first that decide by themselves how much to think; those before take a number of tokens.
 _ADAPTIVE: Final = (4, 6)
@@ -45,7 +42,7 @@ def thinking_for(ask: Ask, max_tokens: int) -> tuple[dict[str, Any], dict[str, A
     if not ask.info.takes_effort(effort):
         return {}, {}, [Dropped("reasoning_effort", "the model does not take it")]
     name = ask.info.model_id.lower()
-    version = _version(name)
+    version = claude_version(name)
     is_adaptive = version is None or version >= _ADAPTIVE
     if version is not None and version < _THINKS:
         return {}, {}, [Dropped("reasoning_effort", "the model does not think first")]
@@ -60,7 +57,7 @@ def thinking_for(ask: Ask, max_tokens: int) -> tuple[dict[str, Any], dict[str, A
         return {"thinking": {"type": "adaptive", "display": "summarized"}}, {"effort": word}, []
     budget = min(_BUDGETS[effort], max_tokens // 2)
     if budget < _LEAST:
-        why = f"its thinking takes {_LEAST} tokens at least, and max_new_tokens is {max_tokens}"
+        why = f"its thinking takes {_LEAST} tokens at least, and the answer may have {max_tokens} in all"
         return {}, {}, [Dropped("reasoning_effort", why)]
     return {"thinking": {"type": "enabled", "budget_tokens": budget}}, {}, []
 
@@ -89,10 +86,5 @@ def refused_with_thinking(ask: Ask, sampling: Mapping[str, Any]) -> list[str]:
 
 
 def _is_particular(ask: Ask) -> bool:
-    version = _version(ask.info.model_id.lower())
+    version = claude_version(ask.info.model_id)
     return version is not None and version < _UNKNOWN
-
-
-def _version(name: str) -> tuple[int, int] | None:
-    found = _NUMBERS.search(name)
-    return None if found is None else (int(found[1]), int(found[2] or 0))

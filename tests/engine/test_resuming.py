@@ -22,6 +22,7 @@ from lm_deluge.simulator import ABORT, Overhead, Reply, Simulator
 from lm_deluge.simulator.checks.refusals import Refused
 from lm_deluge.timeline import read_timelines
 from lm_deluge_plugins import FileLogger
+from support import responses as said
 from support.clients import Recorder
 from support.resuming import TEXT, resuming_client, script
 
@@ -237,8 +238,6 @@ async def test_after_the_providers_minutes_nothing_is_asked_for(
 
 
 async def test_halves_of_a_character_meet_over_two_connections() -> None:
-    from support import responses as said
-
     def delta(number: int, half: str) -> bytes:
         head = f'{{"type":"response.output_text.delta","sequence_number":{number},'
         rest = f'"output_index":0,"content_index":0,"item_id":"m","delta":"{half}"}}'
@@ -322,3 +321,26 @@ async def test_many_streams_are_each_gone_on_from() -> None:
         prompts = ["Hi"] * 20
         outcomes = [outcome async for _, outcome in client.stream_many(prompts)]
         assert [getattr(o, "completion", o) for o in outcomes] == ["".join(TEXT)] * 20
+
+
+async def test_the_phases_of_messages_are_told_over_two_connections() -> None:
+    bare, _ = script()
+    message = {"type": "message", "id": "m", "phase": "commentary"}
+    added = said.event(
+        "response.output_item.added", sequence_number=2, output_index=0, item=message
+    )
+    later = [
+        event.replace(b'number": %d' % number, b'number": %d' % (number + 1))
+        for number, event in enumerate(bare[2:], 2)
+    ]
+    events = [*bare[:2], added, *later]
+
+    def reply(record: Any) -> Reply:
+        if record.method == "POST":
+            return Reply(steps=[Overhead(b"".join(events[:5])), 0.001, ABORT])
+        return Reply(steps=[Overhead(b"".join(events[5:]))])
+
+    async with Simulator(reply=reply) as sim, resuming_client(sim).open_stream("Hi") as stream:
+        told = [(token.text, token.phase) async for token in stream]
+        assert told == [(text, "commentary") for text in TEXT]
+        assert stream.attempt == 2

@@ -16,7 +16,7 @@ from lm_deluge.wire.keeping import text_or_none
 from lm_deluge.wire.sse import Event
 from lm_deluge.wire.typed_events import TypedEvents
 
-__all__ = ["ALIVE", "ResponsesAnswer"]
+__all__ = ["ALIVE", "PhasedAnswer", "ResponsesAnswer"]
 
 #: The texts that come in deltas and once more whole: the content part's type, its index, the whole text.
 _TEXTS: Final = {
@@ -105,8 +105,9 @@ class ResponsesAnswer(TypedEvents[ResponsesChoice]):
 
     def _note_phase(self, item: Mapping[str, Any]) -> None:
         """Tell phases from the first message on that has one: most servers know none."""
-        if isinstance(item.get("phase"), str):
-            self.__class__ = _PhasedAnswer
+        # An answer of another class would not be what it is any more.
+        if type(self) is ResponsesAnswer and isinstance(item.get("phase"), str):
+            self.__class__ = PhasedAnswer
 
     def _say(self, parts: ResponsesChoice, said: Iterator[Piece]) -> None:
         self.hear(0, parts, said)
@@ -224,8 +225,8 @@ class ResponsesAnswer(TypedEvents[ResponsesChoice]):
     }
 
 
-class _PhasedAnswer(ResponsesAnswer):
-    """An answer with messages that say what they are for."""
+class PhasedAnswer(ResponsesAnswer):
+    """An answer with messages that may say what they are for."""
 
     __slots__ = ()
 

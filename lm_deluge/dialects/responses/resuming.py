@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from lm_deluge.dialects.dialect import Written
-from lm_deluge.dialects.responses.answer import ALIVE, ResponsesAnswer
+from lm_deluge.dialects.responses.answer import ALIVE, PhasedAnswer
 from lm_deluge.values.pieces import Delta, Token
 from lm_deluge.wire.json import decode_any
 from lm_deluge.wire.sse import Event, EventDecoder
@@ -38,7 +38,7 @@ def _path(response_id: str) -> str:
     return f"/responses/{quote(response_id, safe='')}"
 
 
-class ResumableAnswer(ResponsesAnswer):
+class ResumableAnswer(PhasedAnswer):
     """An answer whose events are numbered: each is taken once, whichever connection brings it.
 
     What a broken connection left of an event, and halves of characters, are held until the next

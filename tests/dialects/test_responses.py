@@ -231,3 +231,25 @@ def test_text_says_the_phase_of_its_message(size: int, in_the_end: bool) -> None
     assert choice.completion == "Let meWellYes, é"
     content = choice.extra["provider_content"]["content"]
     assert [one.get("phase") for one in content] == ["commentary", None, "final_answer"]
+
+
+@pytest.mark.parametrize("is_event", [False, True])
+@pytest.mark.parametrize("status", ["queued", "in_progress", "cancelled"])
+def test_a_whole_response_that_is_not_over_is_no_answer(status: str, is_event: bool) -> None:
+    output = [{"type": "message", "content": [{"type": "output_text", "text": "Half"}]}]
+    whole = {"object": "response", "id": "resp_1", "status": status, "output": output}
+    answer = ResponsesAnswer()
+    if is_event:
+        answer.feed(b"data: %b\n\n" % json.dumps(whole).encode(), 0.5)
+    else:
+        answer.feed_json(json.dumps(whole).encode(), 0.5)
+    assert not answer.done
+    assert f"the response is {status!r}" in str(answer.error)
+
+
+def test_a_whole_response_without_a_status_is_an_answer() -> None:
+    output = [{"type": "message", "content": [{"type": "output_text", "text": "All"}]}]
+    answer = ResponsesAnswer()
+    answer.feed_json(json.dumps({"object": "response", "output": output}).encode(), 0.5)
+    assert (answer.done, answer.error) == (True, None)
+    assert answer.choices()[0].completion == "All"

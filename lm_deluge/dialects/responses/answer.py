@@ -30,6 +30,9 @@ _ARGUMENTS: Final = "response.function_call_arguments"
 
 _TEXT_DELTA: Final = "response.output_text.delta"
 
+#: The words for a response that is no answer: it is being made, or nobody makes it any more.
+_NOT_OVER: Final = ("queued", "in_progress", "cancelled")
+
 #: What says that the server lives, and nothing of the answer.
 ALIVE: Final = frozenset({"keepalive", "ping"})
 
@@ -204,6 +207,8 @@ class ResponsesAnswer(TypedEvents[ResponsesChoice]):
             parts.finish(_finish_of(kind, details, waits=parts.waits))
             self.note_finish()
             self.end()
+        elif (status := response.get("status")) in _NOT_OVER:
+            self.error = reported_error(f"the response is {status!r}")
 
     takers: ClassVar[dict[str, Callable[[ResponsesAnswer, dict[str, Any]], None]]] = {
         "object": _take_object,

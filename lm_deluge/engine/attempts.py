@@ -125,22 +125,43 @@ class Attempts:
         """
         if error is self._interruption.stopped:
             return error, None, 0.0
+        refused: StreamError | None = None
         if target.resumption is not None:
-            error, pause = self._going_on(target.resumption, error, failures)
+            pause, lost = self._going_on(target.resumption, error, failures)
             self._resumes = pause is not None
             if pause is not None:
                 return error, target, pause
+            if lost is not None:
+                refused, error = error, lost
+        again, delay = self._from_anew(target, following, error, failures)
+        if refused is None:
+            return error, again, delay
+        if again is not None:
+            # What broke the answer was told when the rest was asked for.
+            return refused, again, delay
+        error.add_note(f"it could not be resumed: {type(refused).__name__}: {refused}")
+        self.failed.append(self._failed(refused, 0.0))
+        return error, None, 0.0
+
+    def _from_anew(
+        self,
+        target: ModelRequest,
+        following: ModelRequest | None,
+        error: StreamError,
+        failures: int,
+    ) -> tuple[ModelRequest | None, float]:
+        """Return who is asked for another answer, and in how many seconds; arguments as in ``_after``."""
         if self.current.answer.has_output:
-            return error, None, 0.0
+            return None, 0.0
         policy, verdict = self._plan.policy, _verdict(target, error)
         without = None if target.instead is None else target.instead(error)
         if without is not None:
-            return error, evolve(target, request=without, instead=None), 0.0
+            return evolve(target, request=without, instead=None), 0.0
         delay = retry_delay(policy, error, failures, verdict=verdict)
         if delay is not None:
-            return error, target, delay
+            return target, delay
         falls = following is not None and falls_back(policy, error, verdict=verdict)
-        return error, following if falls else None, 0.0
+        return following if falls else None, 0.0
 
     def _new(self, target: ModelRequest, answer: AnswerReader | None = None) -> Attempt:
         return Attempt(
@@ -155,10 +176,10 @@ class Attempts:
 
     def _going_on(
         self, resumption: Resumption, error: StreamError, failures: int
-    ) -> tuple[StreamError, float | None]:
-        """Return what the attempt failed with, and seconds until its answer is taken up again.
+    ) -> tuple[float | None, StreamError | None]:
+        """Return seconds until the answer is taken up again, ``None`` if it is not, and what broke it.
 
-        ``None``: it is not. What refuses to go on with an answer is told beside what broke it.
+        The latter where ``error`` only refuses to go on with it, and so decides nothing.
         """
         from lm_deluge.engine.resuming import is_loss, is_resumable, only_refuses, resumption_delay
 
@@ -171,15 +192,13 @@ class Attempts:
             delay = resumption_delay(self._plan.policy, error, failures, moved=moved)
             late = self._clock() + (delay or 0.0) - answer.known_at > resumption.within
             if delay is not None and not late:
-                return error, delay
+                return delay, None
         lost, self._lost = self._lost, None
         # An error inside of the answer is one of the answer, whatever its class.
         is_its_own = answer.error is not None and not isinstance(error, ProtocolError)
         if lost is None or is_its_own or not only_refuses(error):
-            return error, None
-        lost.add_note(f"it could not be resumed: {type(error).__name__}: {error}")
-        self.failed.append(self._failed(error, 0.0))
-        return lost, None
+            return None, None
+        return None, lost
 
     async def call_off(self, ending: object) -> None:
         """Have the server end what nobody hears any more, where the answer is made whoever listens."""

@@ -170,10 +170,16 @@ async def test_what_keeps_passing_ends_with_what_broke_the_answer() -> None:
 
 
 async def test_before_any_output_a_refusal_is_followed_by_a_new_answer() -> None:
+    heard = Recorder()
     async with Simulator(text=TEXT, faults=["drop:0", "status:404", None]) as sim:
-        response = await resuming_client(sim).stream("Hi")
+        response = await resuming_client(sim, handlers=[heard]).stream("Hi")
         assert (response.completion, response.attempts) == ("".join(TEXT), 3)
-        assert [r.method for r in sim.requests] == ["POST", "GET", "POST"]
+        asked = [r for r in sim.requests if not r.path.endswith("/cancel")]
+        assert [r.method for r in asked] == ["POST", "GET", "POST"]
+        failed = ["ConnectionLostError", "NotFoundError"]
+        assert [one.error for one in response.failed_attempts] == failed
+        assert [type(retry.error).__name__ for retry in heard.retries] == failed
+        assert [retry.resumed for retry in heard.retries] == [True, False]
 
 
 async def test_a_gap_in_the_events_is_no_answer() -> None:

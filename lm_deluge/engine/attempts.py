@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -37,7 +38,8 @@ class Attempts:
 
     ``current``: the one at hand; the first is there from the start, so that what was received can be
     asked for. ``number``: its 1-based number, 0 before the first is sent. ``failed``: those before it, as
-    a response tells of them; ``errors``: the same, as exceptions.
+    a response tells of them; ``errors``: the same, as exceptions. ``called_off``: what tells the servers
+    of answers that nobody hears any more.
     """
 
     __slots__ = (
@@ -47,8 +49,10 @@ class Attempts:
         "_lost",
         "_place",
         "_plan",
+        "_replaced",
         "_resumes",
         "_stream_id",
+        "called_off",
         "current",
         "errors",
         "failed",
@@ -74,6 +78,9 @@ class Attempts:
         self._resumes = False
         self._lost: StreamError | None = None
         self._place: tuple[str, int] | None = None
+        # The answer that was called off last.
+        self._replaced: AnswerReader | None = None
+        self.called_off: list[asyncio.Task[None]] = []
         self.number = 0
         self.failed: list[FailedAttempt] = []
         self.errors: list[StreamError] = []
@@ -202,11 +209,23 @@ class Attempts:
 
     async def call_off(self, ending: object) -> None:
         """Have the server end what nobody hears any more, where the answer is made whoever listens."""
-        from lm_deluge.engine.resuming import cancel_upstream
+        from lm_deluge.engine.resuming import is_called_off
 
-        resumption = self.current.target.resumption
-        if resumption is not None:
-            await cancel_upstream(self.current.answer, resumption, self._plan.transport, ending)
+        if is_called_off(ending):
+            self._replace()
+        if self.called_off:
+            await asyncio.wait(self.called_off)
+
+    def _replace(self) -> None:
+        """Begin to have the server end the current answer: nobody will hear the rest of it."""
+        from lm_deluge.engine.resuming import cancel_upstream, is_made_on
+
+        answer, resumption = self.current.answer, self.current.target.resumption
+        if resumption is None or answer is self._replaced or not is_made_on(answer):
+            return
+        self._replaced = answer
+        ending = cancel_upstream(answer, resumption, self._plan.transport)
+        self.called_off.append(asyncio.create_task(ending))
 
     def _resumed(self, target: ModelRequest) -> Attempt:
         """Return the attempt that goes on with the answer of the current one."""
@@ -242,6 +261,8 @@ class Attempts:
             log_retry(self._stream_id, failed.model, retry)
         self._dispatcher.emit(on_retry, retry)
         self._interruption.check()
+        if not self._resumes and self.current.target.resumption is not None:
+            self._replace()
         await self._interruption.sleep(delay)
         if deadline.total_left <= 0:
             raise self._no_time_left(error, delay)

@@ -325,7 +325,7 @@ class Engine:
             dispatcher.hurry()
         try:
             await self._attempts.current.drain()
-            if self._attempts.current.target.resumption is not None:
+            if self._attempts.current.target.resumption is not None or self._attempts.called_off:
                 await self._attempts.call_off(self.ending)
         except asyncio.CancelledError as error:
             passing = passing or error

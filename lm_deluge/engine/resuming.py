@@ -28,7 +28,16 @@ from lm_deluge.http.request import Request
 from lm_deluge.http.transport import Transport
 from lm_deluge.values.pieces import Delta, Token
 
-__all__ = ["ResumableReader", "Resumption", "cancel_upstream", "is_loss", "resumption_delay"]
+__all__ = [
+    "ResumableReader",
+    "Resumption",
+    "cancel_upstream",
+    "is_called_off",
+    "is_loss",
+    "is_made_on",
+    "only_refuses",
+    "resumption_delay",
+]
 
 #: Seconds for which the end of a stream waits until its server was told.
 _CANCEL: Final = 1.0
@@ -112,25 +121,31 @@ def resumption_delay(
     return None
 
 
-async def cancel_upstream(
-    answer: AnswerReader, resumption: Resumption, transport: Transport, ending: object
-) -> None:
-    """Tell the server of an answer that nobody wants the rest; for at most a second, whatever comes of it.
-
-    Only where the caller ended the stream: what broke by itself can still be fetched there by its id.
-    """
-    if not is_resumable(answer) or not answer.is_open:
-        return
+def is_called_off(ending: object) -> bool:
+    """Return whether the caller ended a stream: what broke by itself can still be fetched by its id."""
     is_ours = isinstance(ending, (StreamCancelled, HandlerError, LimitExceededError))
-    if not is_ours and not _is_total(ending):
-        return
+    return is_ours or _is_total(ending)
+
+
+def is_made_on(answer: AnswerReader) -> TypeGuard[ResumableReader]:
+    """Return whether the server of an answer may still be making it, and can be told to end it."""
+    if not is_resumable(answer) or not answer.is_open:
+        return False
+    # An error inside of the answer is its end.
+    return answer.error is None or isinstance(answer.error, (LimitExceededError, ProtocolError))
+
+
+async def cancel_upstream(
+    answer: AnswerReader, resumption: Resumption, transport: Transport
+) -> None:
+    """Tell the server of an answer that nobody wants the rest; for at most a second, whatever comes of it."""
     name = answer.facts.response_id
     assert name is not None
     try:
         async with asyncio.timeout(_CANCEL):
             exchange = await transport.open(resumption.cancel(name), connect_timeout=None)
             exchange.close()
-    except Exception:  # noqa: BLE001, S110 - the stream has ended, and is not to be hurt
+    except Exception:  # noqa: BLE001, S110 - the stream goes on or has ended, and is not to be hurt
         pass
 
 

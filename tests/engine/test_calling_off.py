@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from lm_deluge import LLMClient, StreamHandler
 from lm_deluge.engine import resuming
@@ -14,7 +15,7 @@ from lm_deluge.errors import (
     HandlerError,
     StreamCancelled,
 )
-from lm_deluge.simulator import Overhead, Reply, Simulator
+from lm_deluge.simulator import ABORT, Overhead, Reply, Simulator
 from support.at_openai import client_at_openai
 from support.clients import AtToken, Recorder, client_for
 from support.resuming import SOON, TEXT, resuming_client, script
@@ -125,6 +126,65 @@ async def test_closing_the_client_ends_its_responses_upstream() -> None:
         await client.close()
         assert sum(r.path.endswith("/cancel") for r in sim.requests) == 3
         await sim.wait_closed_connections()
+
+
+@pytest.mark.parametrize("fallback", [[], ["gpt-4o"]])
+async def test_an_answer_that_another_replaces_is_ended_upstream(fallback: list[str]) -> None:
+    retries = SOON if not fallback else evolve(SOON, max_attempts=2)
+    async with Simulator(text=TEXT, faults=["drop:0", "status:404", None]) as sim:
+        client = client_for(
+            sim,
+            "openai-responses:o4-mini",
+            resume=True,
+            retries=retries,
+            fallback_models=fallback,
+        )
+        response = await client.stream("Hi")
+        assert (response.completion, response.attempts) == ("".join(TEXT), 3)
+        begun = sim.requests[0]
+        assert begun.json["background"] is True
+        assert (await cancelled(sim)).status == 200
+        await client.close()
+        await sim.wait_closed_connections()
+
+
+@pytest.mark.parametrize("answers", [False, True])
+async def test_ending_the_replaced_one_holds_nothing_up(
+    monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    monkeypatch.setattr(resuming, "_CANCEL", 0.05)
+    bare, _ = script()
+    begun = 0
+
+    def reply(record: Any) -> Reply:
+        nonlocal begun
+        if record.path.endswith("/cancel"):
+            return Reply(steps=[Overhead(b"{}")]) if answers else Reply(steps=[60.0])
+        if record.method == "GET":
+            return Reply(status=404, steps=[Overhead(b"{}")])
+        begun += 1
+        if begun == 1:
+            return Reply(steps=[Overhead(b"".join(bare[:2])), 0.001, ABORT])
+        return Reply(steps=[Overhead(b"".join(bare))])
+
+    async with Simulator(reply=reply) as sim:
+        client = resuming_client(sim)
+        async with asyncio.timeout(0.9):
+            assert (await client.stream("Hi")).completion == "".join(TEXT)
+        assert [r.method for r in sim.requests if not r.path.endswith("/cancel")] == [
+            "POST",
+            "GET",
+            "POST",
+        ]
+        await cancelled(sim)
+        await client.close()
+        await sim.wait_closed_connections()
+
+
+async def test_an_answer_that_says_itself_that_it_failed_is_not_called_off() -> None:
+    async with Simulator(text=TEXT, faults=["error-frame:failed:0", None]) as sim:
+        assert (await resuming_client(sim).stream("Hi")).completion == "".join(TEXT)
+        assert all(not r.path.endswith("/cancel") for r in sim.requests)
 
 
 # -- asking

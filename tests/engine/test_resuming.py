@@ -350,3 +350,22 @@ async def test_the_phases_of_messages_are_told_over_two_connections() -> None:
         told = [(token.text, token.phase) async for token in stream]
         assert told == [(text, "commentary") for text in TEXT]
         assert stream.attempt == 2
+
+
+@pytest.mark.parametrize("line", [b"event: keepalive\n", b""])
+async def test_what_keeps_a_connection_alive_has_a_number_too(line: bytes) -> None:
+    bare, _ = script()
+    alive = line + b'data: {"type":"keepalive","sequence_number":3}\n\n'
+    rest = b"".join(
+        event.replace(b'number": %d' % number, b'number": %d' % (number + 1))
+        for number, event in enumerate(bare[3:], 3)
+    )
+
+    def reply(record: Any) -> Reply:
+        if record.method == "POST":
+            return Reply(steps=[Overhead(b"".join(bare[:3]) + alive), 0.001, ABORT])
+        assert record.query["starting_after"] == "3"
+        return Reply(steps=[Overhead(rest)])
+
+    async with Simulator(reply=reply) as sim:
+        assert (await resuming_client(sim).stream("Hi")).completion == "".join(TEXT)

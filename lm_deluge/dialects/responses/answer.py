@@ -69,7 +69,10 @@ class ResponsesAnswer(TypedEvents[ResponsesChoice]):
     def take_event(self, event: Event, what: str) -> None:
         """Read one event."""
         data = event.data.strip()
-        if not data or data == b"[DONE]" or event.event in ALIVE:
+        if not data or data == b"[DONE]":
+            return
+        if event.event in ALIVE:
+            self._take_alive(data)
             return
         told = self.object_in(event, data, what)
         if told is None:
@@ -77,8 +80,13 @@ class ResponsesAnswer(TypedEvents[ResponsesChoice]):
         kind = told.get("type")
         if not isinstance(kind, str):
             kind = "object" if told.get("object") == "response" else event.event
-        if kind not in ALIVE:
+        if kind in ALIVE:
+            self._take_alive(data)
+        else:
             self._take_told(kind, told, data)
+
+    def _take_alive(self, data: bytes) -> None:
+        """Nothing: it says nothing of the answer."""
 
     def _take_told(self, kind: str, told: dict[str, Any], data: bytes) -> None:
         take = self.takers.get(kind)

@@ -7,10 +7,10 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from lm_deluge.dialects.dialect import Written
-from lm_deluge.dialects.responses.answer import ALIVE, PhasedAnswer
+from lm_deluge.dialects.responses.answer import PhasedAnswer
 from lm_deluge.values.pieces import Delta, Token
 from lm_deluge.wire.json import decode_any
-from lm_deluge.wire.sse import Event, EventDecoder
+from lm_deluge.wire.sse import EventDecoder
 
 __all__ = ["ResumableAnswer", "cancelling", "going_on"]
 
@@ -41,8 +41,8 @@ def _path(response_id: str) -> str:
 class ResumableAnswer(PhasedAnswer):
     """An answer whose events are numbered: each is taken once, whichever connection brings it.
 
-    What a broken connection left of an event, and halves of characters, are held until the next
-    connection or ``let_go``. ``known_at``: when the response had a name, seconds from t0.
+    What a broken connection left of an event is dropped, as it comes again; half a character is held
+    until the next connection or ``let_go``. ``known_at``: when the response had a name, seconds from t0.
     """
 
     __slots__ = ("_began", "_is_resumed", "known_at", "sequence")
@@ -103,18 +103,15 @@ class ResumableAnswer(PhasedAnswer):
         """Return nothing: the number of each event is looked at."""
         return ()
 
-    def take_event(self, event: Event, what: str) -> None:
-        """Read one event; what only keeps the connection alive has a number, too."""
-        if event.event in ALIVE:
-            try:
-                told = decode_any(event.data)
-            except ValueError:
-                return
-            number = told.get("sequence_number") if isinstance(told, dict) else None
-            if type(number) is int and self.sequence is not None and number == self.sequence + 1:
-                self.sequence = number
+    def _take_alive(self, data: bytes) -> None:
+        """Count it: what only keeps the connection alive has a number, too."""
+        try:
+            told = decode_any(data)
+        except ValueError:
             return
-        super().take_event(event, what)
+        number = told.get("sequence_number") if isinstance(told, dict) else None
+        if type(number) is int and self.sequence is not None and number == self.sequence + 1:
+            self.sequence = number
 
     def _take_told(self, kind: str, told: dict[str, Any], data: bytes) -> None:
         number = told.get("sequence_number")

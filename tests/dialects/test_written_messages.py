@@ -217,3 +217,24 @@ def test_the_choice_of_a_tool_is_a_mode_in_gemini(choice: Any, calling: Any) -> 
     from lm_deluge.dialects.gemini.request import _calling
 
     assert _calling(choice) == calling
+
+
+THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "AAAA"}
+SAID = {"type": "message", "id": "m_1", "content": [{"type": "output_text", "text": "Hi"}]}
+
+
+def came(*items: dict[str, Any], text: str = "") -> dict[str, Any]:
+    content = {"dialect": "responses", "content": list(items)}
+    return {"role": "assistant", "content": text, "provider_content": content}
+
+
+def test_thoughts_that_nothing_follows_do_not_go_back_to_responses() -> None:
+    assert items_of([came(THOUGHT, SAID, THOUGHT, THOUGHT, text="Hi")]) == (None, [THOUGHT, SAID])
+    user = message("And?")
+    assert items_of([user, came(THOUGHT), user]) == (None, [user, user])
+
+
+def test_thoughts_do_not_go_to_a_model_that_does_not_think() -> None:
+    bare = {key: SAID[key] for key in SAID if key != "id"}
+    assert items_of([came(THOUGHT, SAID, text="Hi")], thinks=False) == (None, [bare])
+    assert items_of([came(THOUGHT, SAID, text="Hi")]) == (None, [THOUGHT, SAID])

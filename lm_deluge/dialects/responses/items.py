@@ -20,8 +20,12 @@ _TEXT_ANSWERS: Final = ("function_call", "custom_tool_call", "local_shell_call")
 _NOT_HERE: Final = frozenset({"input_audio"})
 
 
-def items_of(messages: Sequence[Mapping[str, Any]]) -> tuple[str | None, list[dict[str, Any]]]:
+def items_of(
+    messages: Sequence[Mapping[str, Any]], *, thinks: bool = True
+) -> tuple[str | None, list[dict[str, Any]]]:
     """Return the instructions, which are the system's texts before anything else, and the items.
+
+    ``thinks``: whether the model takes reasoning, which others refuse.
 
     Raises ``ValueError`` naming what cannot be said.
     """
@@ -37,7 +41,7 @@ def items_of(messages: Sequence[Mapping[str, Any]]) -> tuple[str | None, list[di
         if message["role"] == "tool":
             items += content_of(message) or [_result(message, where, kinds)]
             continue
-        if came := _as_it_came(message):
+        if came := _as_it_came(message, thinks=thinks):
             kinds |= _kinds_of(came)
             items += came
             continue
@@ -56,8 +60,10 @@ def _message(message: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
     return [{"role": role, "content": content}] if content else []
 
 
-def _as_it_came(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _as_it_came(message: Mapping[str, Any], *, thinks: bool) -> list[dict[str, Any]]:
     """Return the items of an answer of this provider, if the message still says what they do.
+
+    Reasoning that nothing follows, as a cut leaves it, is refused.
 
     Reasoning that is neither encrypted nor told is known by its id alone, where the server keeps answers,
     which it is told not to; so it stays away, and the other ids with it, which would ask for it.
@@ -75,7 +81,8 @@ def _as_it_came(message: Mapping[str, Any]) -> list[dict[str, Any]]:
     called = [ToolCall.from_openai(call) for call in message.get("tool_calls") or ()]
     if asked != [(call.id, call.name, call.arguments or "{}") for call in called]:
         return []
-    told = [item for item in items if not _is_kept_elsewhere(item)]
+    items = _without_last_thoughts(items)
+    told = [item for item in items if not _is_reasoning(item) or (thinks and _is_told(item))]
     if len(told) == len(items):
         return items
     return [{key: item[key] for key in item if key != "id" or _is_named(item)} for item in told]
@@ -91,9 +98,18 @@ def _kinds_of(items: Sequence[Mapping[str, Any]]) -> dict[str | None, str]:
     return found
 
 
-def _is_kept_elsewhere(item: Mapping[str, Any]) -> bool:
-    said = item.get("encrypted_content") or item.get("content")
-    return item.get("type") == "reasoning" and not said
+def _is_reasoning(item: Mapping[str, Any]) -> bool:
+    return item.get("type") == "reasoning"
+
+
+def _is_told(item: Mapping[str, Any]) -> bool:
+    """Whether reasoning stands in its item, and is not kept elsewhere."""
+    return bool(item.get("encrypted_content") or item.get("content"))
+
+
+def _without_last_thoughts(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    last = next((at for at in range(len(items), 0, -1) if not _is_reasoning(items[at - 1])), 0)
+    return items[:last]
 
 
 def _is_named(item: Mapping[str, Any]) -> bool:

@@ -43,7 +43,8 @@ def build_body(ask: Ask) -> tuple[dict[str, Any], list[Dropped]]:
     check_messages(ask.messages, "the Responses API")
     extra = checked_extra_body(ask.extra_body)
     told = without_foreign(ask.messages, "responses", ask.info.base_url)
-    instructions, items = items_of(told)
+    thinks = ask.info.takes("reasoning_effort")
+    instructions, items = items_of(told, thinks=thinks)
     body: dict[str, Any] = {"model": ask.info.model_id, "stream": True, "store": False}
     if ask.resume:
         _check_kept(extra)
@@ -51,7 +52,7 @@ def build_body(ask: Ask) -> tuple[dict[str, Any], list[Dropped]]:
     if instructions:
         body["instructions"] = instructions
     body["input"] = items
-    if ask.info.takes("reasoning_effort"):
+    if thinks:
         # Other models refuse to be asked for it.
         body["include"] = ["reasoning.encrypted_content"]
     sampling, dropped = _sampling(ask)

@@ -137,9 +137,10 @@ def _is_own(came: object, dialect: str, endpoint: str) -> bool:
 
 def _ids_in(message: Mapping[str, Any]) -> set[str]:
     """Return the ids of what asks the client for something and is no function."""
-    calls = {call.get("id") for call in _calls_of(message)}
-    ids = {item.get(key) for item in content_of(message) for key in ("id", "call_id")}
-    return {known for known in ids if isinstance(known, str)} - calls
+    calls = [call.get("id") for call in _calls_of(message)]
+    ids = [item.get(key) for item in content_of(message) for key in ("id", "call_id")]
+    # As they came, they may be anything.
+    return {known for known in ids if isinstance(known, str) and known not in calls}
 
 
 def _plain(message: Mapping[str, Any]) -> dict[str, Any]:

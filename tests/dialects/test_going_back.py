@@ -240,9 +240,22 @@ async def test_thinking_is_not_asked_for_in_the_middle_of_another_provider_s_cal
     assert [("thinking" in request.json) for request in sim.requests] == [False, False, True]
 
 
+async def test_a_fallback_that_does_not_think_is_not_sent_the_thoughts() -> None:
+    async with simulator() as sim, client_of(sim, "responses") as client:
+        conversation, response = await asked(client)
+        conversation = answered(conversation, response)
+        async with LLMClient(
+            "gpt-4.1", dialect="responses", base_url=f"{sim.url}/v1", api_key="any", printer=None
+        ) as other:
+            await other.stream(conversation, tools=TOOLS)
+    sent = [item for item in sim.requests[1].json["input"] if "type" in item]
+    assert {item["type"] for item in sent} == {"function_call", "function_call_output"}
+    assert not any("id" in item for item in sent)
+
+
 @pytest.mark.parametrize("blob", [5, None, ["x"], {"a": 1}, "", "\ud800", True])
 @pytest.mark.parametrize("dialect", BLOBS)
-async def test_odd_blobs_break_nothing(dialect: str, blob: Any) -> None:
+async def test_odd_blobs_break_nothing_here_and_elsewhere(dialect: str, blob: Any) -> None:
     body = {
         "messages": messages.START
         + messages.event(
@@ -285,6 +298,10 @@ async def test_odd_blobs_break_nothing(dialect: str, blob: Any) -> None:
             await client.stream(
                 Conversation.from_openai(json.loads(json.dumps(conversation.to_openai())))
             )
+        async with Simulator(text="ok") as sim:
+            for other in NAMES:
+                async with client_of(sim, other) as client:
+                    assert (await client.stream(conversation)).completion == "ok"
     assert "Hi" in json.dumps(server.requests[1].json)
 
 

@@ -45,6 +45,9 @@ BY_RESPONSES: Final[dict[str, tuple[str, dict[str, Any], dict[str, Any]]]] = {
     "a form": ("gpt-5", {}, {"response_format": SCHEMA}),
     "tools": ("gpt-5", {}, {"tools": [TOOL], "tool_choice": "auto"}),
     "one answer": ("gpt-5", {}, {"sampling_params": SamplingParams(n=1)}),
+    "no penalty": ("gpt-5.1", {}, {"sampling_params": SamplingParams(presence_penalty=0)}),
+    "no frequency": ("gpt-5.1", {}, {"sampling_params": SamplingParams(frequency_penalty=0.0)}),
+    "no stop": ("o1", {}, {"sampling_params": SamplingParams(stop=[])}),
     "an empty body": ("gpt-5", {"extra_body": {}}, {"extra_body": {}}),
     "a call without what the client says": (
         "gpt-5",
@@ -60,6 +63,25 @@ async def test_a_model_that_thinks_goes_to_responses_where_all_can_be_said(asked
     assert await path_asked(model, "Say it in json", call=call, **client) == RESPONSES
 
 
+@pytest.mark.parametrize(
+    ("model", "parameter", "value"),
+    [
+        ("o3", "stop", "x"),
+        ("gpt-5", "presence_penalty", 1),
+        ("gpt-5", "frequency_penalty", -1),
+        ("gpt-5", "logprobs", True),
+        ("gpt-5", "top_logprobs", 2),
+    ],
+)
+async def test_what_chat_would_leave_out_as_well_decides_nothing(
+    model: str, parameter: str, value: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    fields = {"logprobs": True} if parameter == "top_logprobs" else {}
+    params = SamplingParams(**{**fields, parameter: value})
+    assert await path_asked(model, call={"sampling_params": params}) == RESPONSES
+    assert parameter in caplog.text
+
+
 BY_CHAT: Final[dict[str, tuple[str, dict[str, Any], dict[str, Any]]]] = {
     "no thinking": ("gpt-4o", {}, {}),
     "no effort": ("gpt-5-chat-latest", {}, {}),
@@ -67,7 +89,7 @@ BY_CHAT: Final[dict[str, tuple[str, dict[str, Any], dict[str, Any]]]] = {
     "another address": ("gpt-5", {"host": "openai.example"}, {}),
     "nearly its address": ("gpt-5", {"host": "api.openai.com.example"}, {}),
     "n": ("gpt-5", {}, {"sampling_params": SamplingParams(n=2)}),
-    "stop": ("o3", {}, {"sampling_params": SamplingParams(stop="x")}),
+    "stop": ("o1", {}, {"sampling_params": SamplingParams(stop="x")}),
     "seed": ("gpt-5", {"sampling_params": SamplingParams(seed=0)}, {}),
     "seed in the call": ("gpt-5", {}, {"sampling_params": SamplingParams(seed=7)}),
     "fewer tokens than it takes": ("gpt-5", {"max_new_tokens": 15}, {}),

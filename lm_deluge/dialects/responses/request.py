@@ -16,13 +16,10 @@ from lm_deluge.dialects.asked import (
 from lm_deluge.dialects.dialect import Ask, Dropped
 from lm_deluge.dialects.going_back import without_foreign
 from lm_deluge.dialects.responses.items import items_of
+from lm_deluge.dialects.responses.unsaid import unsaid_parameters
 from lm_deluge.values.plain import plain_json
 
 __all__ = ["build_body"]
-
-_ELSEWHERE: Final = ("stop", "seed", "presence_penalty", "frequency_penalty")
-_UNKNOWN_HERE: Final = "the Responses API has no such parameter"
-_LATER: Final = ("logprobs", "top_logprobs")
 
 _CHOICES: Final = ("auto", "required", "none")
 
@@ -92,8 +89,7 @@ def _sampling(ask: Ask) -> tuple[dict[str, Any], list[Dropped]]:
             body[key] = value
     if has_names(ask.messages):
         dropped.append(Dropped("name", "a message has no such field in the Responses API"))
-    for names, why in ((_ELSEWHERE, _UNKNOWN_HERE), (_LATER, "this dialect does not write it yet")):
-        dropped += [Dropped(name, why) for name in names if getattr(params, name)]
+    dropped += unsaid_parameters(params)
     if (summary := ask.reasoning_summary) is not None:
         # Unless it is asked for by name, only of a model that is known to think.
         if info.takes("reasoning_effort") and (info.reasoning or summary != "auto"):

@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from lm_deluge.dialects.dialect import Ask
+from lm_deluge.config import SamplingParams
+from lm_deluge.dialects.dialect import Ask, Dropped
 
-__all__ = ["unsaid_by_responses"]
+__all__ = ["unsaid_by_responses", "unsaid_parameters"]
 
-#: Fields of ``SamplingParams`` that Responses has not, or has in a form of its own.
-_PARAMETERS: Final = ("stop", "seed", "presence_penalty", "frequency_penalty", "top_logprobs")
+_UNKNOWN: Final = "the Responses API has no such parameter"
+_LATER: Final = "this dialect does not write it yet"
+
+#: Fields of ``SamplingParams`` that Responses has not, or has in a form of its own: why they are not sent.
+_PARAMETERS: Final = {
+    "stop": _UNKNOWN,
+    "seed": _UNKNOWN,
+    "presence_penalty": _UNKNOWN,
+    "frequency_penalty": _UNKNOWN,
+    "logprobs": _LATER,
+    "top_logprobs": _LATER,
+}
+
+#: Those of which every value asks for something.
+_NEVER_NEUTRAL: Final = ("seed", "top_logprobs")
 
 #: Fields of a message that its items have no place for.
 _FIELDS: Final = ("name", "audio", "function_call")
@@ -21,6 +35,16 @@ _PARTS: Final = ("input_audio",)
 _LEAST_TOKENS: Final = 16
 
 
+def unsaid_parameters(params: SamplingParams) -> list[Dropped]:
+    """Return the parameters that ask for something, and that Responses cannot be asked."""
+    found: list[Dropped] = []
+    for name, why in _PARAMETERS.items():
+        value = getattr(params, name)
+        if value or (value is not None and name in _NEVER_NEUTRAL):
+            found.append(Dropped(name, why))
+    return found
+
+
 def unsaid_by_responses(ask: Ask) -> str | None:
     """Return the first thing asked, in words of chat completions, that Responses cannot be asked.
 
@@ -29,13 +53,12 @@ def unsaid_by_responses(ask: Ask) -> str | None:
     params = ask.params
     if params.n > 1:
         return "n"
-    if params.logprobs:
-        return "logprobs"
     if params.max_new_tokens is not None and params.max_new_tokens < _LEAST_TOKENS:
         return f"max_new_tokens below {_LEAST_TOKENS}"
-    for name in _PARAMETERS:
-        if getattr(params, name) is not None:
-            return name
+    for one in unsaid_parameters(params):
+        # What chat completions would leave out as well decides nothing.
+        if ask.info.takes(one.parameter, params.reasoning_effort):
+            return one.parameter
     if ask.extra_body:
         return "extra_body"
     return _unsaid_in(ask.messages)

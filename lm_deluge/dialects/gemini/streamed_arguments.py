@@ -26,15 +26,24 @@ def _step(found: re.Match[str]) -> str | int:
 
 
 class StreamedArguments:
-    """The arguments of one call. ``value``: the object so far. ``size``: its characters, roughly."""
+    """The arguments of one call. ``size``: their characters, roughly."""
 
-    __slots__ = ("_gaps", "_open", "size", "value")
+    __slots__ = ("_gaps", "_open", "_steps", "_texts", "_value", "size")
 
     def __init__(self) -> None:
-        self.value: dict[str, Any] = {}
+        self._value: dict[str, Any] = {}
         self.size = 0
         self._gaps = 0
+        # The path of a text that goes on, its steps, and the pieces of it, which are joined at its end.
         self._open: str | None = None
+        self._steps: list[str | int] = []
+        self._texts: list[str] = []
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The object so far, with as much of a text that goes on as came."""
+        self._join()
+        return self._value
 
     def take(self, part: Mapping[str, Any]) -> None:
         """Take one value, or a piece of a text that goes on while its ``willContinue`` says so."""
@@ -47,24 +56,27 @@ class StreamedArguments:
         self.size += len(path)
         if isinstance(text := part.get("stringValue"), str):
             self.size += len(text)
-            before = self._at(steps) if self._open == path else ""
-            self._set(steps, (before if isinstance(before, str) else "") + text)
-            self._open = path if part.get("willContinue") is True else None
+            if self._open != path:
+                self._join()
+                self._open, self._steps, self._texts = path, steps, []
+                self._set(steps, "")
+            self._texts.append(text)
+            if part.get("willContinue") is not True:
+                self._join()
+                self._open = None
             return
+        self._join()
         value = next((part[key] for key in _SCALARS if key in part), None)
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         self._set(steps, value)
         self._open = None
 
-    def _at(self, steps: list[str | int]) -> Any:
-        place: Any = self.value
-        for step in steps:
-            try:
-                place = place[step]
-            except (LookupError, TypeError):
-                return None
-        return place
+    def _join(self) -> None:
+        """Put the text that goes on, as far as it came, where it belongs."""
+        if self._open is not None:
+            self._texts = ["".join(self._texts)]
+            self._set(self._steps, self._texts[0])
 
     def _reach(self, items: list[Any], step: int) -> bool:
         """Make a list long enough to have a place; ``False`` where that would make too many gaps."""
@@ -79,7 +91,7 @@ class StreamedArguments:
 
     def _set(self, steps: list[str | int], value: Any) -> None:
         """Put a value where the steps lead, and what leads there."""
-        place: Any = self.value
+        place: Any = self._value
         for step, following in zip(steps, [*steps[1:], None], strict=True):
             if isinstance(place, list):
                 if not isinstance(step, int) or not self._reach(place, step):

@@ -28,7 +28,8 @@ class _Block:
     """A block. ``call``: the client's call that it is. ``json``: its input, in pieces.
 
     ``index``: of the server's call that it is. ``start``: where its text begins; ``span``: where all of
-    it stands, once the block is over.
+    it stands, once the block is over. ``citations``: those that came after its beginning, and before them
+    those with it; the list stands in ``said``.
     """
 
     said: dict[str, Any]
@@ -37,6 +38,7 @@ class _Block:
     index: int = 0
     start: int = 0
     span: Span | None = None
+    citations: list[Any] | None = None
 
     @property
     def takes_json(self) -> bool:
@@ -97,7 +99,10 @@ class MessagesChoice(BlockChoice):
             return
         elif kind == "citations_delta":
             citation = self._kept({"citation": delta.get("citation")}).get("citation")
-            block.said["citations"] = [*_listed(block.said.get("citations")), citation]
+            if block.citations is None:
+                block.citations = [*_listed(block.said.get("citations"))]
+                block.said["citations"] = block.citations
+            block.citations.append(citation)
             yield self._cite(citation)
         else:  # a signature, a summary of what went before, and what is still to come
             block.said |= self._kept({key: value for key, value in delta.items() if key != "type"})
@@ -174,6 +179,9 @@ class MessagesChoice(BlockChoice):
                 said = {**said, "input": _value_of("".join(block.call.arguments))}
             elif block.span is None:
                 continue
+            if block.citations is not None:
+                # More may follow, and what was returned stays as it is.
+                said = {**said, "citations": [*block.citations]}
             blocks.append(said)
         return blocks
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -112,3 +113,38 @@ async def test_a_fallback_of_the_same_provider_has_all_of_it() -> None:
         await llm.stream("Hi", tools=[tool])
     assert b'"top_k":7' in server.requests[1].body
     assert b"web_search" in server.requests[1].body
+
+
+@pytest.mark.parametrize("second", ["openai:gpt-4o", "gemini:gemini-x"])
+@pytest.mark.parametrize(
+    "tool",
+    [
+        {"name": "look_up", "description": "d", "input_schema": {"type": "object"}},
+        {"type": "custom", "name": "look_up", "input_schema": {"type": "object"}},
+    ],
+)
+async def test_a_function_in_a_providers_own_words_goes_along_in_the_fallbacks(
+    monkeypatch: pytest.MonkeyPatch, second: str, tool: dict[str, Any]
+) -> None:
+    for choice in ({"type": "any"}, {"type": "tool", "name": "look_up"}):
+        call = {"tools": [tool], "tool_choice": choice}
+        _, other = await both_asked(monkeypatch, "anthropic:claude-x", second, call=call)
+        sent = json.loads(other.body)
+        if OTHERS[second][0] == "chat":
+            assert sent["tools"][0]["function"]["name"] == "look_up"
+            assert sent["tools"][0]["function"]["parameters"] == {"type": "object"}
+            named = {"type": "function", "function": {"name": "look_up"}}
+            assert sent["tool_choice"] == ("required" if "name" not in choice else named)
+        else:
+            (told,) = sent["tools"][0]["functionDeclarations"]
+            assert told["name"] == "look_up"
+            calling = sent["toolConfig"]["functionCallingConfig"]
+            assert (calling["mode"], "allowedFunctionNames" in calling) == ("ANY", "name" in choice)
+
+
+async def test_a_choice_among_the_tools_of_an_extra_body_stays_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    call = {"extra_body": {"tools": [{"type": "web_search"}]}, "tool_choice": "required"}
+    _, other = await both_asked(monkeypatch, "openai:gpt-4o", "anthropic:claude-x", call=call)
+    assert not {"tools", "tool_choice"} & json.loads(other.body).keys()

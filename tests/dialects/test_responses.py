@@ -253,3 +253,40 @@ def test_a_whole_response_without_a_status_is_an_answer() -> None:
     answer.feed_json(json.dumps({"object": "response", "output": output}).encode(), 0.5)
     assert (answer.done, answer.error) == (True, None)
     assert answer.choices()[0].completion == "All"
+
+
+HUGE = "A" * 30_000
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "message", "content": [{"type": "output_text", "text": HUGE}]},
+        {"type": "message", "content": [{"type": "x", "data": HUGE}]},
+        {
+            "type": "message",
+            "content": [{"type": "output_text", "text": "Hi", "annotations": [{"url": HUGE}]}],
+        },
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": HUGE},
+    ],
+)
+def test_a_whole_item_counts_for_what_was_not_told_of_it(item: dict[str, Any]) -> None:
+    answer = ResponsesAnswer(limits=Limits(max_answer_chars=20_000))
+    told = "response.output_text.delta"
+    if item["type"] == "function_call":
+        told = "response.function_call_arguments.delta"
+    answer.feed(START + event(told, output_index=0, content_index=0, delta="Hi"), 0.5)
+    answer.feed(event("response.output_item.done", output_index=0, item=item), 0.5)
+    assert isinstance(answer.error, LimitExceededError)
+
+
+@pytest.mark.parametrize("lone", [True, False])
+def test_a_whole_item_counts_not_again_for_what_was_told_of_it(lone: bool) -> None:
+    answer = ResponsesAnswer(limits=Limits(max_answer_chars=6_000))
+    item = {"type": "message", "content": [{"type": "output_text", "text": "東京" * 2500}]}
+    answer.feed(START, 0.5)
+    deltas = [said("東京" * 25) for _ in range(100)]
+    for body in deltas if lone else [b"".join(deltas)]:
+        answer.feed(body, 0.5)
+    answer.feed(event("response.output_item.done", output_index=0, item=item) + ended(), 0.5)
+    assert (answer.error, answer.done) == (None, True)

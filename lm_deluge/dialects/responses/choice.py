@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 from attrs import define, evolve, field
 
-from lm_deluge.dialects.responses.whole_items import says_more, without_logprobs
+from lm_deluge.dialects.responses.whole_items import says_more, without_logprobs, without_texts
 from lm_deluge.wire.block_choice import BlockChoice
 from lm_deluge.wire.choice import CallParts, Kind, Piece
 from lm_deluge.wire.keeping import index_of, kept, text_or_none
@@ -62,7 +62,15 @@ class ResponsesChoice(BlockChoice):
     ``place_of`` keeps, until somebody counts them in.
     """
 
-    __slots__ = ("_items", "_places", "unmeasured", "waits")
+    __slots__ = (
+        "_argued",
+        "_items",
+        "_places",
+        "_untold",
+        "_whole_texts",
+        "unmeasured",
+        "waits",
+    )
 
     dialect: ClassVar[str] = "responses"
 
@@ -70,6 +78,11 @@ class ResponsesChoice(BlockChoice):
         super().__init__(max_tool_calls)
         self._items: dict[object, _Item] = {}
         self._places: dict[str, int] = {}
+        # The characters of arguments, those of texts and arguments in whole items, and how many more
+        # these are than what was told.
+        self._argued = 0
+        self._whole_texts = 0
+        self._untold = 0
         self.waits = False
         self.unmeasured = 0
 
@@ -131,21 +144,22 @@ class ResponsesChoice(BlockChoice):
     def argue(self, index: object, delta: object) -> Iterator[Piece]:
         """Take a delta of the arguments of a call."""
         if isinstance(delta, str) and delta:
+            self._argued += len(delta)
             yield from self.say("tool_call", delta, self._call_of(index).position)
 
     def argue_whole(self, index: object, text: object) -> Iterator[Piece]:
         """Take all arguments of a call, which are told if none came in deltas."""
         call = self._call_of(index)
         if not call.arguments and isinstance(text, str) and text:
+            self._argued += len(text)
             yield from self.say("tool_call", text, call.position)
 
     def end_item(self, index: object, said: Mapping[str, Any]) -> Iterator[Piece]:
         """Take a whole item: what was not told of it is told, and what has no place is kept."""
-        kind = said.get("type")
-        self._keep_whole(self._item(index), said)
-        if kind == "function_call":
+        if said.get("type") == "function_call":
             yield from self._name(self._call_of(index), said)
             yield from self.argue_whole(index, said.get("arguments") or "{}")
+            self._keep_whole(self._item(index), said)
             return
         self._take_phase(index, said)
         for name in ("summary", "content"):
@@ -153,6 +167,7 @@ class ResponsesChoice(BlockChoice):
             for at, part in enumerate(parts if isinstance(parts, list) else ()):
                 if isinstance(part, dict):
                     yield from self.take_part(index, at, part)
+        self._keep_whole(self._item(index), said)
         if _waits(said):
             self.waits = True
         elif _is_served(said):
@@ -173,14 +188,18 @@ class ResponsesChoice(BlockChoice):
                 item.whole = None
 
     def _keep_whole(self, item: _Item, said: Mapping[str, Any]) -> None:
-        """Keep an item that is over. Its text and its arguments are counted where they are told."""
+        """Keep an item that is over. Of its texts and its arguments what was told counts there."""
         whole, size = kept(without_logprobs(said))
         if not isinstance(whole, dict):
             return
         if whole.get("type") in ("message", "function_call"):
-            _, size = kept(
-                {key: whole[key] for key in whole if key not in ("content", "arguments")}
-            )
+            bare, texts = without_texts(whole)
+            _, size = kept(bare)
+            self._whole_texts += texts
+            told = len(self.text) + len(self.refusal or ()) + self._argued
+            untold = max(0, self._whole_texts - told)
+            size += untold - self._untold
+            self._untold = untold
         self.beside += size
         if item.whole is None and _waits(whole):
             self.other_calls.append(whole)

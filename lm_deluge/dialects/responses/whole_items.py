@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-__all__ = ["says_more", "without_logprobs"]
+__all__ = ["says_more", "without_logprobs", "without_texts"]
 
 #: What of a message and of its parts is said by its text, or says nothing for the next turn.
 _MESSAGE: Final = frozenset({"type", "id", "role", "status", "content"})
@@ -42,3 +42,26 @@ def without_logprobs(item: Mapping[str, Any]) -> dict[str, Any]:
         for part in parts
     ]
     return {**item, "content": bare}
+
+
+def without_texts(item: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+    """Return a message or a call without what is told of it, and how long that is.
+
+    Texts in bytes of UTF-8, as a choice's are, arguments in characters.
+    """
+    bare = dict(item)
+    arguments = bare.pop("arguments", None)
+    size = len(arguments) if isinstance(arguments, str) else 0
+    parts = item.get("content")
+    if item.get("type") != "message" or not isinstance(parts, list):
+        return bare, size
+    bare["content"] = rest = []
+    for part in parts:
+        if not isinstance(part, dict):
+            rest.append(part)
+            continue
+        rest.append({key: part[key] for key in part if key not in ("text", "refusal")})
+        for text in (part.get("text"), part.get("refusal")):
+            if isinstance(text, str):
+                size += len(text.encode("utf-8", "surrogatepass"))
+    return bare, size

@@ -55,10 +55,9 @@ def unsaid_by_responses(ask: Ask) -> str | None:
         return "n"
     if params.max_new_tokens is not None and params.max_new_tokens < _LEAST_TOKENS:
         return f"max_new_tokens below {_LEAST_TOKENS}"
-    for one in unsaid_parameters(params):
-        # What chat completions would leave out as well decides nothing.
-        if ask.info.takes(one.parameter, params.reasoning_effort):
-            return one.parameter
+    # Also what the model would refuse: who asks for it is answered by the API that has it.
+    if unsaid := unsaid_parameters(params):
+        return unsaid[0].parameter
     if ask.extra_body:
         return "extra_body"
     return _unsaid_in(ask.messages)

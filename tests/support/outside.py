@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -100,6 +101,7 @@ def serving(
             stdout=said,
             stderr=subprocess.STDOUT,
             env={**clean_environment(), **environment},
+            start_new_session=True,
         )
         try:
             until = time.monotonic() + seconds
@@ -110,7 +112,11 @@ def serving(
                 time.sleep(0.05)
             yield f"http://127.0.0.1:{port}"
         finally:
-            process.kill()
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)  # it ends the processes that it has begun
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 

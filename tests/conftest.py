@@ -118,6 +118,16 @@ def bundle(authority: trustme.CA, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def hypothesis_has_begun() -> None:
+    """Let it take hold of its random numbers, and look for who holds them, before anything is set aside."""
+    try:
+        from hypothesis import given, strategies
+    except ImportError:
+        return
+    given(strategies.none())(lambda _: None)()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def only_what_a_module_makes_is_collected() -> None:
     """Set aside what exists: thousands of tests and a dozen packages, which collections would go through."""

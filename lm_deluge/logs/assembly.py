@@ -71,6 +71,8 @@ class _Rest(msgspec.Struct):
     at: str | None = None
     tags: dict[str, Any] | None = None
     prompt_chars: int | None = None
+    prompt: str | None = None
+    prompt_hash: str | None = None
     finish_reason: str | None = None
     usage: dict[str, Any] | None = None
     cost: float | None = None
@@ -213,7 +215,7 @@ class OpenStream:
             if self._started:
                 return TWICE
             self._started = True
-            for name in ("model", "queued", "at", "prompt_chars"):
+            for name in ("model", "queued", "at", "prompt_chars", "prompt", "prompt_hash"):
                 facts[name] = getattr(rest, name)
             facts["tags"] = rest.tags or {}
         elif event == "retry":

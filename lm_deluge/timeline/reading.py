@@ -11,7 +11,7 @@ import gzip
 import io
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
@@ -78,11 +78,18 @@ class LogReader(Iterator[Timeline]):
     there. A log whose only line is half written is one.
     """
 
-    def __init__(self, sources: Iterable[Source], *, text: bool = True) -> None:
+    def __init__(
+        self,
+        sources: Iterable[Source],
+        *,
+        text: bool = True,
+        only: Collection[str] | None = None,
+    ) -> None:
         self.lines = 0
         self.unfinished = 0
         self.foreign: list[str] = []
         self._text = text
+        self._only = None if only is None else frozenset(only)
         self._sources = list(_expand(sources))
         self._skipped: dict[str, Skipped] = {}
         self._open: dict[str, OpenStream] = {}
@@ -188,6 +195,8 @@ class LogReader(Iterator[Timeline]):
                     self._skip_unreadable(line, error, number)
                 continue
             self.lines += 1
+            if self._only is not None and piece.s not in self._only:
+                continue
             stream = streams.get(piece.s)
             if piece.e in ASIDE:
                 if piece.e in _RAW and stream is not None:
@@ -233,12 +242,17 @@ class LogReader(Iterator[Timeline]):
         return None
 
 
-def read_timelines(sources: Iterable[Source] | Source, *, text: bool = True) -> LogReader:
+def read_timelines(
+    sources: Iterable[Source] | Source,
+    *,
+    text: bool = True,
+    only: Collection[str] | None = None,
+) -> LogReader:
     """Read logs and recordings; return an iterator of ``Timeline``s that also counts what it skipped.
 
     ``sources``: paths (also gzip-compressed, told by their first bytes), glob patterns, ``"-"`` for
     standard input, binary file objects; one or several. A file named twice is read once.
-    ``text=False`` drops the answers' texts while reading.
+    ``text=False`` drops the answers' texts while reading. ``only``: ids; other streams are passed over.
 
     Memory: of a stream that is still open 16 bytes a token, 20 bytes a network read and its text;
     of one that has ended its id. Raises ``FileNotFoundError`` at once for a path or pattern that
@@ -246,14 +260,14 @@ def read_timelines(sources: Iterable[Source] | Source, *, text: bool = True) -> 
     """
     checked_flag("text", text)
     if _is_source(sources):
-        return LogReader([cast("Source", sources)], text=text)
+        return LogReader([cast("Source", sources)], text=text, only=only)
     if isinstance(sources, (bytes, Mapping)) or not isinstance(sources, Iterable):
         raise wrong_type("sources", _SOURCES, sources)
     listed = [cast("Source", source) for source in sources]
     for source in listed:
         if not _is_source(source):
             raise TypeError(f"sources must be {_SOURCES}, not with {shown(source)} in it")
-    return LogReader(listed, text=text)
+    return LogReader(listed, text=text, only=only)
 
 
 def _is_source(value: object) -> bool:

@@ -95,13 +95,15 @@ class Failures:
 
 @define(eq=False)
 class Group:
-    """Streams measured together: 170 bytes a stream and 8 bytes a gap, whatever their texts.
+    """Streams measured together: 280 bytes a stream and 8 bytes a gap, whatever their texts.
 
     Counts of streams: ``streams``, ``completed``, ``failed``, ``cancelled`` (their caller left),
     ``unfinished`` (the ending is missing), ``censored`` (ended without any output), ``retried``
     (more than one attempt). ``retries``: attempts that failed before another, by error class.
     ``lost``: token lines missing from the log. ``never``: by metric (``ttft``, ``ttfa``, ``e2e``)
-    failed streams whose moment never came. ``drawn``: what was resampled from the group so far.
+    failed streams whose moment never came. ``ids`` and ``prompts`` (their hash, ``None`` where
+    unknown): one per stream, in the order of ``column``. ``drawn``: what was resampled from the
+    group so far.
     """
 
     name: str
@@ -121,6 +123,8 @@ class Group:
     failures: dict[tuple[str, str | None], Failures] = field(factory=dict)
     retries: dict[str, int] = field(factory=dict)
     never: dict[str, int] = field(factory=dict)
+    ids: list[str] = field(factory=list, repr=False)
+    prompts: list[str | None] = field(factory=list, repr=False)
     stall_longest: float = 0.0
     drawn: dict[object, Floats | None] = field(factory=dict, repr=False)
     _columns: dict[str, array[float]] = field(
@@ -138,6 +142,8 @@ class Group:
         self.drawn.clear()
         self.streams += 1
         self.tokens += len(timeline)
+        self.ids.append(timeline.stream)
+        self.prompts.append(timeline.prompt_hash)
         self.lost += timeline.lost
         self.gaps.extend(gaps)
         self.gap_counts.append(len(gaps))

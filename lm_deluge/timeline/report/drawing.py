@@ -6,7 +6,7 @@ try:
     from bokeh.models import ColumnDataSource, HoverTool, NumeralTickFormatter
     from bokeh.plotting import figure
     from bokeh.resources import Resources
-    from jinja2 import Environment
+    from jinja2 import Environment, FunctionLoader
     from markupsafe import Markup
 except ImportError as error:
     message = "the report's page needs bokeh, jinja2 and numpy: pip install bokeh jinja2 numpy"
@@ -16,6 +16,7 @@ __all__ = [
     "ColumnDataSource",
     "Document",
     "Environment",
+    "FunctionLoader",
     "HoverTool",
     "Markup",
     "NumeralTickFormatter",

@@ -38,6 +38,7 @@ from lm_deluge.timeline.report.charts import (
 from lm_deluge.timeline.report.drawing import (
     Document,
     Environment,
+    FunctionLoader,
     Markup,
     Resources,
     components,
@@ -134,9 +135,13 @@ def html_page(
         values["outcomes"] = list(_outcomes(groups))
         values["errors"] = list(_errors(groups))
         values["distributions"] = list(_distributions(groups))
-    template = (files(__package__) / "page.html").read_text(encoding="utf-8")
-    page = Environment(autoescape=True).from_string(template).render(values)
+    templates = Environment(loader=FunctionLoader(_template), autoescape=True)
+    page = templates.get_template("page.html").render(values)
     return page.encode("utf-8", "replace").decode("utf-8")  # lone surrogates become "?"
+
+
+def _template(name: str) -> str:
+    return (files(__package__) / "templates" / name).read_text(encoding="utf-8")
 
 
 def _charts(measured: Measured, sample: Sample) -> dict[str, Any]:

@@ -21,7 +21,7 @@
   const roots = () => Bokeh.documents.flatMap((page) => page.roots());
   const paintAll = () => roots().forEach(paint);
   dark.addEventListener("change", paintAll);
-  const wanted = {{ plot_count }};
+  const wanted = {{ charts.plot_count }};
   const begin = () => {
     if (roots().length < wanted) { setTimeout(begin, 20); return; }
     paintAll();

@@ -1,0 +1,33 @@
+"""Templates of the page, and data that goes into it without harm."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+from lm_deluge.timeline.report.drawing import Environment, FunctionLoader, Markup
+
+__all__ = ["embedded_json", "render"]
+
+
+def render(template: str, values: Mapping[str, Any]) -> str:
+    """Return a file of ``templates/`` filled in; what is not ``Markup`` is escaped."""
+    templates = Environment(loader=FunctionLoader(_template), autoescape=True)
+    text = templates.get_template(template).render(values)
+    return text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates become "?"
+
+
+def embedded_json(value: Any) -> Markup:
+    """Return JSON for the inside of ``<script type="application/json">``.
+
+    ``<`` is written as an escape of JSON, so that nothing in it ends the element or begins another.
+    Raises ``ValueError`` for NaN and infinity, which JSON has not.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))
+
+
+def _template(name: str) -> str:
+    return (files(__package__) / "templates" / name).read_text(encoding="utf-8")

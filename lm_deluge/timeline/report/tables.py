@@ -1,0 +1,163 @@
+"""The page's tables: plain data for their templates, one function a part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from lm_deluge.timeline.measures.compare import COMPARED
+from lm_deluge.timeline.measures.comparisons import Comparisons
+from lm_deluge.timeline.measures.figures import (
+    SHOWN,
+    error_rows,
+    interval,
+    known_of,
+    share_with_interval,
+    signed,
+    without_failed,
+)
+from lm_deluge.timeline.measures.groups import Group
+from lm_deluge.timeline.measures.metrics import Measured
+from lm_deluge.timeline.measures.names import STATISTICS, in_words
+from lm_deluge.timeline.measures.wording import number, percent, seconds
+
+__all__ = ["comparison_part", "errors_part", "glance_part", "numbers_part"]
+
+_GLANCE = (
+    ("streams", "how many answers"),
+    ("failed", "broke"),
+    ("TTFT, median", "something appears"),
+    ("TTFT, p95", "for the slowest 5 %"),
+    ("gap, p95", "silence between pieces"),
+    ("stalled", "streams with a stall"),
+    ("longest silence", ""),
+    ("rate, median", "tokens/s, if whole"),
+    ("reader waits", "on average"),
+    ("QoE, mean", "1 is best"),
+    ("cost", "US dollars"),
+)
+
+_MEANINGS = (
+    ("TTFT", "Time from the request to the first output of any kind, reasoning included."),
+    ("TTFA", "Time from the request to the first piece of visible answer text."),
+    ("gap", "Time from one piece of text to the next; after a failure, to the failure."),
+    ("stall", "A gap longer than the threshold."),
+    ("TPOT", "Time from the first to the last piece, divided by the pieces after the first."),
+    ("E2E", "Time from the request to the ending of a whole answer."),
+    ("output rate", "Tokens a second, from the first piece to the last, of whole answers."),
+    ("reader starvation", "How long a reader at the given rate waits for text not there yet."),
+    (
+        "QoE",
+        "Share of a reader's time not lost by waiting (Andes, arXiv 2404.16283v2); 1 is best, and a "
+        "stream that failed has 0.",
+    ),
+    ("failed", "Ended neither whole nor by its caller, who may cancel or leave."),
+    ("retried", "More than one attempt was made: one failed before any output."),
+    ("coalescing", "Share of tokens in the same network read as the token before."),
+    (
+        "handlers",
+        "The longest time in a stream that the application's own handlers took for a read.",
+    ),
+    ("loop lag", "The longest time in a stream that something else held the event loop, at least."),
+    ("tokens per piece", "A network piece is not a token: known where the server reports usage."),
+)
+
+
+def glance_part(measured: Measured) -> dict[str, Any]:
+    """Return what templates/glance.html shows: the figures that matter most, and the endings."""
+    groups = measured.groups.values()
+    return {
+        "heads": _GLANCE,
+        "rows": [{"name": group.name, "cells": list(_glance(group))} for group in groups],
+        "endings": [_endings(group) for group in groups],
+    }
+
+
+def comparison_part(comparisons: Comparisons) -> dict[str, Any]:
+    """Return what templates/comparison.html shows: every metric before and now."""
+    return {"rows": list(_comparison(comparisons)), "made": comparisons.n}
+
+
+def errors_part(measured: Measured) -> dict[str, Any]:
+    """Return what templates/errors.html shows: how streams failed, by group."""
+    keys = ("error", "phase", "count", "share", "pieces", "after")
+    rows = [
+        {"name": group.name, **dict(zip(keys, row, strict=True))}
+        for group in measured.groups.values()
+        for row in error_rows(group)
+    ]
+    return {"rows": rows}
+
+
+def numbers_part(measured: Measured) -> dict[str, Any]:
+    """Return what templates/numbers.html shows: all distributions, and what the words mean."""
+    return {
+        "statistics": STATISTICS,
+        "rows": list(_distributions(measured)),
+        "meanings": _MEANINGS,
+    }
+
+
+def _glance(group: Group) -> Iterator[tuple[str, bool]]:
+    summary = group.summary()
+    gap = summary["gap"]["max"]
+    yield f"{group.streams:,}", False
+    share = f" ({percent(group.failed / group.streams)})" if group.failed else ""
+    yield f"{group.failed:,}{share}", group.failed > 0
+    yield seconds(summary["ttft"]["p50"]), False
+    yield seconds(summary["ttft"]["p95"]), False
+    yield seconds(summary["gap"]["p95"]), False
+    yield percent(summary["stalls"]["streams"]), bool(summary["stalls"]["count"])
+    yield seconds(gap), gap is not None and gap > group.settings.stall
+    yield number("rate.p50", summary["rate"]["p50"]).removesuffix(" tokens/s"), False
+    yield seconds(summary["starvation"]["mean"]), False
+    yield number("qoe.mean", summary["qoe"]["mean"]), False
+    costs = len(group.values("cost"))
+    yield known_of(costs, group.streams, number("cost", summary["cost"])), False
+
+
+def _comparison(comparisons: Comparisons) -> Iterator[dict[str, Any]]:
+    for metric in COMPARED:
+        first = True
+        for pair in comparisons.pairs:
+            comparison = pair.with_interval(metric)
+            yield {
+                "first": first,
+                "metric": in_words(metric),
+                "name": pair.new.name,
+                "before": without_failed(pair.old, metric, comparison.old),
+                "now": without_failed(pair.new, metric, comparison.new),
+                "change": signed(comparison),
+                "is_clear": comparison.is_clear,
+                "interval": interval(comparison),
+            }
+            first = False
+
+
+def _endings(group: Group) -> dict[str, str]:
+    return {
+        "name": group.name,
+        "whole": f"{group.completed:,}",
+        "failed": f"{group.failed:,}",
+        "failed_share": share_with_interval(group.failed, group.streams),
+        "retried": f"{group.retried:,}",
+        "retried_share": share_with_interval(group.retried, group.streams),
+        "cancelled": f"{group.cancelled:,}",
+        "unfinished": f"{group.unfinished:,}",
+        "censored": f"{group.censored:,}",
+    }
+
+
+def _distributions(measured: Measured) -> Iterator[dict[str, Any]]:
+    summaries = [(name, group.summary()) for name, group in measured.groups.items()]
+    for metric, _, words in SHOWN:
+        for position, (name, summary) in enumerate(summaries):
+            yield {
+                "first": position == 0,
+                "metric": words,
+                "name": name,
+                "cells": [
+                    number(f"{metric}.{statistic}", summary[metric][statistic])
+                    for statistic in STATISTICS
+                ],
+            }

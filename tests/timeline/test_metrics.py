@@ -203,3 +203,23 @@ def test_a_summary_follows_what_is_added() -> None:
     assert group.summary()["streams"] == 1
     group.add(timeline([0.6]))
     assert group.summary()["streams"] == 2
+
+
+def test_a_group_knows_its_models_its_prompts_lengths_and_its_time() -> None:
+    measured = measure(
+        [
+            timeline([0.2, 1.5], model="a", tags={"v": "1"}, prompt_chars=12,
+                     at="2026-11-22T10:00:00+00:00"),
+            timeline([0.2], model=None, model_used="b", tags={"v": "1"}, at="2026-11-22T10:00:05Z"),
+            timeline([], model=None, tags={"v": "1"}, ending=None),
+        ],
+        by="v",
+    )  # fmt: skip
+    group = measured.groups["1"]
+    assert group.models == {"a": 1, "b": 1}
+    assert group.values("prompt_chars").tolist() == [12]
+    assert group.begin is not None
+    assert group.end is not None
+    assert group.end - group.begin == pytest.approx(5.2)
+    silent = measure([timeline([0.1])]).groups["m"]
+    assert (silent.begin, silent.end) == (None, None)

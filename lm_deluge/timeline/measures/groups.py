@@ -41,6 +41,7 @@ _COLUMNS = (
     "span",
     "burst",
     "silence",
+    "prompt_chars",
 )
 _NAN = float("nan")
 
@@ -95,13 +96,14 @@ class Failures:
 
 @define(eq=False)
 class Group:
-    """Streams measured together: 280 bytes a stream and 8 bytes a gap, whatever their texts.
+    """Streams measured together: 288 bytes a stream and 8 bytes a gap, whatever their texts.
 
     Counts of streams: ``streams``, ``completed``, ``failed``, ``cancelled`` (their caller left),
     ``unfinished`` (the ending is missing), ``censored`` (ended without any output), ``retried``
     (more than one attempt). ``retries``: attempts that failed before another, by error class.
     ``lost``: token lines missing from the log. ``never``: by metric (``ttft``, ``ttfa``, ``e2e``)
-    failed streams whose moment never came. ``ids`` and ``prompts`` (their hash, ``None`` where
+    failed streams whose moment never came. ``models``: streams by the model asked for, or that
+    answered where that is unknown. ``ids`` and ``prompts`` (their hash, ``None`` where
     unknown): one per stream, in the order of ``column``. ``drawn``: what was resampled from the
     group so far.
     """
@@ -123,6 +125,7 @@ class Group:
     failures: dict[tuple[str, str | None], Failures] = field(factory=dict)
     retries: dict[str, int] = field(factory=dict)
     never: dict[str, int] = field(factory=dict)
+    models: dict[str, int] = field(factory=dict)
     ids: list[str] = field(factory=list, repr=False)
     prompts: list[str | None] = field(factory=list, repr=False)
     stall_longest: float = 0.0
@@ -159,7 +162,11 @@ class Group:
             "held": timeline.held,
             "held_up": timeline.held_up,
             "cost": timeline.cost,
+            "prompt_chars": timeline.prompt_chars,
         }
+        model = timeline.model or timeline.model_used
+        if model:
+            self.models[model] = self.models.get(model, 0) + 1
         if timeline.completed:
             for name in _COMPLETED_ONLY:
                 numbers[name] = getattr(timeline, name)
@@ -217,7 +224,7 @@ class Group:
         Names: ``PER_STREAM`` and ``coalescing``, ``tokens_per_piece``, ``stalls`` (count),
         ``stalled`` (seconds), ``cost`` (US dollars), ``held`` (seconds in which handlers held the
         event loop), ``held_up`` (of them, those that a piece waited for), ``span`` (t_n - t_1),
-        ``burst`` (tokens per burst), ``silence`` (seconds from burst to burst).
+        ``burst`` (tokens per burst), ``silence`` (seconds from burst to burst), ``prompt_chars``.
         """
         return np.array(self._columns[name])
 
@@ -242,6 +249,16 @@ class Group:
             return float("inf")
         # Where the rank ends there is no need for a finite neighbour.
         return float(np.percentile(np.append(values, np.full(late, values[-1])), q))
+
+    @property
+    def begin(self) -> float | None:
+        """First start of a stream, seconds since 1970; ``None`` without wall clock."""
+        return self._begin
+
+    @property
+    def end(self) -> float | None:
+        """Last ending, or last output, seconds since 1970; ``None`` without wall clock."""
+        return self._end
 
     @property
     def seconds(self) -> float | None:

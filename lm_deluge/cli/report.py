@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from lm_deluge.cli.command import Command
 from lm_deluge.cli.files import distinct
 from lm_deluge.cli.reporting.held import rules_of, settings_of
 from lm_deluge.cli.reporting.outputs import check_page, print_tables
+from lm_deluge.cli.reporting.pages import readable_twice, write_page
 from lm_deluge.cli.reporting.sources import check_content, measure_log, open_logs
 from lm_deluge.timeline.measures.wording import printable
 
@@ -105,29 +107,28 @@ def report(
         from lm_deluge.timeline.measures.comparisons import compare_all
         from lm_deluge.timeline.measures.findings import findings_of
         from lm_deluge.timeline.measures.rules import broken_rules
-        from lm_deluge.timeline.measures.sampling import Sample
 
         numbers = {"stall": stall, "read_rate": read_rate, "expected_ttft": expected_ttft}
         settings = settings_of(target, {k: v for k, v in numbers.items() if v is not None})
         rules = rules_of(fail_if, max_regression, settings)
         if html is not None:
-            from lm_deluge.timeline.report.page import html_page
+            import_module("lm_deluge.timeline.report.page")
     except ImportError as error:
         raise click.ClickException(str(error)) from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
 
     # All that can be wrong is found before the work, which may take a while.
-    sample = Sample() if html is not None else None
-    reader, old_reader = open_logs(logs, baseline, text=sample is not None)
-    if html is not None:
-        check_page(html)
+    reader, old_reader = open_logs(logs, baseline)
+    check_page(html)
     sources = [*reader.sources, *(old_reader.sources if old_reader is not None else [])]
     reads = {f"the log {source}": source for source in sources if isinstance(source, Path)}
     distinct({"--html": html}, reads=reads, stdin="-" in sources)
     tags = tuple(dict.fromkeys(by))
+    if html is not None:
+        reader = readable_twice(reader)
     old = measure_log(old_reader, tags, settings) if old_reader is not None else None
-    new = measure_log(reader, tags, settings, sample)
+    new = measure_log(reader, tags, settings)
     check_content(new, old, rules)
     try:
         broken = broken_rules(new, rules, old)
@@ -135,9 +136,8 @@ def report(
         raise click.UsageError(printable(str(error))) from None
     comparisons = compare_all(new, old)
     told = findings_of(new, old, comparisons)
-    if html is not None and sample is not None:
-        page = html_page(new, told, sample, baseline=old, comparisons=comparisons, broken=broken)
-        html.write_text(page, encoding="utf-8")
+    if html is not None:
+        write_page(html, reader, new, old, comparisons, told=told, broken=broken)
     try:
         if as_json:
             document = new.to_json(told, comparisons.to_json())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import gzip
 import io
+import re
 import sys
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -53,6 +54,9 @@ _RAW = frozenset({"request", "head", "read", "close"})
 #: How every line begins that this library writes, half lines included.
 _BEGINNING = b'{"v":'
 
+#: The same up to the stream's id.
+_ID = re.compile(rb'\{"v":1,"e":"[a-z_]+","s":"([^"\\]*)"')
+
 #: Reasons that half a line of ours never has.
 _NOT_OURS = (FOREIGN, NEWER, TOO_LONG, CUT_GZIP)
 
@@ -90,6 +94,8 @@ class LogReader(Iterator[Timeline]):
         self.foreign: list[str] = []
         self._text = text
         self._only = None if only is None else frozenset(only)
+        # Compared as they are written: a line of another stream is not even decoded.
+        self._only_written = frozenset(_written(only) if only is not None else ())
         self._sources = list(_expand(sources))
         self._skipped: dict[str, Skipped] = {}
         self._open: dict[str, OpenStream] = {}
@@ -186,7 +192,13 @@ class LogReader(Iterator[Timeline]):
 
     def _parse(self, lines: list[bytes]) -> Iterator[Timeline]:
         streams = self._open
+        only = self._only_written if self._only is not None else None
         for number, line in enumerate(lines, self._number):
+            if only is not None:
+                written = _ID.match(line)
+                if written is not None and written[1] not in only:
+                    self.lines += 1
+                    continue
             try:
                 piece = decode_piece(line)
             except UNREADABLE as error:
@@ -252,7 +264,8 @@ def read_timelines(
 
     ``sources``: paths (also gzip-compressed, told by their first bytes), glob patterns, ``"-"`` for
     standard input, binary file objects; one or several. A file named twice is read once.
-    ``text=False`` drops the answers' texts while reading. ``only``: ids; other streams are passed over.
+    ``text=False`` drops the answers' texts while reading. ``only``: ids; other streams are passed
+    over, and damage in their lines is not looked for.
 
     Memory: of a stream that is still open 16 bytes a token, 20 bytes a network read and its text;
     of one that has ended its id. Raises ``FileNotFoundError`` at once for a path or pattern that
@@ -268,6 +281,12 @@ def read_timelines(
         if not _is_source(source):
             raise TypeError(f"sources must be {_SOURCES}, not with {shown(source)} in it")
     return LogReader(listed, text=text, only=only)
+
+
+def _written(ids: Iterable[str]) -> Iterator[bytes]:
+    """Yield ids as UTF-8; a lone surrogate is in no log."""
+    for each in ids:
+        yield each.encode("utf-8", "replace")
 
 
 def _is_source(value: object) -> bool:

@@ -20,8 +20,10 @@ __all__ = ["check_page", "print_tables"]
 _PAGE_BEGINS = (b"<!doctype html", b"<html")
 
 
-def check_page(page: Path) -> None:
-    """See that the page can be written, and that nothing is lost by it."""
+def check_page(page: Path | None) -> None:
+    """See that the page, if one is asked for, can be written, and that nothing is lost by it."""
+    if page is None:
+        return
     if str(page) == "-":
         raise click.UsageError("--html: the page goes into a file, not to standard output")
     if not page.parent.is_dir():

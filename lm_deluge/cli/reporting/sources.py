@@ -16,21 +16,18 @@ if TYPE_CHECKING:
     from lm_deluge.timeline.measures.groups import Settings
     from lm_deluge.timeline.measures.metrics import Measured
     from lm_deluge.timeline.measures.rules import FailIf, MaxRegression
-    from lm_deluge.timeline.measures.sampling import Sample
 
 __all__ = ["check_content", "measure_log", "open_logs"]
 
 _MOST_TAGS = 12
 
 
-def open_logs(
-    logs: Sequence[str], baseline: Sequence[str], *, text: bool
-) -> tuple[LogReader, LogReader | None]:
-    """Find the logs and see that they can be read."""
+def open_logs(logs: Sequence[str], baseline: Sequence[str]) -> tuple[LogReader, LogReader | None]:
+    """Find the logs and see that they can be read; to measure them takes no text."""
     if [*logs, *baseline].count("-") > 1:
         raise click.UsageError("standard input (-) can be read once")
     try:
-        readers = read_timelines(logs, text=text), read_timelines(baseline, text=False)
+        readers = read_timelines(logs, text=False), read_timelines(baseline, text=False)
         for reader in readers:
             for source in reader.sources:
                 if isinstance(source, Path) and (source.is_file() or source.is_dir()):
@@ -63,14 +60,11 @@ def check_content(
         raise click.UsageError("the baseline holds no stream")
 
 
-def measure_log(
-    reader: LogReader, by: tuple[str, ...], settings: Settings, sample: Sample | None = None
-) -> Measured:
+def measure_log(reader: LogReader, by: tuple[str, ...], settings: Settings) -> Measured:
     from lm_deluge.timeline.measures.metrics import measure
 
     try:
-        keep = sample.keep if sample is not None else None
-        measured = measure(reader, by=by, settings=settings, keep=keep)
+        measured = measure(reader, by=by, settings=settings)
     except OSError as error:
         raise click.UsageError(f"cannot read the log: {error}") from None
     if reader.foreign:

@@ -38,9 +38,9 @@ def html_page(
 ) -> str:
     """Return the page.
 
-    ``sample`` holds the streams to draw; it was given to ``measure(keep=sample.keep)``. Everything
-    that comes from the log or the caller is escaped; the page's Content-Security-Policy lets no
-    other script run and nothing be loaded.
+    ``sample`` holds the streams to draw: chosen from what was measured (``Sample.of``) and filled,
+    or kept by ``measure(keep=sample.keep)``. Everything that comes from the log or the caller is
+    escaped; the page's Content-Security-Policy lets no other script run and nothing be loaded.
     """
     values: dict[str, Any] = {
         "nonce": secrets.token_urlsafe(16),

@@ -1,0 +1,48 @@
+"""A report's page: the streams that it shows are read once more, with their text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lm_deluge.cli.reporting.spooling import rewound, spooled
+from lm_deluge.timeline.reading import LogReader, read_timelines
+
+if TYPE_CHECKING:
+    from lm_deluge.timeline.measures.comparisons import Comparisons
+    from lm_deluge.timeline.measures.metrics import Measured
+
+__all__ = ["readable_twice", "write_page"]
+
+
+def readable_twice(reader: LogReader) -> LogReader:
+    """Return a reader of the same logs, pipes and standard input kept in temporary files."""
+    try:
+        return read_timelines([spooled(source) for source in reader.sources], text=False)
+    except OSError as error:
+        raise click.UsageError(f"cannot read the log: {error}") from None
+
+
+def write_page(
+    page: Path,
+    reader: LogReader,
+    new: Measured,
+    old: Measured | None,
+    comparisons: Comparisons,
+    *,
+    told: Sequence[str],
+    broken: Sequence[str],
+) -> None:
+    """Write the page on ``new``, which ``reader`` has read."""
+    from lm_deluge.timeline.measures.sampling import Sample
+    from lm_deluge.timeline.report.page import html_page
+    from lm_deluge.timeline.report.wanted import wanted_ids
+
+    sample = Sample.of(new)
+    ids = sample.ids | wanted_ids(new, old, comparisons)
+    sample.fill(read_timelines(rewound(reader.sources), only=ids))
+    made = html_page(new, told, sample, baseline=old, comparisons=comparisons, broken=broken)
+    page.write_text(made, encoding="utf-8")

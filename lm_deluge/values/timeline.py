@@ -270,6 +270,14 @@ class Timeline:
             gaps.append(max(0.0, self.ending.t - arrivals[-1]))
         return gaps
 
+    @property
+    def chunk_gaps(self) -> list[float]:
+        """Seconds from one network read that held visible tokens to the next (AIPerf's ICL).
+
+        Where reads are unknown, from one moment at which tokens arrived to the next.
+        """
+        return list(map(sub, self.times[1:], self.times))
+
     def stalls(self, threshold: float = STALL_THRESHOLD) -> list[Stall]:
         """Gaps longer than ``threshold`` seconds, in order. Raises ``ValueError`` if it is < 0."""
         if not threshold >= 0:

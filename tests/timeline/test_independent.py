@@ -101,8 +101,10 @@ def numpy_percentile(values: list[float], q: float) -> float:
 
 def expected_distribution(values: list[float]) -> dict[str, Any]:
     if not values:
-        return dict.fromkeys(("mean", "p50", "p90", "p95", "p99", "max")) | {"n": 0}
+        return dict.fromkeys(("mean", "std", "p50", "p90", "p95", "p99", "max")) | {"n": 0}
     result: dict[str, Any] = {"n": len(values), "mean": math.fsum(values) / len(values)}
+    squares = math.fsum((value - result["mean"]) ** 2 for value in values)
+    result["std"] = math.sqrt(squares / len(values))
     for q in (50, 90, 95, 99):
         result[f"p{q}"] = numpy_percentile(values, q)
     return result | {"max": max(values)}
@@ -133,6 +135,9 @@ def expected_numbers(stream: Stream, stall: float, rate: float, patience: float)
     if is_failed(stream) and n:
         gaps.append(stream["end"] - t[-1])
     numbers["gaps"] = gaps
+    reads = {event[2]: event[0] for event in reversed(tokens)}
+    moments = sorted(reads.values())
+    numbers["icl"] = [moments[i] - moments[i - 1] for i in range(1, len(moments))]
     numbers["stalls"] = [gap for gap in gaps if gap > stall]
     done = stream["ending"] == "complete"
     numbers["tpot"] = (t[-1] - t[0]) / (n - 1) if done and n >= 2 else None
@@ -215,6 +220,9 @@ def test_the_library_agrees_with_a_straightforward_implementation(
             expected[key] = expected_distribution(values)
         gaps = [gap for number in numbers for gap in number["gaps"]]
         expected["gap"] = expected_distribution(gaps)
+        expected["icl"] = expected_distribution([g for number in numbers for g in number["icl"]])
+        expected["ttfo"] = expected["ttfa"]
+        expected |= {"request_throughput": None, "output_token_throughput": None}  # no wall clock
         stalls = [gap for number in numbers for gap in number["stalls"]]
         expected["stalls"] = {
             "count": len(stalls) if gaps else None,

@@ -16,11 +16,12 @@ from support.timelines import stream_lines, timeline, write
 
 COUNTS = {"streams", "completed", "failed", "cancelled", "unfinished", "censored", "retried"}
 DISTRIBUTIONS = {
-    "ttft", "ttfa", "gap", "tpot", "tpot_per_token", "e2e", "rate", "qoe", "starvation", "handlers",
-    "loop_lag",
+    "ttft", "ttfa", "ttfo", "gap", "icl", "tpot", "tpot_per_token", "e2e", "rate", "qoe",
+    "starvation", "handlers", "loop_lag",
 }  # fmt: skip
 KEYS = COUNTS | DISTRIBUTIONS | {
     "tokens_per_piece", "stalls", "coalescing", "failed_share", "retried_share", "cost", "errors",
+    "request_throughput", "output_token_throughput",
 }  # fmt: skip
 
 
@@ -38,7 +39,7 @@ def test_json_has_the_keys_of_metrics_md_and_no_others(tmp_path: Path) -> None:
     (group,) = document["groups"].values()
     assert group.keys() == KEYS
     for name in DISTRIBUTIONS:
-        assert group[name].keys() == {"n", "mean", "p50", "p90", "p95", "p99", "max"}
+        assert group[name].keys() == {"n", "mean", "std", "p50", "p90", "p95", "p99", "max"}
     assert group["stalls"].keys() == {"count", "total", "longest", "streams"}
     json.dumps(document, allow_nan=False)
 

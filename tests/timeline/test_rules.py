@@ -15,6 +15,7 @@ from lm_deluge.timeline import (
     parse_max_regression,
     parse_target,
 )
+from lm_deluge.timeline.measures.names import better_is_higher
 from lm_deluge.wire.errors_inside import inside_class
 from support.timelines import timeline
 
@@ -183,7 +184,7 @@ def test_no_stall_is_data_for_the_longest_stall() -> None:
         ("ttft>1", r"ttft is many numbers; name one of ttft\.n, ttft\.mean"),
         (
             "latency>1",
-            r"there are ttft, ttfa, gap.*each with one of \.n, \.mean.*stalls\.streams.*errors\.CLASS",
+            r"there are ttft, ttfa, ttfo, gap.*each with one of \.n, \.mean.*stalls\.streams.*errors\.CLASS",
         ),
         ("errors.>1", "no metric"),
         ("ttft.p95>fast", "'fast' is not a number"),
@@ -207,6 +208,11 @@ def test_no_stall_is_data_for_the_longest_stall() -> None:
         ("handler_lag.p95>1", r"handlers\.p95 is how long.*loop_lag\.p95"),
         ("handler_lag>1", "handlers is how long.*loop_lag how long"),
         ("loop_lag>1", r"loop_lag is many numbers; name one of loop_lag\.n"),
+        ("e2el.p95>1", "no metric is named 'e2el.p95'; it is e2e here"),
+        ("itl.p99>1", "vLLM's is gap, AIPerf's and GuideLLM's tpot_per_token"),
+        ("ttft.median>1", r"the median is \.p50"),
+        ("ttfo>1", r"ttfo is many numbers; name one of ttfo\.n"),
+        ("request_throughput<1s", "not in seconds"),
         ("", "expected METRIC>NUMBER"),
     ],
 )
@@ -308,3 +314,37 @@ def test_a_rule_on_goodput() -> None:
     assert broken_rules(measure([line], settings=options), [parse_fail_if("goodput<1")]) == [
         "goodput<1: m: 0.1 /s (1 stream)"
     ]
+
+
+def test_ttfo_is_judged_as_ttfa_with_those_that_never_came() -> None:
+    silent = timeline([], ended=3.0, failed="APITimeoutError", phase="first_token")
+    new = measured(timeline([0.5]), silent, silent)
+    (line,) = broken_rules(new, [parse_fail_if("ttfo.p95>9")])
+    assert "p95 falls among the 2 of 3 streams that failed without visible text" in line
+    assert line.replace("ttfo", "ttfa") == broken_rules(new, [parse_fail_if("ttfa.p95>9")])[0]
+
+
+def test_a_regression_of_icl_and_ttfo_has_an_interval() -> None:
+    new = measured(*(timeline([0.5 + k / 99, 1.5, 3.5]) for k in range(9)))
+    old = measured(*(timeline([0.3 + k / 99, 0.8, 1.2]) for k in range(9)))
+    for rule in ("icl.p95=1%", "ttfo.p50=1%", "gap.mean=1%"):
+        assert "95 % interval" in regressed(rule, new, old)[0]
+    (line,) = regressed("icl.std=1%", new, old)  # no interval, and no reason to fall
+    assert "interval" not in line
+
+
+def test_throughput_that_fell_is_worse_and_a_smaller_deviation_is_not() -> None:
+    assert better_is_higher("request_throughput")
+    assert better_is_higher("output_token_throughput")
+    assert not better_is_higher("rate.std")
+    assert better_is_higher("rate.n")
+
+
+def test_targets_may_name_ttfo_and_icl() -> None:
+    settings = Settings(targets=(parse_target("ttfo<=0.6"), parse_target("icl.max<=0.5")))
+    two_in_a_read = timeline([0.5, 0.5, 0.9], reads=[0, 0, 1])
+    late = timeline([0.5, 1.5])
+    (group,) = measure([two_in_a_read, late], settings=settings).groups.values()
+    assert group.good == 1
+    with pytest.raises(ValueError, match="it is e2e here"):
+        parse_target("e2el<1")

@@ -15,13 +15,14 @@ from attrs import define
 from lm_deluge.timeline.measures.chance import difference_of_shares
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured
-from lm_deluge.timeline.measures.names import PER_STREAM, look_up
+from lm_deluge.timeline.measures.names import PER_STREAM, POOLED, look_up
 from lm_deluge.timeline.measures.numeric import (
     Counts,
     Floats,
     Histograms,
     np,
 )
+from lm_deluge.timeline.measures.other_names import own_name
 
 __all__ = [
     "COMPARED",
@@ -103,7 +104,8 @@ def compare_groups(
     """
     comparison = Comparison(metric, look_up(new.summary(), metric), look_up(old.summary(), metric))
     if comparison.difference is not None:
-        comparison.low, comparison.high = _interval(new, old, metric, resamples, seed)
+        own = own_name(metric)
+        comparison.low, comparison.high = _interval(new, old, own, resamples, seed)
     return comparison
 
 
@@ -157,16 +159,16 @@ def resample(
 ) -> Floats | None:
     """Return the metric of ``resamples`` resamples of the group's streams.
 
-    ``None`` for fewer than two streams with the metric, for shares of streams, counts, sums and
-    maxima.
+    ``None`` for fewer than two streams with the metric, for shares of streams, counts, sums, maxima
+    and deviations.
     """
-    name, _, statistic = metric.partition(".")
+    name, _, statistic = own_name(metric).partition(".")
     if metric in ("coalescing", "tokens_per_piece"):
         return _means(group.values(metric), resamples, generator)
     if statistic == "mean" and name in PER_STREAM:
         return _means(group.values(name), resamples, generator)
-    if name == "gap" and statistic not in ("n", "max"):
-        return _gap_statistics(group, statistic, resamples, generator)
+    if name in POOLED and (statistic == "mean" or statistic.startswith("p")):
+        return _gap_statistics(*group.pooled(name), statistic, resamples, generator)
     if name in PER_STREAM and statistic.startswith("p"):
         return _percentiles(group.values(name), float(statistic[1:]), resamples, generator)
     return None
@@ -211,26 +213,29 @@ def _percentiles(
 
 
 def _gap_statistics(
-    group: Group, statistic: str, resamples: int, generator: np.random.Generator
+    gaps: Floats,
+    counts: Counts,
+    statistic: str,
+    resamples: int,
+    generator: np.random.Generator,
 ) -> Floats | None:
     """Resample streams with all their gaps.
 
     Each stream is a histogram over at most 512 bins of equal share, twelve times finer above the
     90th percentile; up to 512 different gaps are exact, else a percentile is off by at most a bin.
     """
-    counts = np.array(group.gap_counts)
     n = len(counts)
     if n < 2 or not counts.any():
         return None
-    histograms, centers = _histograms(np.array(group.gaps), counts)
+    histograms, centers = _histograms(gaps, counts)
     results = np.empty(resamples)
     step = max(1, _CELLS // n)
     for start in range(0, resamples, step):
         rows = min(step, resamples - start)
         drawn = generator.integers(0, n, (rows, n)) + np.arange(rows)[:, None] * n
         weights = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
-        gaps = weights.astype(np.float32) @ histograms
-        results[start : start + rows] = _of_histograms(gaps.astype(np.float64), centers, statistic)
+        drawn_gaps = (weights.astype(np.float32) @ histograms).astype(np.float64)
+        results[start : start + rows] = _of_histograms(drawn_gaps, centers, statistic)
     return results
 
 

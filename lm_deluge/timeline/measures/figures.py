@@ -24,8 +24,9 @@ __all__ = [
 
 SHOWN = (
     ("ttft", "TTFT", "TTFT, first output"),
-    ("ttfa", "TTFA", "TTFA, first visible token"),
+    ("ttfa", "TTFA", "TTFA (TTFO), first visible token"),
     ("gap", "gap", "gaps between tokens"),
+    ("icl", "ICL", "ICL, between network reads"),
     ("tpot", "TPOT", "TPOT, per piece"),
     ("tpot_per_token", "TPOT/tok", "TPOT, per token"),
     ("e2e", "E2E", "E2E, whole answer"),

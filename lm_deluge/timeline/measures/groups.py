@@ -15,8 +15,9 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from lm_deluge.timeline.measures.names import PER_STREAM, STATISTICS
-from lm_deluge.timeline.measures.numeric import Floats, np
+from lm_deluge.timeline.measures.names import PER_STREAM, POOLED, STATISTICS
+from lm_deluge.timeline.measures.numeric import Counts, Floats, np
+from lm_deluge.timeline.measures.other_names import own_name
 from lm_deluge.timeline.measures.targets import Target
 from lm_deluge.values.timeline import (
     CANCELLED,
@@ -96,11 +97,13 @@ class Failures:
 
 @define(eq=False)
 class Group:
-    """Streams measured together: 288 bytes a stream and 8 bytes a gap, whatever their texts.
+    """Streams measured together: 288 bytes a stream and 16 bytes a gap, whatever their texts.
 
     Counts of streams: ``streams``, ``completed``, ``failed``, ``cancelled`` (their caller left),
     ``unfinished`` (the ending is missing), ``censored`` (ended without any output), ``retried``
     (more than one attempt). ``retries``: attempts that failed before another, by error class.
+    ``output_tokens``: of completed streams, reasoning included; pieces where the usage is unknown.
+    ``icl``: seconds between the network reads of a stream that held visible tokens.
     ``lost``: token lines missing from the log. ``never``: by metric (``ttft``, ``ttfa``, ``e2e``)
     failed streams whose moment never came. ``models``: streams by the model asked for, or that
     answered where that is unknown. ``ids`` and ``prompts`` (their hash, ``None`` where
@@ -119,9 +122,12 @@ class Group:
     retried: int = 0
     lost: int = 0
     tokens: int = 0
+    output_tokens: int = 0
     good: int = 0
     gaps: array[float] = field(factory=lambda: array("d"))
     gap_counts: array[int] = field(factory=lambda: array("I"))
+    icl: array[float] = field(factory=lambda: array("d"))
+    icl_counts: array[int] = field(factory=lambda: array("I"))
     failures: dict[tuple[str, str | None], Failures] = field(factory=dict)
     retries: dict[str, int] = field(factory=dict)
     never: dict[str, int] = field(factory=dict)
@@ -150,6 +156,9 @@ class Group:
         self.lost += timeline.lost
         self.gaps.extend(gaps)
         self.gap_counts.append(len(gaps))
+        between = timeline.chunk_gaps
+        self.icl.extend(between)
+        self.icl_counts.append(len(between))
         numbers: dict[str, float | None] = {
             "ttft": timeline.ttft,
             "ttfa": timeline.ttfa,
@@ -195,6 +204,8 @@ class Group:
             self.unfinished += 1
         elif ending.kind == "complete":
             self.completed += 1
+            known = timeline.usage.output_tokens if timeline.usage is not None else None
+            self.output_tokens += len(timeline) if known is None else known
         else:
             if timeline.failed:
                 self.failed += 1
@@ -226,12 +237,18 @@ class Group:
         event loop), ``held_up`` (of them, those that a piece waited for), ``span`` (t_n - t_1),
         ``burst`` (tokens per burst), ``silence`` (seconds from burst to burst), ``prompt_chars``.
         """
-        return np.array(self._columns[name])
+        return np.array(self._columns[own_name(name)])
+
+    def pooled(self, name: str) -> tuple[Floats, Counts]:
+        """Return all numbers of ``"gap"`` or ``"icl"``, and how many each stream has."""
+        if name == "gap":
+            return np.array(self.gaps), np.array(self.gap_counts)
+        return np.array(self.icl), np.array(self.icl_counts)
 
     def values(self, name: str) -> Floats:
-        """Return the defined numbers of ``column(name)``, or all gaps for ``"gap"``."""
-        if name == "gap":
-            return np.array(self.gaps)
+        """Return the defined numbers of ``column(name)``, or all of ``"gap"`` or ``"icl"``."""
+        if name in POOLED:
+            return self.pooled(name)[0]
         column = self.column(name)
         return column[~np.isnan(column)]
 
@@ -241,6 +258,7 @@ class Group:
         A failed stream whose moment never came counts as later than any: infinity, where the
         percentile falls among them. ``None`` where no stream got so far.
         """
+        name = own_name(name)
         values = np.sort(self.values(name))
         if not len(values):
             return None
@@ -273,6 +291,16 @@ class Group:
         seconds = self.seconds
         return self.good / seconds if seconds is not None and self.settings.targets else None
 
+    @property
+    def request_throughput(self) -> float | None:
+        """Completed streams per second of the run; ``None`` where its length is unknown."""
+        return None if self.seconds is None else self.completed / self.seconds
+
+    @property
+    def output_token_throughput(self) -> float | None:
+        """Output tokens of completed streams per second of the run; ``None`` if unknown."""
+        return None if self.seconds is None else self.output_tokens / self.seconds
+
     def summary(self) -> dict[str, Any]:
         """Return the group's object of ``lm-deluge report --json``: the keys of docs/design/metrics.md.
 
@@ -292,8 +320,9 @@ class Group:
             "censored": self.censored,
             "tokens_per_piece": _mean(self.values("tokens_per_piece")),
         }
-        for name in ("ttft", "ttfa", "gap", "tpot", "tpot_per_token", "e2e", "rate", "qoe"):
+        for name in ("ttft", "ttfa", "gap", "icl", "tpot", "tpot_per_token", "e2e", "rate", "qoe"):
             numbers[name] = distribution(self.values(name))
+        numbers["ttfo"] = numbers["ttfa"]
         numbers["starvation"] = distribution(self.values("starvation"))
         numbers["stalls"] = self._stalls()
         numbers["coalescing"] = _mean(self.values("coalescing"))
@@ -308,6 +337,8 @@ class Group:
         for failures in self.failures.values():
             errors[failures.error] = errors.get(failures.error, 0) + len(failures.tokens)
         numbers["errors"] = errors
+        numbers["request_throughput"] = self.request_throughput
+        numbers["output_token_throughput"] = self.output_token_throughput
         if self.settings.targets:
             numbers["goodput"] = self.goodput
         return numbers
@@ -332,13 +363,18 @@ def last_moment(timeline: Timeline) -> float:
 
 
 def distribution(values: Floats) -> dict[str, Any]:
-    """Return n, mean, percentiles (linear-interpolated) and max; ``None`` where n is 0."""
+    """Return n, mean, standard deviation, percentiles (linear-interpolated) and max.
+
+    The deviation is the population's, divided by n, as vLLM, AIPerf and GuideLLM have it. Where n is
+    0, all else is ``None``.
+    """
     if not len(values):
         return {"n": 0, **dict.fromkeys(STATISTICS[1:])}
     p50, p90, p95, p99 = np.percentile(values, (50, 90, 95, 99)).tolist()
     return {
         "n": len(values),
         "mean": float(values.mean()),
+        "std": float(values.std()),
         "p50": p50,
         "p90": p90,
         "p95": p95,

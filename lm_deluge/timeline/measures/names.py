@@ -7,6 +7,7 @@ from typing import Any
 
 import lm_deluge.errors
 from lm_deluge.errors import StreamError, UnsupportedModelError
+from lm_deluge.timeline.measures.other_names import ALIASES, pointer
 from lm_deluge.timeline.measures.targets import unknown_name
 from lm_deluge.values.spelling import nearest
 
@@ -15,6 +16,7 @@ __all__ = [
     "DISTRIBUTIONS",
     "METRICS",
     "PER_STREAM",
+    "POOLED",
     "SHARES",
     "STATISTICS",
     "STREAM_COUNTS",
@@ -32,7 +34,9 @@ __all__ = [
 DISTRIBUTIONS = (
     "ttft",
     "ttfa",
+    "ttfo",
     "gap",
+    "icl",
     "tpot",
     "tpot_per_token",
     "e2e",
@@ -42,12 +46,15 @@ DISTRIBUTIONS = (
     "handlers",
     "loop_lag",
 )
-"""What is given as a distribution; ``gap`` has many numbers per stream, the others one."""
+"""What is given as a distribution."""
 
-PER_STREAM = tuple(name for name in DISTRIBUTIONS if name != "gap")
-"""Distributions of one number per stream."""
+POOLED = ("gap", "icl")
+"""Distributions of many numbers per stream."""
 
-STATISTICS = ("n", "mean", "p50", "p90", "p95", "p99", "max")
+PER_STREAM = tuple(name for name in DISTRIBUTIONS if name not in POOLED and name not in ALIASES)
+"""Distributions of one number per stream, each by its own name."""
+
+STATISTICS = ("n", "mean", "std", "p50", "p90", "p95", "p99", "max")
 """What is given of every distribution."""
 
 STREAM_COUNTS = ("completed", "failed", "cancelled", "unfinished", "censored", "retried")
@@ -66,6 +73,8 @@ METRICS = (
     "tokens_per_piece",
     "coalescing",
     "cost",
+    "request_throughput",
+    "output_token_throughput",
     "goodput",
 )
 """Every metric of a group, besides ``errors.CLASS``."""
@@ -87,11 +96,28 @@ SHARES = (
 COUNTS = ("stalls.count", "streams", *STREAM_COUNTS)
 """Metrics that count, besides ``errors.CLASS`` and every ``.n``."""
 
-_HIGHER_IS_BETTER = ("rate", "qoe", "completed", "streams", "goodput")
+_HIGHER_IS_BETTER = (
+    "rate",
+    "qoe",
+    "completed",
+    "streams",
+    "goodput",
+    "request_throughput",
+    "output_token_throughput",
+)
+_UNITS = {
+    "rate": "tokens/s",
+    "output_token_throughput": "tokens/s",
+    "cost": "$",
+    "goodput": "/s",
+    "request_throughput": "/s",
+}
 _WORDS = {
     "ttft": "TTFT",
     "ttfa": "time to the first visible token",
+    "ttfo": "time to the first output token (TTFO)",
     "gap": "gap",
+    "icl": "inter-chunk latency (ICL)",
     "tpot": "time per piece",
     "tpot_per_token": "time per token",
     "e2e": "total time",
@@ -103,6 +129,8 @@ _WORDS = {
     "failed_share": "share of streams that failed",
     "retried_share": "share of streams that were retried",
     "coalescing": "coalescing",
+    "request_throughput": "request throughput",
+    "output_token_throughput": "output token throughput",
     "stalls.streams": "share of streams with a stall",
 }
 
@@ -121,7 +149,10 @@ def check_name(name: str) -> None:
     if name in DISTRIBUTIONS:
         one_of = ", ".join(f"{name}.{statistic}" for statistic in STATISTICS)
         raise ValueError(f"{name} is many numbers; name one of {one_of}")
-    raise ValueError(unknown_name(name, METRICS, _ALL))
+    said = unknown_name(name, METRICS, _ALL)
+    if (here := pointer(name)) is not None:
+        said = f"no metric is named {name!r}; {here}"
+    raise ValueError(said)
 
 
 def no_such_error(name: str, logged: Iterable[str]) -> str | None:
@@ -200,7 +231,8 @@ def _is_a(error: str, wanted: str) -> bool:
 
 def better_is_higher(name: str) -> bool:
     """Whether a higher value is the better one."""
-    return name.partition(".")[0] in _HIGHER_IS_BETTER or name.endswith(".n")
+    head, _, statistic = name.partition(".")
+    return (head in _HIGHER_IS_BETTER and statistic != "std") or statistic == "n"
 
 
 def is_percentage(name: str) -> bool:
@@ -215,9 +247,7 @@ def unit(name: str) -> str:
         return ""
     if head == "stalls":
         return "s" if rest in ("total", "longest") else ""
-    return {"rate": "tokens/s", "cost": "$", "goodput": "/s"}.get(
-        head, "s" if head in DISTRIBUTIONS else ""
-    )
+    return _UNITS.get(head, "s" if head in DISTRIBUTIONS else "")
 
 
 def in_words(name: str) -> str:
@@ -226,5 +256,5 @@ def in_words(name: str) -> str:
         return _WORDS[name]
     head, _, rest = name.partition(".")
     words = _WORDS.get(head, head.replace("_", " "))
-    rest = "median" if rest == "p50" else rest
+    rest = {"p50": "median", "std": "standard deviation of"}.get(rest, rest)
     return f"{rest} {words}".strip()

@@ -24,6 +24,7 @@ from lm_deluge.timeline.measures.names import (
     share_of,
     unit,
 )
+from lm_deluge.timeline.measures.other_names import own_name
 from lm_deluge.timeline.measures.targets import SIGNS, parse_number
 from lm_deluge.timeline.measures.wording import streams_text
 
@@ -217,14 +218,14 @@ def _value(group: Group, metric: str, *, share: bool) -> float | None:
     """Return what a rule judges; infinite where failed streams never got so far."""
     if share:
         return share_of(group.summary(), metric)
-    name, _, statistic = metric.partition(".")
+    name, _, statistic = own_name(metric).partition(".")
     if name in group.never and statistic.startswith("p"):
         return group.percentile(name, float(statistic[1:]))
     return look_up(group.summary(), metric)
 
 
 def _never(group: Group, metric: str) -> str:
-    name, _, statistic = metric.partition(".")
+    name, _, statistic = own_name(metric).partition(".")
     came = {"ttft": "without any output", "ttfa": "without visible text"}.get(name, "unfinished")
     of = f"{group.never[name]} of {streams_text(group.streams)}"
     return f"{statistic} falls among the {of} that failed {came}"

@@ -37,6 +37,9 @@ except ImportError as error:
 
 __all__ = ["print_report"]
 
+#: Into 80 columns go seven; the deviation is on the page and in what machines read.
+_STATISTICS = tuple(name for name in STATISTICS if name != "std")
+
 
 def print_report(
     console: Console,
@@ -50,6 +53,8 @@ def print_report(
         console.print(_streams(measured))
         console.print(_outcomes(measured))
         console.print(_stalls(measured))
+        if any(group.seconds is not None for group in measured.groups.values()):
+            console.print(_throughput(measured))
         if measured.settings.targets:
             console.print(_targets(measured))
         console.print(_distributions(measured))
@@ -133,6 +138,18 @@ def _targets(measured: Measured) -> Table:
     return table
 
 
+def _throughput(measured: Measured) -> Table:
+    table = _table("Throughput of the run", _kind(measured), "seconds", "requests", "output tokens")
+    for group in measured.groups.values():
+        cells = (
+            seconds(group.seconds),
+            number("request_throughput", group.request_throughput),
+            number("output_token_throughput", group.output_token_throughput),
+        )
+        _row(table, [group.name, *cells])
+    return table
+
+
 def _stalls(measured: Measured) -> Table:
     columns = ("n", "streams with one", "stalls", "in all", "longest", "shared reads")
     title = f"Stalls above {measured.settings.stall:g} s, and coalescing"
@@ -158,7 +175,7 @@ def _distributions(measured: Measured) -> Table:
     title = f"Distributions, by {_kind(measured)}"
     if any(group.never for group in measured.groups.values()):
         title += " (n +k: k streams failed before it)"
-    table = _table(title, "metric", "", *STATISTICS, left=2)
+    table = _table(title, "metric", "", *_STATISTICS, left=2)
     names = list(measured.groups)
     for metric, words, _ in SHOWN:
         for name in names:
@@ -166,7 +183,7 @@ def _distributions(measured: Measured) -> Table:
             values = group.summary()[metric]
             cells = [
                 number(f"{metric}.{key}", values[key]).removesuffix(" tokens/s")
-                for key in STATISTICS
+                for key in _STATISTICS
             ]
             cells[0] += _beside(group, metric)
             first, last = name == names[0], name == names[-1]

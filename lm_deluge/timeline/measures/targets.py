@@ -8,6 +8,7 @@ from operator import ge, gt, le, lt
 
 from attrs import frozen
 
+from lm_deluge.timeline.measures.other_names import own_name, pointer
 from lm_deluge.values.spelling import nearest
 from lm_deluge.values.timeline import Timeline
 
@@ -16,8 +17,9 @@ __all__ = ["SIGNS", "Target", "parse_number", "parse_target", "percentile", "unk
 SIGNS: dict[str, Callable[[float, float], bool]] = {"<=": le, "<": lt, ">=": ge, ">": gt}
 """How a value is compared with a limit."""
 
-_PLAIN = ("ttft", "ttfa", "tpot", "tpot_per_token", "e2e", "rate")
-_GAP = {"gap.p50": 50.0, "gap.p90": 90.0, "gap.p95": 95.0, "gap.p99": 99.0, "gap.max": 100.0}
+_PLAIN = ("ttft", "ttfa", "ttfo", "tpot", "tpot_per_token", "e2e", "rate")
+_PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "max": 100.0}
+_GAP = {f"{of}.{name}": q for of in ("gap", "icl") for name, q in _PERCENTILES.items()}
 _NAMES = (*_PLAIN, *_GAP)
 _TARGET = re.compile(r"\s*([\w.]+)\s*(<=|>=|<|>)\s*(\S+)\s*")
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(ms|s|%)?")
@@ -27,8 +29,9 @@ _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(ms|s|%)?")
 class Target:
     """What one stream should do: ``metric`` ``sign`` ``limit``, such as TTFT <= 0.8.
 
-    ``metric``: ``ttft``, ``ttfa``, ``tpot``, ``tpot_per_token``, ``e2e``, ``rate``, or a percentile
-    of the stream's own gaps, ``gap.p50`` … ``gap.p99``, ``gap.max``. ``limit``: seconds; for
+    ``metric``: ``ttft``, ``ttfa`` (or ``ttfo``), ``tpot``, ``tpot_per_token``, ``e2e``, ``rate``, or a
+    percentile of the stream's own gaps, ``gap.p50`` … ``gap.p99``, ``gap.max``, or of those between
+    network reads, ``icl.p50`` …. ``limit``: seconds; for
     ``rate`` tokens a second.
     """
 
@@ -46,12 +49,12 @@ class Target:
         or E2E that is not there does.
         """
         if self.metric in _GAP:
-            gaps = timeline.gaps
+            gaps = timeline.gaps if self.metric.startswith("gap") else timeline.chunk_gaps
             value = percentile(gaps, _GAP[self.metric]) if gaps else None
         else:
-            value = getattr(timeline, self.metric)
+            value = getattr(timeline, own_name(self.metric))
         if value is None:
-            return self.metric not in ("ttft", "ttfa", "e2e")
+            return self.metric not in ("ttft", "ttfa", "ttfo", "e2e")
         return SIGNS[self.sign](value, self.limit)
 
 
@@ -63,7 +66,11 @@ def parse_target(text: str) -> Target:
         raise ValueError(message)
     metric, sign, number = match.groups()
     if metric not in _NAMES:
-        message = f"target {text!r}: {unknown_name(metric, _NAMES)}"
+        here = pointer(metric)
+        said = unknown_name(metric, _NAMES)
+        message = (
+            f"target {text!r}: {said if here is None else f'no metric is named {metric!r}; {here}'}"
+        )
         raise ValueError(message)
     limit, unit = parse_number(number, f"target {text!r}")
     if unit == "%":

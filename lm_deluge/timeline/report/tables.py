@@ -39,8 +39,17 @@ _GLANCE = (
 
 _MEANINGS = (
     ("TTFT", "Time from the request to the first output of any kind, reasoning included."),
-    ("TTFA", "Time from the request to the first piece of visible answer text."),
+    (
+        "TTFA",
+        "Time from the request to the first piece of visible answer text; AIPerf and GuideLLM call it "
+        "TTFO, time to first output token.",
+    ),
     ("gap", "Time from one piece of text to the next; after a failure, to the failure."),
+    (
+        "ICL",
+        "Inter-chunk latency: time from one network read with visible tokens to the next. Tokens that "
+        "came in one read have a gap of 0 between them and no ICL.",
+    ),
     ("stall", "A gap longer than the threshold."),
     ("TPOT", "Time from the first to the last piece, divided by the pieces after the first."),
     ("E2E", "Time from the request to the ending of a whole answer."),
@@ -59,6 +68,13 @@ _MEANINGS = (
         "The longest time in a stream that the application's own handlers took for a read.",
     ),
     ("loop lag", "The longest time in a stream that something else held the event loop, at least."),
+    (
+        "request throughput",
+        "Whole answers per second of the run, from the first start to the last ending; output token "
+        "throughput: their tokens, reasoning included.",
+    ),
+    ("goodput", "Whole answers that met every target, per second of the run."),
+    ("std", "Standard deviation (of all that were measured: divided by n)."),
     ("tokens per piece", "A network piece is not a token: known where the server reports usage."),
 )
 
@@ -94,8 +110,22 @@ def numbers_part(measured: Measured) -> dict[str, Any]:
     return {
         "statistics": STATISTICS,
         "rows": list(_distributions(measured)),
+        "throughputs": list(_throughputs(measured)),
         "meanings": _MEANINGS,
     }
+
+
+def _throughputs(measured: Measured) -> Iterator[dict[str, str]]:
+    """Yield a group's answers, tokens and good answers per second, where the clock is known."""
+    for group in measured.groups.values():
+        if group.seconds is not None:
+            yield {
+                "name": group.name,
+                "seconds": seconds(group.seconds),
+                "requests": number("request_throughput", group.request_throughput),
+                "tokens": number("output_token_throughput", group.output_token_throughput),
+                "good": number("goodput", group.goodput),
+            }
 
 
 def _glance(group: Group) -> Iterator[tuple[str, bool]]:

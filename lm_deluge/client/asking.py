@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from logging import WARNING
 from typing import Any
 
@@ -14,7 +14,7 @@ from lm_deluge.models.registry import ModelInfo
 from lm_deluge.values.foreign import log
 from lm_deluge.values.redaction import Redactor
 
-__all__ = ["characters_of", "model_request", "warn_of_dropped", "warn_of_written"]
+__all__ = ["model_request", "warn_of_dropped", "warn_of_written"]
 
 _warned: set[tuple[str, str]] = set()
 
@@ -86,19 +86,3 @@ def _is_first(model: str, what: str) -> bool:
         return False
     _warned.add((model, what))
     return True
-
-
-def characters_of(messages: Sequence[Mapping[str, Any]]) -> int:
-    """Return how many characters of text the messages hold."""
-    total = 0
-    for message in messages:
-        content = message.get("content")
-        if isinstance(content, str):
-            total += len(content)
-        elif isinstance(content, list):
-            total += sum(
-                len(part["text"])
-                for part in content
-                if isinstance(part, Mapping) and isinstance(part.get("text"), str)
-            )
-    return total

@@ -20,7 +20,7 @@ from lm_deluge.client.arguments import (
     checked_resume,
     pricing_by,
 )
-from lm_deluge.client.asking import characters_of, model_request
+from lm_deluge.client.asking import model_request
 from lm_deluge.client.default_printer import PRINT, checked_printer, default_printer
 from lm_deluge.client.many import Outcome, Tags, stream_many
 from lm_deluge.client.options import (
@@ -64,6 +64,7 @@ from lm_deluge.values.checks import (
     checked_text,
 )
 from lm_deluge.values.conversation import Prompt, to_messages
+from lm_deluge.values.prompt_facts import PromptFacts
 from lm_deluge.values.response import APIResponse
 
 if TYPE_CHECKING:
@@ -324,7 +325,7 @@ class LLMClient:
             limits=self.limits,
             redactor=redactor,
             tags={**self.tags, **options.tags},
-            prompt_chars=characters_of(messages),
+            prompt=PromptFacts(messages),
             strict=self.strict,
             handler_wait=self.handler_wait,
             pricing=self._pricing,

@@ -380,7 +380,7 @@ def new_stream(plan: Plan) -> Stream:
         model=target.info.name,
         base_url=target.request.shown_url,
         tags=plan.tags,
-        prompt_chars=plan.prompt_chars,
+        prompt=plan.prompt,
         redactor=plan.redactor,
     )
 

@@ -17,6 +17,7 @@ from lm_deluge.http.transport import Transport
 from lm_deluge.models.registry import ModelInfo
 from lm_deluge.observers.stream import Stream
 from lm_deluge.values.locking import LOCK
+from lm_deluge.values.prompt_facts import PromptFacts
 from lm_deluge.values.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class ModelRequest:
 @frozen(eq=False, kw_only=True)
 class Plan:
     """``targets``: the model asked for, then its fallbacks. ``redactor``: of all their secrets.
-    ``prompt_chars``: characters of text in the prompt.
+    ``prompt``: what is told of it.
     ``handler_wait``: seconds the ending waits for ``async`` handlers.
     ``pricing``: says what an answer costs, instead of what is known of the model."""
 
@@ -78,7 +79,7 @@ class Plan:
     limits: Limits
     redactor: Redactor = field(factory=Redactor, repr=False)
     tags: Mapping[str, Any] = field(factory=dict, repr=False)
-    prompt_chars: int = 0
+    prompt: PromptFacts = field(factory=PromptFacts, repr=False)
     strict: bool = False
     handler_wait: float = 5.0
     pricing: Pricing | None = None

@@ -76,6 +76,8 @@ class StartLine(Line, omit_defaults=True, gc=True):
     at: str
     tags: dict[str, Any] | None = None
     prompt_chars: int | None = None
+    prompt_hash: str | None = None
+    prompt: str | None = None
 
 
 class PieceLine(Line, omit_defaults=True, gc=False):
@@ -152,12 +154,16 @@ def start_line(
     queued: float = 0.0,
     tags: Mapping[str, Any] | None = None,
     prompt_chars: int | None = None,
+    prompt_hash: str | None = None,
+    prompt: str | None = None,
 ) -> StartLine:
     """Return the line that opens a stream; its ``t`` is 0.
 
     ``at``: wall clock, ISO 8601 with offset, UTC. ``base_url``: credentials, query and fragment are
     taken out here. ``queued``: seconds waited for a free slot, before t0. ``tags``: the user's own
-    object; values that JSON cannot hold are written as their ``str``.
+    object; values that JSON cannot hold are written as their ``str``. ``prompt_hash``: the same for the same
+    conversation. ``prompt``: how its last user message begins. Both ``None`` in a content-free log: a hash
+    of few words can be guessed.
     """
     return StartLine(
         SCHEMA_VERSION,
@@ -170,6 +176,8 @@ def start_line(
         at,
         {str(key): value for key, value in tags.items()} if tags else None,
         prompt_chars,
+        prompt_hash,
+        prompt,
     )
 
 

@@ -41,6 +41,8 @@ class LoggedStream(Protocol):
     @property
     def prompt_chars(self) -> int: ...
     @property
+    def prompt(self) -> str: ...
+    @property
     def started_at(self) -> datetime | None: ...
     @property
     def queued(self) -> float: ...
@@ -63,8 +65,14 @@ class LoggedRetry(Protocol):
     def resumed(self) -> bool: ...
 
 
-def start_line_of(stream: LoggedStream, tags: Mapping[str, Any] | None = None) -> StartLine:
-    """Return the line that opens ``stream``, for ``on_start``. ``tags``: added to the stream's own."""
+def start_line_of(
+    stream: LoggedStream, tags: Mapping[str, Any] | None = None, *, prompt: bool = False
+) -> StartLine:
+    """Return the line that opens ``stream``, for ``on_start``. ``tags``: added to the stream's own.
+
+    ``prompt``: whether it tells how the prompt begins. The prompt's hash is the caller's to add, where
+    it does not hold up an event loop.
+    """
     at = stream.started_at
     return start_line(
         stream.id,
@@ -74,6 +82,7 @@ def start_line_of(stream: LoggedStream, tags: Mapping[str, Any] | None = None) -
         queued=stream.queued,
         tags={**stream.tags, **tags} if tags else stream.tags,
         prompt_chars=stream.prompt_chars,
+        prompt=(stream.prompt or None) if prompt else None,
     )
 
 

@@ -15,6 +15,7 @@ from lm_deluge.observers.life import Life
 from lm_deluge.signals import StreamSignal
 from lm_deluge.values.locking import LOCK
 from lm_deluge.values.pieces import Token
+from lm_deluge.values.prompt_facts import PromptFacts
 from lm_deluge.values.redaction import Redactor
 from lm_deluge.values.response import APIResponse, Partial
 
@@ -51,15 +52,16 @@ class Stream(Sender):
         model: str,
         base_url: str,
         tags: Mapping[str, Any],
-        prompt_chars: int,
+        prompt: PromptFacts,
         redactor: Redactor,
     ) -> None:
         super().__init__()
         self.model = model
         self.base_url = base_url
         self.tags = tags
-        self.prompt_chars = prompt_chars
+        self.prompt_chars = prompt.chars
         self.redactor = redactor
+        self._prompt = prompt
         self._life = life
         life.dispatcher.serve(self)
         self._finished: asyncio.Future[None] | None = None
@@ -78,6 +80,19 @@ class Stream(Sender):
     def id(self) -> str:
         """Unique across machines."""
         return self._life.id
+
+    @property
+    def prompt(self) -> str:
+        """How the last user message begins: up to 200 characters, without secrets; ``""`` without text."""
+        return self._prompt.begins(self.redactor)
+
+    @property
+    def prompt_hash(self) -> str:
+        """16 hex digits: the same for the same conversation, whichever model is asked and however.
+
+        Worked out when it is first asked for, in a millisecond for a megabyte, from any thread.
+        """
+        return self._prompt.hash
 
     @property
     def started_at(self) -> datetime | None:

@@ -20,7 +20,7 @@ from lm_deluge.errors import (
     StreamCancelled,
     StreamError,
 )
-from lm_deluge.logs.record import Line, encode
+from lm_deluge.logs.record import Line, encode, read_start_line
 from lm_deluge.logs.stream_lines import (
     complete_line_of,
     error_line_of,
@@ -62,11 +62,18 @@ class Arrived(NamedTuple):
     data: bytes
 
 
+class Begun(NamedTuple):
+    """A stream's first line as JSON, and the stream, whose prompt's hash is to be added."""
+
+    line: bytes
+    stream: Stream
+
+
 Item = tuple[
     "RecordedAttempt | None",
-    "bytes | Line | HeadLine | CloseLine | tuple[RequestLine, Request, bool] | Arrived",
+    "bytes | Line | HeadLine | CloseLine | tuple[RequestLine, Request, bool] | Arrived | Begun",
 ]
-"""A line; a request, and whether to keep its body; or a read of an attempt."""
+"""A line; a request, and whether to keep its body; a read of an attempt; or a stream's beginning."""
 
 
 class Recorder:
@@ -82,7 +89,7 @@ class Recorder:
     ``body=True`` so are the prompts: it is created readable by its owner only.
 
     ``path``: the file; its directory must exist; a relative one is fixed here. ``body``: whether to
-    keep the request's body, besides its hash.
+    keep the request's body, besides its hash, and how the prompt begins and its hash.
 
     Raises ``FileNotFoundError`` if the directory does not exist, ``IsADirectoryError`` for a directory.
     """
@@ -154,7 +161,8 @@ class StreamRecorder:
         self._stream = stream.id
         self._redactor = stream.redactor
         # Encoded here: tags that JSON cannot hold are this stream's failure, not the whole batch's.
-        self._add((None, self._redactor.json(encode(start_line_of(stream)))))
+        line = self._redactor.json(encode(start_line_of(stream, prompt=self._body)))
+        self._add((None, Begun(line, stream) if self._body else line))
 
     def sent(self, request: Request, t: float, choices: int, dialect: str) -> None:
         """A request is about to be sent, ``t`` seconds after t0; it asks for so many ``choices``."""
@@ -241,6 +249,10 @@ def _encoded(items: list[Item]) -> bytes:
             lines.append(item)
         elif isinstance(item, Line):
             lines.append(encode(item))
+        elif isinstance(item, Begun):
+            start = read_start_line(item.line)
+            start.prompt_hash = item.stream.prompt_hash
+            lines.append(encode(start))
         elif isinstance(item, tuple) and not isinstance(item, Arrived):
             lines.append(_request(*item))
         else:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from attrs import define
 
@@ -18,6 +18,7 @@ from lm_deluge.errors import StreamError
 from lm_deluge.timeline.record import (
     Line,
     PieceLine,
+    StartLine,
     complete_line_of,
     delta_line,
     encode,
@@ -57,8 +58,11 @@ class FileLogger(StreamHandler):
     ``[redacted]`` wherever the server or the model said them, also piece by piece.
 
     ``path``: the log; its directory must exist; a relative one is fixed here. ``text``: ``False`` writes
-    lengths in the place of all content: no piece of prompt or answer gets into the file. ``tags``:
-    added to those of each stream. A file that is made is readable by its owner alone.
+    lengths in the place of all content: no piece of prompt or answer gets into the file. ``prompt``:
+    whether the file tells how each prompt begins (up to 200 characters of the last user message) and its
+    hash, by which a report finds the streams that answered the same one; ``"hash"``: the hash alone;
+    ``None``: as ``text``. Who knows what may have been asked can tell from a hash which of it was.
+    ``tags``: added to those of each stream. A file that is made is readable by its owner alone.
 
     Raises ``FileNotFoundError`` if the directory does not exist, ``IsADirectoryError`` for a directory,
     ``TypeError`` or ``ValueError`` naming an argument that makes no sense.
@@ -69,15 +73,18 @@ class FileLogger(StreamHandler):
         path: str | os.PathLike[str],
         *,
         text: bool = True,
+        prompt: bool | Literal["hash"] | None = None,
         tags: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = appendable(path, "the timeline log")
         self._text = checked_flag("text", text)
+        self._prompt = _checked_prompt(prompt, text=self._text)
         self._tags = checked_tags("tags", tags)
+        self._hashed: dict[str, Stream] = {}
         self._redactors: dict[str, _LineRedactor] = {}
         self._writer: Appender[Line] = Appender(
             self.path,
-            partial(_encoded, self._redactors),
+            partial(_encoded, self._redactors, self._hashed),
             name=f"FileLogger {self.path.name}",
             batch=_BATCH,
             follow=True,
@@ -89,11 +96,13 @@ class FileLogger(StreamHandler):
 
     def on_start(self, stream: Stream) -> None:
         """Log where and when the stream begins. Tags that JSON cannot hold are this one's failure."""
-        line = start_line_of(stream, self._tags)
+        line = start_line_of(stream, self._tags, prompt=self._prompt is True)
         self._log(stream)
         data = encode(line)
         redactor = _redactor_of(stream)
         clean = data if redactor is None else redactor.json(data)
+        if self._prompt:
+            self._hashed[stream.id] = stream
         # A tag may be any object: what it writes of itself is known only once it is written.
         self._add(line if clean is data else read_start_line(clean))
 
@@ -222,6 +231,13 @@ class _Log:
     pieces: int = 0
 
 
+def _checked_prompt(prompt: Any, *, text: bool) -> bool | Literal["hash"]:
+    if isinstance(prompt, str) and prompt == "hash":
+        return "hash"
+    given = checked_flag("prompt", prompt, optional="as text; 'hash' for the hash alone")
+    return text if given is None else bool(given)
+
+
 def _redactor_of(stream: Stream) -> Redactor | None:
     """Return the stream's, if it has secrets; a stand-in for a stream need not have one."""
     return getattr(stream, "redactor", None) or None
@@ -277,13 +293,26 @@ def _cover(redactors: dict[str, _LineRedactor], lines: list[Line]) -> None:
         del redactors[stream]
 
 
-def _encoded(redactors: dict[str, _LineRedactor], lines: list[Line]) -> bytes:
+def _add_hashes(hashed: dict[str, Stream], lines: list[Line]) -> None:
+    """Add the hashes of prompts: a long one takes milliseconds that no event loop should wait for."""
+    for line in lines:
+        if type(line) is StartLine:
+            stream = hashed.pop(line.s, None)
+            if stream is not None:
+                line.prompt_hash = stream.prompt_hash or None
+
+
+def _encoded(
+    redactors: dict[str, _LineRedactor], hashed: dict[str, Stream], lines: list[Line]
+) -> bytes:
     """Return lines as JSON; leave out what cannot be written, so that it harms no other stream.
 
     They begin with a newline, so that half a line of a killed process harms none after it.
     """
     if redactors:
         _cover(redactors, lines)
+    if hashed:
+        _add_hashes(hashed, lines)
     try:
         return b"\n" + encode_lines(lines)
     except Exception:  # noqa: BLE001 - tags that changed after on_start may raise anything

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import stat
 import time
 from collections import Counter
@@ -73,12 +74,14 @@ async def test_each_line_has_the_fields_of_the_table(path: Path) -> None:
     assert at.utcoffset() == timedelta(0)
     assert begun - timedelta(seconds=1) <= at <= datetime.now(UTC)
     assert start.pop("queued") >= 0
+    assert re.fullmatch("[0-9a-f]{16}", start.pop("prompt_hash"))
     assert start == {
         "e": "start",
         "model": "gpt-4o",
         "base_url": server.base_url,
         "tags": {"variant": "B", "run": 7},
         "prompt_chars": len("What is it?"),
+        "prompt": "What is it?",
     }
     assert retry == {"e": "retry", "error": "InternalServerError", "attempt": 1, "delay": 0.0}
 

@@ -124,7 +124,7 @@ from types import SimpleNamespace
 from lm_deluge import Token
 from lm_deluge_plugins import FileLogger
 stream = SimpleNamespace(id="s", model="m", base_url="", tags={}, started_at=None, queued=0.0,
-                         prompt_chars=0, busy=0.0, elapsed=0.0)
+                         prompt_chars=0, prompt="", prompt_hash="", busy=0.0, elapsed=0.0)
 logger = FileLogger(sys.argv[1])
 logger.on_start(stream)
 for index in range(1000):

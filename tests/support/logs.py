@@ -29,6 +29,8 @@ def fake_stream(id_: str = "s1", **fields: Any) -> Any:
         started_at=None,
         queued=0.0,
         prompt_chars=0,
+        prompt="",
+        prompt_hash="",
         busy=0.0,
         elapsed=0.0,
         **fields,

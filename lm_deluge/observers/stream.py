@@ -41,7 +41,7 @@ class Stream(Sender):
     ``StreamError``; ``stream.cancel()`` makes it ``StreamCancelled``.
 
     ``model``: the model asked for. ``base_url``: where it is served, without credentials. ``tags``:
-    the caller's. ``prompt_chars``: characters of text in the prompt. ``redactor``: takes the stream's
+    the caller's. ``redactor``: takes the stream's
     secrets out of what a handler writes down (``stream.redactor.text(text)``).
     """
 
@@ -59,7 +59,6 @@ class Stream(Sender):
         self.model = model
         self.base_url = base_url
         self.tags = tags
-        self.prompt_chars = prompt.chars
         self.redactor = redactor
         self._prompt = prompt
         self._life = life
@@ -80,6 +79,11 @@ class Stream(Sender):
     def id(self) -> str:
         """Unique across machines."""
         return self._life.id
+
+    @property
+    def prompt_chars(self) -> int:
+        """Characters of text in the prompt."""
+        return self._prompt.chars
 
     @property
     def prompt(self) -> str:

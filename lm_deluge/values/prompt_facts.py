@@ -29,13 +29,22 @@ class PromptFacts:
     ``messages``: OpenAI message dicts, which nobody changes. They are let go of once everything is known.
     """
 
-    __slots__ = ("_begins", "_hash", "_messages", "chars")
+    __slots__ = ("_begins", "_chars", "_hash", "_messages")
 
     def __init__(self, messages: Sequence[Mapping[str, Any]] = ()) -> None:
-        self.chars: Final = sum(len(text) for message in messages for text in _texts(message))
         self._messages: Sequence[Mapping[str, Any]] | None = messages
+        self._chars: int | None = None
         self._hash: str | None = None
         self._begins: str | None = None
+
+    @property
+    def chars(self) -> int:
+        """Characters of text in all messages."""
+        messages = self._messages
+        if self._chars is None and messages is not None:
+            self._chars = sum(len(text) for message in messages for text in _texts(message))
+            self._let_go()
+        return self._chars or 0
 
     @property
     def hash(self) -> str:
@@ -59,7 +68,7 @@ class PromptFacts:
         return self._begins or ""
 
     def _let_go(self) -> None:
-        if self._hash is not None and self._begins is not None:
+        if None not in (self._chars, self._hash, self._begins):
             self._messages = None
 
 

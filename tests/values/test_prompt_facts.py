@@ -149,6 +149,8 @@ def test_characters_are_those_of_all_texts() -> None:
 
 def test_messages_are_let_go_of_once_all_is_known() -> None:
     facts = PromptFacts(to_messages(SKY))
-    told = facts.hash, facts.begins(Redactor())
-    assert (facts.hash, facts.begins(Redactor())) == told == (hashed(SKY), SKY)
+    told = facts.hash, facts.begins(Redactor()), facts.chars
     assert facts._messages is None
+    assert (
+        (facts.hash, facts.begins(Redactor()), facts.chars) == told == (hashed(SKY), SKY, len(SKY))
+    )

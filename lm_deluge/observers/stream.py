@@ -41,8 +41,8 @@ class Stream(Sender):
     ``StreamError``; ``stream.cancel()`` makes it ``StreamCancelled``.
 
     ``model``: the model asked for. ``base_url``: where it is served, without credentials. ``tags``:
-    the caller's. ``redactor``: takes the stream's
-    secrets out of what a handler writes down (``stream.redactor.text(text)``).
+    the caller's. ``redactor``: takes the stream's secrets out of what a handler writes down
+    (``stream.redactor.text(text)``).
     """
 
     def __init__(

@@ -22,6 +22,7 @@ from lm_deluge.timeline.report.tables import (
     glance_part,
     numbers_part,
 )
+from lm_deluge.timeline.report.watch import watch_part
 
 __all__ = ["html_page"]
 
@@ -57,6 +58,7 @@ def html_page(
         if baseline is not None:
             values["comparison"] = comparison_part(comparisons or compare_all(measured, baseline))
         values["charts"] = charts_part(measured, sample)
+        values["watch"] = watch_part(measured, sample, colors=values["charts"]["colors"])
         values["errors"] = errors_part(measured)
         values["numbers"] = numbers_part(measured)
     return render("page.html", values)

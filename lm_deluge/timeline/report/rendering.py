@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from lm_deluge.timeline.report.drawing import Environment, FunctionLoader, Markup
 
 __all__ = ["embedded_json", "render"]
+
+_ESCAPED = re.compile("[<\ud800-\udfff]")
 
 
 def render(template: str, values: Mapping[str, Any]) -> str:
@@ -22,11 +25,12 @@ def render(template: str, values: Mapping[str, Any]) -> str:
 def embedded_json(value: Any) -> Markup:
     """Return JSON for the inside of ``<script type="application/json">``.
 
-    ``<`` is written as an escape of JSON, so that nothing in it ends the element or begins another.
+    ``<`` is written as an escape of JSON, so that nothing in it ends the element or begins another;
+    lone surrogates, which UTF-8 has not, are escapes, too: two pieces may make one character.
     Raises ``ValueError`` for NaN and infinity, which JSON has not.
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Markup(text.replace("<", "\\u003c"))
+    return Markup(_ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def _template(name: str) -> str:

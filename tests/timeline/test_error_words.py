@@ -18,6 +18,7 @@ from lm_deluge.timeline.measures.error_words import (
     retry_words,
 )
 from lm_deluge.timeline.measures.metrics import measure
+from lm_deluge.timeline.report.tables import errors_part
 from support.timelines import timeline
 
 CLASSES = sorted(
@@ -108,3 +109,17 @@ def test_failures_are_grouped_by_their_words_and_not_by_class_and_phase() -> Non
 def test_who_left_has_not_failed() -> None:
     (kind,) = error_kinds(streams(("StreamCancelled", "between_tokens", 2)))
     assert kind.cancelled
+
+
+def test_the_page_says_once_what_happened_and_how_often_in_which_group() -> None:
+    broken = [
+        timeline([0.5], ended=2.0, failed="ConnectionLostError", phase=phase, tags={"variant": tag})
+        for tag, phase in (("A", "between_tokens"), ("B", "between_tokens"), ("B", None))
+        for _ in range(9)
+    ]
+    whole = [timeline([0.5, 1.0], tags={"variant": tag}) for tag in "AB" for _ in range(30)]
+    part = errors_part(measure([*broken, *whole], by="variant"))
+    (kind,) = part["kinds"]
+    assert (kind["words"], kind["count"]) == ("the connection broke after some text", "27")
+    assert [(row["name"], row["count"]) for row in kind["rows"]] == [("A", "9"), ("B", "18")]
+    assert kind["rows"][1]["logged"] == "ConnectionLostError (between_tokens), ConnectionLostError"

@@ -41,16 +41,16 @@ def test_an_empty_log_says_so() -> None:
     assert told() == ["The log holds no stream."]
 
 
-def test_failures_are_told_by_class_phase_and_what_came_before() -> None:
+def test_failures_are_told_in_words_with_what_came_before() -> None:
     failed = [
         timeline([0.3, 0.4, 0.5], ended=0.9, failed="ConnectionLostError", phase="between_tokens")
     ] * 2
     silent = timeline([], ended=30.0, failed="APITimeoutError", phase="first_token")
     lines = told(*steady(37), *failed, silent)
     assert lines[0] == (
-        "3 of 40 streams of m failed (7.5 %): ConnectionLostError (between tokens) 2 times, after 3 "
-        "pieces and 0.90 s in the median; APITimeoutError (first token) once, after 0 pieces and "
-        "30 s in the median."
+        "3 of 40 streams of m failed (7.5 %). The connection broke after some text: 2 × "
+        "(ConnectionLostError; in the median after 3 pieces and 0.90 s). No answer at all: nothing came "
+        "in time: 1 × (APITimeoutError; after 30 s)."
     )
     assert lines[1].startswith("1 stream of m ended without any output")
 
@@ -59,7 +59,8 @@ def test_retries_are_told_by_what_failed_first() -> None:
     retried = timeline([0.3], retries=("RateLimitError", "RateLimitError", "APITimeoutError"))
     lines = told(*steady(39), retried)
     assert lines == [
-        "1 of 40 streams of m was retried (2.5 %): RateLimitError 2 times, APITimeoutError once."
+        "1 of 40 streams of m was retried (2.5 %); the server was too busy (429): 2 × (RateLimitError), "
+        "nothing came in time: 1 × (APITimeoutError)."
     ]
     assert told(*steady(39), timeline([0.3], attempts=2)) == [
         "1 of 40 streams of m was retried (2.5 %)."

@@ -30,7 +30,11 @@ def test_a_red_cross_is_for_what_broke_and_not_for_a_reader_who_left() -> None:
         timeline([], ended=1.0, failed="APITimeoutError"),
         timeline([0.5], failed="StreamCancelled", phase="between_tokens"),
         timeline([0.5], ending=None),
-    ) == ["APITimeoutError", "ConnectionLostError (between_tokens)", "no ending in the log"]
+    ) == [
+        "no answer at all: the wait was too long (APITimeoutError)",
+        "no ending in the log",
+        "the connection broke after some text (ConnectionLostError)",
+    ]
 
 
 def middle_of(*streams: Timeline) -> float:

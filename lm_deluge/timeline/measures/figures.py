@@ -7,6 +7,7 @@ from statistics import median
 
 from lm_deluge.timeline.measures.chance import share_interval
 from lm_deluge.timeline.measures.compare import Comparison
+from lm_deluge.timeline.measures.error_words import error_kinds
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.wording import NOTHING, difference, number, percent, seconds
@@ -84,16 +85,15 @@ def without_failed(group: Group, metric: str, value: float | None) -> str:
 
 
 def error_rows(group: Group) -> Iterator[tuple[str, str, str, str, str, str]]:
-    """Yield, for each kind of failure, the most frequent first: error, phase, streams, share, and the
-    medians of the pieces and of the seconds before it.
+    """Yield, for each kind of failure, the most frequent first: what happened in words, its names in
+    the log, streams, share, and the medians of the pieces and of the seconds before it.
     """
-    for failures in sorted(group.failures.values(), key=lambda kind: -len(kind.tokens)):
-        count = len(failures.tokens)
+    for kind in error_kinds(group):
         yield (
-            failures.error,
-            failures.phase or NOTHING,
-            f"{count:,}",
-            percent(count / group.streams),
-            f"{median(failures.tokens):,.0f}",
-            seconds(median(failures.seconds)),
+            kind.words,
+            kind.logged,
+            f"{kind.count:,}",
+            percent(kind.count / group.streams),
+            f"{median(kind.tokens):,.0f}",
+            seconds(median(kind.seconds)),
         )

@@ -10,6 +10,7 @@ from lm_deluge.timeline.measures.differences import (
     about_differences,
     about_outcomes,
 )
+from lm_deluge.timeline.measures.error_words import ErrorKind, error_kinds, retry_words
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.numeric import np
@@ -60,19 +61,13 @@ def findings_of(
 
 def _about_failures(name: str, group: Group) -> Iterator[str]:
     if group.failed:
-        kinds = [failures for failures in group.failures.values() if not failures.cancelled]
-        kinds.sort(key=lambda failures: -len(failures.tokens))
-        details = "; ".join(
-            f"{failures.error}{_phase(failures.phase)} {_times(len(failures.tokens))}, after "
-            f"{np.median(failures.tokens):.0f} pieces and {_seconds(np.median(failures.seconds))} "
-            "in the median"
-            for failures in kinds[:3]
-        )
-        more = f"; and {len(kinds) - 3} more kinds" if len(kinds) > 3 else ""
+        kinds = [kind for kind in error_kinds(group) if not kind.cancelled]
+        details = "".join(f" {_kind(kind)}." for kind in kinds[:3])
+        more = f" And {len(kinds) - 3} more kinds." if len(kinds) > 3 else ""
         share = group.failed / group.streams
         yield (
-            f"{group.failed} of {group.streams} streams of {name} failed ({_percent(share)}): "
-            f"{details}{more}."
+            f"{group.failed} of {group.streams} streams of {name} failed ({_percent(share)})."
+            f"{details}{more}"
         )
     if group.censored:
         yield (
@@ -84,12 +79,14 @@ def _about_failures(name: str, group: Group) -> Iterator[str]:
 def _about_retries(name: str, group: Group) -> Iterator[str]:
     if group.retried:
         kinds = sorted(group.retries.items(), key=lambda kind: -kind[1])
-        details = ", ".join(f"{error} {_times(count)}" for error, count in kinds[:3])
+        details = ", ".join(
+            f"{retry_words(error)}: {count} × ({error})" for error, count in kinds[:3]
+        )
         more = f", and {len(kinds) - 3} more kinds" if len(kinds) > 3 else ""
         yield (
             f"{group.retried} of {group.streams} streams of {name} "
             f"{'was' if group.retried == 1 else 'were'} retried "
-            f"({_percent(group.retried / group.streams)}){f': {details}' if details else ''}{more}."
+            f"({_percent(group.retried / group.streams)}){f'; {details}' if details else ''}{more}."
         )
 
 
@@ -198,12 +195,13 @@ def _about_reading(measured: Measured) -> Iterator[str]:
         yield f"{measured.skipped_lines} of {measured.lines} lines were skipped: {reasons}."
 
 
-def _phase(phase: str | None) -> str:
-    return f" ({phase.replace('_', ' ')})" if phase else ""
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
+def _kind(kind: ErrorKind) -> str:
+    """Return ``The connection broke after some text: 27 × (ConnectionLostError; …)``."""
+    after = _seconds(np.median(kind.seconds))
+    pieces = np.median(kind.tokens)
+    came = f"{pieces:.0f} pieces and {after}" if pieces else after
+    middle = f"after {came}" if kind.count == 1 else f"in the median after {came}"
+    return f"{kind.words[:1].upper()}{kind.words[1:]}: {kind.count} × ({kind.classes}; {middle})"
 
 
 def _have(count: int) -> str:

@@ -198,13 +198,13 @@ def _beside(group: Group, metric: str) -> str:
 
 
 def _errors(measured: Measured) -> Table:
-    columns = ("error", "waiting for", "streams", "share", "pieces", "after")
-    table = _table(
-        "Errors (pieces and seconds before them: medians)", _kind(measured), *columns, left=3
-    )
+    columns = ("what happened (in the log)", "streams", "share", "pieces", "after")
+    title = "Errors: how streams broke off (pieces and seconds before it: medians)"
+    table = _table(title, _kind(measured), *columns, left=2)
+    table.columns[0].no_wrap, table.columns[0].max_width = False, 24
     for group in measured.groups.values():
-        for cells in error_rows(group):
-            _row(table, [group.name, *cells])
+        for words, logged, *cells in error_rows(group):
+            _row(table, [group.name, f"{words} ({logged})", *cells])
     return table
 
 

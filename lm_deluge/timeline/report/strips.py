@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from attrs import define
 
+from lm_deluge.timeline.measures.error_words import ending_words
 from lm_deluge.timeline.measures.groups import last_moment
 from lm_deluge.timeline.measures.numeric import np
 from lm_deluge.timeline.measures.wording import seconds
@@ -142,8 +143,8 @@ def _how(stream: Timeline) -> str:
         return "complete"
     if stream.cancelled:
         return "cancelled by its caller"
-    phase = f" ({stream.ending.phase})" if stream.ending.phase else ""
-    return f"{stream.ending.error}{phase}"
+    error = stream.ending.error or "unknown"
+    return f"{ending_words(error, stream.ending.phase, text=len(stream) > 0)} ({error})"
 
 
 def _bodies(rows: Sequence[Timeline]) -> dict[str, list[Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from lm_deluge.timeline.measures.compare import COMPARED
 from lm_deluge.timeline.measures.comparisons import Comparisons
+from lm_deluge.timeline.measures.error_words import error_kinds
 from lm_deluge.timeline.measures.figures import (
     SHOWN,
     error_rows,
@@ -96,13 +97,22 @@ def comparison_part(comparisons: Comparisons) -> dict[str, Any]:
 
 def errors_part(measured: Measured) -> dict[str, Any]:
     """Return what templates/errors.html shows: how streams failed, by group."""
-    keys = ("error", "phase", "count", "share", "pieces", "after")
-    rows = [
-        {"name": group.name, **dict(zip(keys, row, strict=True))}
-        for group in measured.groups.values()
-        for row in error_rows(group)
-    ]
-    return {"rows": rows}
+    keys = ("words", "logged", "count", "share", "pieces", "after")
+    kinds: dict[str, list[dict[str, str]]] = {}
+    counts: dict[str, int] = {}
+    for group in measured.groups.values():
+        for kind, row in zip(error_kinds(group), error_rows(group), strict=True):
+            row_of = {"name": group.name, **dict(zip(keys, row, strict=True))}
+            kinds.setdefault(kind.words, []).append(row_of)
+            counts[kind.words] = counts.get(kind.words, 0) + kind.count
+    ordered = sorted(kinds, key=lambda words: -counts[words])
+    return {
+        "kinds": [
+            {"words": words, "count": f"{counts[words]:,}", "rows": kinds[words]}
+            for words in ordered
+        ],
+        "several": len(measured.groups) > 1,
+    }
 
 
 def numbers_part(measured: Measured) -> dict[str, Any]:

@@ -20,30 +20,34 @@ from lm_deluge.timeline.reading import LogReader, Skipped, read_timelines
 from lm_deluge.values.timeline import Ending, Stall, Timeline
 
 if TYPE_CHECKING:
+    from lm_deluge.timeline.measures.budget import Budget, parse_budget
     from lm_deluge.timeline.measures.compare import Comparison, compare_groups, pair_groups
     from lm_deluge.timeline.measures.comparisons import Comparisons, compare_all
     from lm_deluge.timeline.measures.findings import findings_of
     from lm_deluge.timeline.measures.groups import Group, Settings
     from lm_deluge.timeline.measures.metrics import Measured, measure
-    from lm_deluge.timeline.measures.rules import (
+    from lm_deluge.timeline.measures.rule_texts import (
         FailIf,
         MaxRegression,
-        broken_rules,
         parse_fail_if,
         parse_max_regression,
     )
+    from lm_deluge.timeline.measures.rules import Judged, Problem, broken_rules, judge_rules
     from lm_deluge.timeline.measures.sampling import Sample
     from lm_deluge.timeline.report.page import html_page
 
 __all__ = [
+    "Budget",
     "Comparison",
     "Comparisons",
     "Ending",
     "FailIf",
     "Group",
+    "Judged",
     "LogReader",
     "MaxRegression",
     "Measured",
+    "Problem",
     "Sample",
     "Settings",
     "Skipped",
@@ -55,8 +59,10 @@ __all__ = [
     "compare_groups",
     "findings_of",
     "html_page",
+    "judge_rules",
     "measure",
     "pair_groups",
+    "parse_budget",
     "parse_fail_if",
     "parse_max_regression",
     "parse_target",
@@ -66,21 +72,26 @@ __all__ = [
 _LATER = {
     "Comparison": "measures.compare",
     "Comparisons": "measures.comparisons",
-    "FailIf": "measures.rules",
+    "FailIf": "measures.rule_texts",
     "Group": "measures.groups",
-    "MaxRegression": "measures.rules",
+    "MaxRegression": "measures.rule_texts",
     "Measured": "measures.metrics",
     "Sample": "measures.sampling",
     "Settings": "measures.groups",
     "broken_rules": "measures.rules",
+    "judge_rules": "measures.rules",
+    "Judged": "measures.rules",
+    "Problem": "measures.rules",
+    "Budget": "measures.budget",
+    "parse_budget": "measures.budget",
     "compare_all": "measures.comparisons",
     "compare_groups": "measures.compare",
     "findings_of": "measures.findings",
     "html_page": "report.page",
     "measure": "measures.metrics",
     "pair_groups": "measures.compare",
-    "parse_fail_if": "measures.rules",
-    "parse_max_regression": "measures.rules",
+    "parse_fail_if": "measures.rule_texts",
+    "parse_max_regression": "measures.rule_texts",
 }
 
 if not TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lm_deluge.timeline.measures.groups import Settings
-    from lm_deluge.timeline.measures.rules import FailIf, MaxRegression
+    from lm_deluge.timeline.measures.rule_texts import FailIf, MaxRegression
 
 __all__ = ["rules_of", "settings_of"]
 
@@ -22,7 +22,7 @@ def settings_of(targets: Sequence[str], numbers: dict[str, float]) -> Settings:
 def rules_of(
     fail_if: Sequence[str], max_regression: Sequence[str], settings: Settings
 ) -> list[FailIf | MaxRegression]:
-    from lm_deluge.timeline.measures.rules import parse_fail_if, parse_max_regression
+    from lm_deluge.timeline.measures.rule_texts import parse_fail_if, parse_max_regression
 
     rules: list[FailIf | MaxRegression] = [parse_fail_if(rule) for rule in fail_if]
     rules += [parse_max_regression(rule) for rule in max_regression]

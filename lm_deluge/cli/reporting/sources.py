@@ -15,7 +15,7 @@ from lm_deluge.values.spelling import nearest
 if TYPE_CHECKING:
     from lm_deluge.timeline.measures.groups import Settings
     from lm_deluge.timeline.measures.metrics import Measured
-    from lm_deluge.timeline.measures.rules import FailIf, MaxRegression
+    from lm_deluge.timeline.measures.rule_texts import FailIf, MaxRegression
 
 __all__ = ["check_content", "measure_log", "open_logs"]
 
@@ -41,7 +41,7 @@ def check_content(
     new: Measured, old: Measured | None, rules: Sequence[FailIf | MaxRegression]
 ) -> None:
     """Refuse to report on nothing, or by tags that no stream has."""
-    from lm_deluge.timeline.measures.rules import MaxRegression
+    from lm_deluge.timeline.measures.rule_texts import MaxRegression
 
     for tag in new.by:
         if new.groups and tag not in new.tags and tag != "model":

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from functools import partial
 from math import inf
+from typing import TypeVar
 
 from attrs import frozen
 
@@ -13,11 +14,7 @@ from lm_deluge.timeline.measures.compare import compare_groups, pair_groups
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.names import (
-    SHARES,
-    STREAM_COUNTS,
     better_is_higher,
-    check_name,
-    is_count,
     is_percentage,
     look_up,
     no_such_error,
@@ -25,99 +22,74 @@ from lm_deluge.timeline.measures.names import (
     unit,
 )
 from lm_deluge.timeline.measures.other_names import own_name
-from lm_deluge.timeline.measures.targets import SIGNS, parse_number
+from lm_deluge.timeline.measures.rule_texts import FailIf, MaxRegression, Rule, counts_streams
+from lm_deluge.timeline.measures.targets import SIGNS
 from lm_deluge.timeline.measures.wording import streams_text
 
-__all__ = [
-    "FailIf",
-    "MaxRegression",
-    "broken_rules",
-    "number_text",
-    "parse_fail_if",
-    "parse_max_regression",
-]
+__all__ = ["Judged", "Problem", "broken_rules", "judge_rules", "number_text"]
 
-_FAIL_IF = re.compile(r"\s*([\w.]+)\s*(>=|<=|>|<)\s*(.+?)\s*")
+_T = TypeVar("_T")
+
+_MOST_NAMES = 12
 _SHARED = ("failed", "retried")  # counts whose share is a metric, too
-_REGRESSION = re.compile(r"\s*([\w.]+)\s*=\s*(.+?)\s*")
 
 
 @frozen
-class FailIf:
-    """Broken in every group whose ``metric`` is ``sign`` ``limit``; ``text``: the rule as given.
+class Problem:
+    """What a rule found: in which ``group`` (``None``: in the whole log), and in words.
 
-    ``share``: the limit is a share of the group's streams, where the metric counts streams.
+    ``no_data``: the rule is broken only because there is nothing to judge by.
     """
 
-    text: str
-    metric: str
-    sign: str
-    limit: float
-    share: bool = False
+    group: str | None
+    words: str
+    no_data: bool = False
+
+    def __str__(self) -> str:
+        return self.words if self.group is None else f"{self.group}: {self.words}"
 
 
 @frozen
-class MaxRegression:
-    """Broken in every group that got worse than the baseline by more than ``allowed``.
+class Judged:
+    """A rule, and the ``problems`` it found; without any, it holds."""
 
-    ``allowed`` is a share of the baseline's value if ``relative``, else in the metric's unit. Counts
-    of streams are compared as shares of the group if ``relative``: logs are not equally long.
-    """
+    rule: Rule
+    problems: tuple[Problem, ...]
 
-    text: str
-    metric: str
-    allowed: float
-    relative: bool
+    @property
+    def is_broken(self) -> bool:
+        """Whether there is a problem."""
+        return bool(self.problems)
 
+    @property
+    def called(self) -> str:
+        """The rule as a line begins: ``first text (ttft.p95>0.8)``, or its text alone."""
+        rule = self.rule
+        return rule.text if rule.name is None else f"{rule.name} ({rule.text})"
 
-def parse_fail_if(text: str) -> FailIf:
-    """Read ``"ttft.p95>0.8"``; ``ValueError`` says what is wrong with it."""
-    match = _FAIL_IF.fullmatch(text)
-    if match is None:
-        message = f"rule {text!r}: expected METRIC>NUMBER (or <, >=, <=), such as ttft.p95>0.8"
-        raise ValueError(message)
-    metric, sign, number = match.groups()
-    _check(metric, text)
-    limit, given = parse_number(number, f"rule {text!r}")
-    _check_unit(metric, given, text)
-    share = given == "%" and _counts_streams(metric)
-    if given == "%" and not share and metric not in SHARES:
-        message = f"rule {text!r}: {metric} is not a share; give a plain number"
-        raise ValueError(message)
-    if share or metric in SHARES:
-        _check_share(metric, number, limit, text)
-    elif is_count(metric) and limit != int(limit):
-        message = f"rule {text!r}: {metric} is a count of whole things; {number} is none"
-        if _counts_streams(metric):
-            message += f" (as a share of the streams: {metric}{sign}{limit * 100:.4g}%)"
-        raise ValueError(message)
-    return FailIf(text.strip(), metric, sign, limit, share)
-
-
-def parse_max_regression(text: str) -> MaxRegression:
-    """Read ``"stalls.streams=20%"`` or ``"ttft.p95=0.1"``; ``ValueError`` says what is wrong."""
-    match = _REGRESSION.fullmatch(text)
-    if match is None:
-        message = f"rule {text!r}: expected METRIC=NUMBER or METRIC=NUMBER%, such as ttft.p95=20%"
-        raise ValueError(message)
-    metric, number = match.groups()
-    _check(metric, text)
-    allowed, given = parse_number(number, f"rule {text!r}")
-    if allowed < 0:
-        message = f"rule {text!r}: how much worse it may get is not negative"
-        raise ValueError(message)
-    _check_unit(metric, given, text)
-    if given != "%" and metric in SHARES:
-        _check_share(metric, number, allowed, text)
-    return MaxRegression(text.strip(), metric, allowed, relative=given == "%")
+    def __str__(self) -> str:
+        found = "; ".join(map(str, self.problems)) or "holds"
+        return f"{self.called}: {found}" + (f" ({self.rule.why})" if self.rule.why else "")
 
 
 def broken_rules(
     new: Measured,
-    rules: Sequence[FailIf | MaxRegression],
+    rules: Sequence[Rule],
     baseline: Measured | None = None,
 ) -> list[str]:
     """Return one line for every broken rule; a rule without data to judge by is broken, too.
+
+    Raises what ``judge_rules`` does.
+    """
+    return [str(judged) for judged in judge_rules(new, rules, baseline) if judged.is_broken]
+
+
+def judge_rules(
+    new: Measured,
+    rules: Sequence[Rule],
+    baseline: Measured | None = None,
+) -> list[Judged]:
+    """Return every rule with what it found; a rule without data to judge by is broken, too.
 
     In a percentile of TTFT, TTFA or E2E a failed stream whose moment never came counts as later than
     any limit. Raises ``ValueError`` for a ``MaxRegression`` without a baseline, for a rule on goodput
@@ -134,7 +106,7 @@ def broken_rules(
         if wrong := no_such_error(rule.metric, logged):
             message = f"rule {rule.text!r}: {wrong}"
             raise ValueError(message)
-    lines = []
+    found = []
     for rule in rules:
         if rule.metric == "goodput" and not new.settings.targets:
             message = f"rule {rule.text!r}: goodput needs at least one target"
@@ -146,10 +118,8 @@ def broken_rules(
             raise ValueError(message)
         else:
             problems = _judge_regression(rule, new, baseline)
-        found = "; ".join(problems)
-        if found:
-            lines.append(f"{rule.text}: {found}")
-    return lines
+        found.append(Judged(rule, tuple(problems)))
+    return found
 
 
 def number_text(metric: str, value: float) -> str:
@@ -159,36 +129,63 @@ def number_text(metric: str, value: float) -> str:
     return f"{value:.4g} {unit(metric)}".rstrip()
 
 
-def _judge(rule: FailIf, measured: Measured) -> Iterable[str]:
+def _asked(rule: Rule, groups: Mapping[str, _T]) -> dict[str, _T]:
+    """Return the groups that the rule is about."""
+    pattern = rule.group
+    if pattern is None or pattern in groups:
+        return {name: groups[name] for name in groups if pattern in (None, name)}
+    return {name: group for name, group in groups.items() if fnmatchcase(name, pattern)}
+
+
+def _no_group(rule: Rule, groups: Iterable[str]) -> Problem:
+    names = list(groups)
+    there = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
+    return Problem(
+        None, f"no data, no group is named {rule.group!r}; there are {there}", no_data=True
+    )
+
+
+def _judge(rule: FailIf, measured: Measured) -> Iterable[Problem]:
     if not measured.groups:
-        yield "no data, the log holds no stream"
-    for name, group in measured.groups.items():
+        yield Problem(None, "no data, the log holds no stream", no_data=True)
+        return
+    groups = _asked(rule, measured.groups)
+    if not groups:
+        yield _no_group(rule, measured.groups)
+    for name, group in groups.items():
         value = _value(group, rule.metric, share=rule.share)
         if value is None:
-            yield f"{name}: no data for {rule.metric}"
+            yield Problem(name, f"no data for {rule.metric}", no_data=True)
         elif SIGNS[rule.sign](value, rule.limit):
             if value == inf:
-                yield f"{name}: {_never(group, rule.metric)}"
+                yield Problem(name, _never(group, rule.metric))
             elif rule.share:
                 count = look_up(group.summary(), rule.metric) or 0.0
-                yield f"{name}: {value:.1%} ({count:.0f} of {streams_text(group.streams)})"
+                words = f"{value:.1%} ({count:.0f} of {streams_text(group.streams)})"
+                yield Problem(name, words)
             else:
-                yield f"{name}: {number_text(rule.metric, value)} ({streams_text(group.streams)})"
+                words = f"{number_text(rule.metric, value)} ({streams_text(group.streams)})"
+                yield Problem(name, words)
 
 
-def _judge_regression(rule: MaxRegression, new: Measured, old: Measured) -> Iterable[str]:
+def _judge_regression(rule: MaxRegression, new: Measured, old: Measured) -> Iterable[Problem]:
     if not new.groups or not old.groups:
-        yield f"no data, the {'baseline' if new.groups else 'log'} holds no stream"
+        where = "baseline" if new.groups else "log"
+        yield Problem(None, f"no data, the {where} holds no stream", no_data=True)
         return
-    share = rule.relative and _counts_streams(rule.metric)
-    for name, (group, before) in pair_groups(new, old).items():
+    pairs = _asked(rule, pair_groups(new, old))
+    if not pairs:
+        yield _no_group(rule, pair_groups(new, old))
+    share = rule.relative and counts_streams(rule.metric)
+    for name, (group, before) in pairs.items():
         if group is None or before is None:
-            yield f"{name}: only in the {'log' if before is None else 'baseline'}"
+            where = "log" if before is None else "baseline"
+            yield Problem(name, f"only in the {where}", no_data=True)
             continue
         value, was = (_value(each, rule.metric, share=share) for each in (group, before))
         if value is None or was is None or was == value == inf:
             where = "log" if value is None else "baseline"
-            yield f"{name}: no data for {rule.metric} in the {where}"
+            yield Problem(name, f"no data for {rule.metric} in the {where}", no_data=True)
             continue
         difference = value - was
         worse = -difference if better_is_higher(rule.metric) else difference
@@ -196,13 +193,11 @@ def _judge_regression(rule: MaxRegression, new: Measured, old: Measured) -> Iter
         if worse > allowed:
             text = partial(_share_text, rule.metric) if share else partial(number_text, rule.metric)
             if value == inf:
-                yield f"{name}: {text(was)} -> {_never(group, rule.metric)}"
+                yield Problem(name, f"{text(was)} -> {_never(group, rule.metric)}")
                 continue
             change = f"{difference / was:+.1%}" if was else "from nothing"
-            yield (
-                f"{name}: {text(was)} -> {text(value)} "
-                f"({change}{_interval(group, before, rule.metric, share=share)})"
-            )
+            beside = f"{change}{_interval(group, before, rule.metric, share=share)}"
+            yield Problem(name, f"{text(was)} -> {text(value)} ({beside})")
 
 
 def _interval(group: Group, before: Group, metric: str, *, share: bool) -> str:
@@ -233,30 +228,3 @@ def _never(group: Group, metric: str) -> str:
 
 def _share_text(metric: str, value: float) -> str:
     return f"{value:.1%}"
-
-
-def _check(metric: str, text: str) -> None:
-    try:
-        check_name(metric)
-    except ValueError as error:
-        message = f"rule {text!r}: {error}"
-        raise ValueError(message) from None
-
-
-def _check_unit(metric: str, given: str | None, text: str) -> None:
-    if given in ("s", "ms") and unit(metric) != "s":
-        message = f"rule {text!r}: {metric} is not in seconds; give a plain number"
-        raise ValueError(message)
-
-
-def _check_share(metric: str, number: str, limit: float, text: str) -> None:
-    """Refuse what no share can be: such a rule would hold, or break, whatever was measured."""
-    if 0 <= limit <= 1:
-        return
-    instead = f"; did you mean {number}%?" if 1 < limit <= 100 and "%" not in number else ""
-    message = f"rule {text!r}: {metric} is a share, between 0 and 1 or 0% and 100%{instead}"
-    raise ValueError(message)
-
-
-def _counts_streams(metric: str) -> bool:
-    return metric in STREAM_COUNTS or metric.startswith("errors.")

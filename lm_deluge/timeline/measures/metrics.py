@@ -12,7 +12,7 @@ from lm_deluge.timeline.measures.groups import Group, Settings
 from lm_deluge.timeline.reading import LogReader, Skipped
 from lm_deluge.values.timeline import Timeline
 
-__all__ = ["Measured", "measure"]
+__all__ = ["Measured", "measure", "tag_values"]
 
 By = str | Sequence[str] | None
 """A tag, several, or ``None`` for the model."""
@@ -103,6 +103,24 @@ def group_name(timeline: Timeline, by: Sequence[str]) -> str:
         return _tag(timeline, by[0])
     values = ((tag, _tag(timeline, tag)) for tag in by)
     return ", ".join(f"{tag}={_apart(value)}" for tag, value in values)
+
+
+def tag_values(name: str, by: Sequence[str]) -> list[str]:
+    """Return the values of the tags that ``group_name`` made a name of, one for each of ``by``."""
+    if len(by) < 2:
+        return [name] if by else []
+    values = []
+    rest = name
+    for tag in by:
+        rest = rest.removeprefix(f"{tag}=")
+        if rest.startswith('"'):
+            value, end = json.JSONDecoder().raw_decode(rest)
+        else:
+            end = rest.find(", ") if ", " in rest else len(rest)
+            value = rest[:end]
+        values.append(value)
+        rest = rest[end:].removeprefix(", ")
+    return values
 
 
 def _model(timeline: Timeline) -> str:

@@ -1,0 +1,191 @@
+"""The report as a table that a pull request shows: GitHub's Markdown, safe whatever names hold.
+
+Names of groups are code spans and sentences are escaped, so that nothing from a log is formatted,
+mentions a person, links an issue, loads a picture or breaks the table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from lm_deluge.timeline.measures.comparisons import Comparisons
+from lm_deluge.timeline.measures.figures import interval, settings_in_words, signed, without_failed
+from lm_deluge.timeline.measures.groups import Group
+from lm_deluge.timeline.measures.metrics import Measured
+from lm_deluge.timeline.measures.names import in_words
+from lm_deluge.timeline.measures.rules import Judged
+from lm_deluge.timeline.measures.wording import NOTHING, number, percent, printable, seconds
+
+__all__ = ["code", "escaped", "markdown_report"]
+
+_MOST_GROUPS = 40
+"""Rows of the table; a comment on GitHub has at most 65,536 characters."""
+_MOST_CHANGES = 40
+_MOST_NAME = 200
+_MOST_SENTENCE = 2_000
+
+_COLUMNS = (
+    "streams",
+    "failed",
+    "TTFT p50",
+    "TTFT p95",
+    "gap p95",
+    "stalled",
+    "rate p50",
+    "QoE",
+)
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~#&!])")
+_BREAK = "\N{ZERO WIDTH SPACE}"
+
+
+def markdown_report(
+    measured: Measured,
+    findings: Sequence[str] = (),
+    comparisons: Comparisons | None = None,
+    judged: Sequence[Judged] = (),
+    *,
+    headline: Sequence[str] = (),
+    compared: bool = False,
+) -> str:
+    """Return the report in Markdown, ending with a newline.
+
+    First ``headline``, one sentence each (the verdict), then the rules as ``judged``, a table of all
+    groups, what is clearly different from the baseline where ``comparisons`` are with one
+    (``compared``), and the ``findings``, folded.
+    """
+    parts = [" ".join(f"**{escaped(sentence)}**" for sentence in headline)]
+    parts.append("\n".join(_rules(judged)))
+    if measured.groups:
+        parts.append("\n".join(_groups(measured)))
+        if compared and comparisons is not None:
+            parts.append("\n".join(_changes(measured, comparisons)))
+    else:
+        parts.append("The log holds no stream.")
+    listed = "\n".join(f"- {escaped(finding)}" for finding in findings)
+    parts.append(_folded(f"Findings ({len(findings)})", listed) if listed else "")
+    parts.append(f"<sub>{escaped(settings_in_words(measured))}</sub>")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def code(text: str, *, in_table: bool = False) -> str:
+    """Return text as a code span on one line; in a table ``|`` is escaped, too."""
+    text = printable(" ".join(text.split()))
+    if len(text) > _MOST_NAME:
+        text = f"{text[: _MOST_NAME - 1]}…"
+    if not text:
+        return "(empty)"
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    room = " " if "`" in (text[0], text[-1]) else ""
+    if in_table:
+        text = text.replace("|", r"\|")
+    return f"{fence}{room}{text}{room}{fence}"
+
+
+def escaped(text: str) -> str:
+    """Return a sentence as it reads: not formatted, no link, no mention, on one line."""
+    text = printable(" ".join(text.split()))
+    if len(text) > _MOST_SENTENCE:
+        text = f"{text[: _MOST_SENTENCE - 1]}…"
+    text = _SPECIAL.sub(r"\\\1", text)
+    # GitHub makes links of these whatever is escaped; a space of no width keeps them apart.
+    text = re.sub(r"@(?=\w)", f"@{_BREAK}", text)
+    text = re.sub(r"#(?=\d)", f"#{_BREAK}", text)
+    text = re.sub(r"(?i)\b(GH)-(?=\d)", rf"\1{_BREAK}-", text)
+    return re.sub(r"(?i)(www\.|://)", rf"{_BREAK}\1", text)
+
+
+def _rules(judged: Sequence[Judged]) -> Iterator[str]:
+    if not judged:
+        return
+    broken = [each for each in judged if each.is_broken]
+    held = len(judged) - len(broken)
+    rules = f"{len(judged)} rule{'' if len(judged) == 1 else 's'}"
+    if broken:
+        yield f"❌ **{len(broken)} of {rules} broken**"
+    else:
+        yield f"✅ **{rules} held**" if held > 1 else "✅ **The rule held**"
+    yield ""
+    for each in [*broken, *(each for each in judged if not each.is_broken)]:
+        rule = each.rule
+        named = f"{escaped(rule.name)}, " if rule.name is not None else ""
+        where = f" in {code(rule.group)}" if rule.group is not None else ""
+        why = f" *{escaped(rule.why)}*" if rule.why else ""
+        if not each.is_broken:
+            yield f"- ✅ {named}{code(rule.text)}{where} holds"
+            continue
+        found = "; ".join(
+            escaped(problem.words)
+            if problem.group is None
+            else f"{code(problem.group)} {escaped(problem.words)}"
+            for problem in each.problems
+        )
+        yield f"- ❌ {named}{code(rule.text)}{where}: {found}.{why}"
+
+
+def _groups(measured: Measured) -> Iterator[str]:
+    kind = code(measured.kind, in_table=True) if measured.by else "model"
+    columns = [*_COLUMNS, *(["goodput"] if measured.settings.targets else [])]
+    yield f"| {kind} | {' | '.join(columns)} |"
+    yield f"|:--|{'--:|' * len(columns)}"
+    groups = list(measured.groups.values())
+    if len(groups) > _MOST_GROUPS:
+        largest = sorted(groups, key=lambda group: -group.streams)[:_MOST_GROUPS]
+        groups = sorted(largest, key=lambda group: group.name)
+    for group in groups:
+        yield f"| {code(group.name, in_table=True)} | {' | '.join(_figures(group))} |"
+    if len(groups) < len(measured.groups):
+        yield ""
+        yield (
+            f"The {len(groups)} largest of {len(measured.groups):,} groups; all of them are in the "
+            "page, the CSV and the JSON."
+        )
+
+
+def _figures(group: Group) -> Iterator[str]:
+    summary = group.summary()
+    share = f" ({percent(group.failed / group.streams)})" if group.failed else ""
+    yield f"{group.streams:,}"
+    yield f"{group.failed:,}{share}"
+    yield seconds(summary["ttft"]["p50"])
+    yield seconds(summary["ttft"]["p95"])
+    yield seconds(summary["gap"]["p95"])
+    yield percent(summary["stalls"]["streams"])
+    yield number("rate.p50", summary["rate"]["p50"])
+    yield number("qoe.mean", summary["qoe"]["mean"])
+    if group.settings.targets:
+        yield number("goodput", group.goodput)
+
+
+def _changes(measured: Measured, comparisons: Comparisons) -> Iterator[str]:
+    clear = list(comparisons.clear())
+    if not clear:
+        yield f"Among {comparisons.n} comparisons with the baseline nothing is clearly different."
+        return
+    yield f"Clearly different from the baseline, among {comparisons.n} comparisons (Holm):"
+    yield ""
+    kind = code(measured.kind, in_table=True) if measured.by else "model"
+    yield f"| {kind} | metric | before | now | change | 95 % interval |"
+    yield "|:--|:--|--:|--:|--:|--:|"
+    for pair, comparison in clear[:_MOST_CHANGES]:
+        metric = comparison.metric
+        cells = (
+            code(pair.new.name, in_table=True),
+            escaped(in_words(metric)),
+            without_failed(pair.old, metric, comparison.old).replace("*", r"\*"),
+            without_failed(pair.new, metric, comparison.new).replace("*", r"\*"),
+            signed(comparison) or NOTHING,
+            interval(comparison),
+        )
+        yield f"| {' | '.join(cells)} |"
+    if len(clear) > _MOST_CHANGES:
+        yield ""
+        yield f"{len(clear) - _MOST_CHANGES} more are in the page and the CSV."
+    if any(group.never for pair, _ in clear for group in (pair.new, pair.old)):
+        yield ""
+        yield r"\*: without streams that failed before it."
+
+
+def _folded(summary: str, text: str) -> str:
+    return f"<details><summary>{summary}</summary>\n\n{text}\n\n</details>"

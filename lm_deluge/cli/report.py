@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from importlib import import_module
 from pathlib import Path
 
 import click
 
 from lm_deluge.cli.command import Command
-from lm_deluge.cli.files import distinct
-from lm_deluge.cli.reporting.held import rules_of, settings_of
-from lm_deluge.cli.reporting.outputs import check_page, print_tables
-from lm_deluge.cli.reporting.pages import readable_twice, write_page
+from lm_deluge.cli.reporting.held import held_of, read_budget
+from lm_deluge.cli.reporting.outputs import Made, Outputs
+from lm_deluge.cli.reporting.pages import readable_twice
 from lm_deluge.cli.reporting.sources import check_content, measure_log, open_logs
 from lm_deluge.timeline.measures.wording import printable
 
@@ -37,10 +35,33 @@ _BROKEN = 1
     help="Write one self-contained page with charts.",
 )
 @click.option(
+    "--no-text",
+    is_flag=True,
+    help="Leave prompts and answers out of the page.",
+)
+@click.option(
+    "--csv",
+    metavar="OUT",
+    type=click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path),
+    help="Write all figures as CSV, a row each; - is standard output.",
+)
+@click.option(
+    "--md",
+    metavar="OUT",
+    type=click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path),
+    help="Write the summary as Markdown for a pull request; - is standard output.",
+)
+@click.option(
     "--baseline",
     metavar="OLD",
     multiple=True,
     help="Compare with this log (path or glob). Repeatable: with all of them together.",
+)
+@click.option(
+    "--budget",
+    metavar="TOML",
+    type=click.Path(dir_okay=False, exists=True, readable=True, path_type=Path),
+    help="Hold the logs to the rules of this file (docs/budgets.md), --fail-if's beside them.",
 )
 @click.option(
     "--fail-if",
@@ -87,6 +108,10 @@ def report(
     by: tuple[str, ...],
     as_json: bool,
     html: Path | None,
+    no_text: bool,
+    csv: Path | None,
+    md: Path | None,
+    budget: Path | None,
     baseline: tuple[str, ...],
     fail_if: tuple[str, ...],
     max_regression: tuple[str, ...],
@@ -102,15 +127,22 @@ def report(
     """
     if max_regression and not baseline:
         raise click.UsageError("--max-regression compares with a log: give --baseline, too")
+    outputs = Outputs(as_json, html, csv, md, text=not no_text)
+    outputs.check_options()
     try:
         # Here, not above: they need the packages of the extra ``report``.
         from lm_deluge.timeline.measures.comparisons import compare_all
         from lm_deluge.timeline.measures.findings import findings_of
-        from lm_deluge.timeline.measures.rules import broken_rules
+        from lm_deluge.timeline.measures.rules import judge_rules
 
-        numbers = {"stall": stall, "read_rate": read_rate, "expected_ttft": expected_ttft}
-        settings = settings_of(target, {k: v for k, v in numbers.items() if v is not None})
-        rules = rules_of(fail_if, max_regression, settings)
+        held = held_of(
+            read_budget(budget),
+            fail_if=fail_if,
+            max_regression=max_regression,
+            targets=target,
+            numbers={"stall": stall, "read_rate": read_rate, "expected_ttft": expected_ttft},
+            by=by,
+        )
         if html is not None:
             import_module("lm_deluge.timeline.report.page")
     except ImportError as error:
@@ -120,36 +152,28 @@ def report(
 
     # All that can be wrong is found before the work, which may take a while.
     reader, old_reader = open_logs(logs, baseline)
-    check_page(html)
-    sources = [*reader.sources, *(old_reader.sources if old_reader is not None else [])]
-    reads = {f"the log {source}": source for source in sources if isinstance(source, Path)}
-    distinct({"--html": html}, reads=reads, stdin="-" in sources)
-    tags = tuple(dict.fromkeys(by))
+    if old_reader is None and (name := held.compared):
+        raise click.UsageError(f"--budget: {name} compares with a log: give --baseline, too")
+    outputs.check_files(reader, old_reader, budget)
     if html is not None:
         reader = readable_twice(reader)
-    old = measure_log(old_reader, tags, settings) if old_reader is not None else None
-    new = measure_log(reader, tags, settings)
-    check_content(new, old, rules)
+    old = measure_log(old_reader, held) if old_reader is not None else None
+    new = measure_log(reader, held)
+    check_content(new, old, held.rules)
     try:
-        broken = broken_rules(new, rules, old)
+        judged = judge_rules(new, held.rules, old)
     except ValueError as error:
         raise click.UsageError(printable(str(error))) from None
     comparisons = compare_all(new, old)
-    told = findings_of(new, old, comparisons)
-    if html is not None:
-        write_page(html, reader, new, old, comparisons, told=told, broken=broken)
+    made = Made(new, old, comparisons, findings_of(new, old, comparisons), judged)
+    outputs.write_files(made, reader)
     try:
-        if as_json:
-            document = new.to_json(told, comparisons.to_json())
-            click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
-        else:
-            print_tables(new, told, old, comparisons)
+        outputs.show(made)
     except BrokenPipeError:
-        if not broken:
+        if not made.broken:
             raise
     finally:  # whoever closed the pipe has still asked for these
-        if html is not None:
-            click.echo(f"lm-deluge report: the page is in {html}", err=True)
-        for line in broken:
+        outputs.name_files()
+        for line in made.broken:
             click.echo(f"lm-deluge report: broken rule: {printable(line)}", err=True)
-    context.exit(_BROKEN if broken else 0)
+    context.exit(_BROKEN if made.broken else 0)

@@ -1,31 +1,93 @@
-"""What a report measures with, and the rules that it holds logs to."""
+"""What a report measures with, and the rules that it holds logs to: options and a budget's."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+from attrs import frozen
+
+from lm_deluge.timeline.measures.wording import printable
+
 if TYPE_CHECKING:
+    from lm_deluge.timeline.measures.budget import Budget
     from lm_deluge.timeline.measures.groups import Settings
-    from lm_deluge.timeline.measures.rule_texts import FailIf, MaxRegression
+    from lm_deluge.timeline.measures.rule_texts import Rule
 
-__all__ = ["rules_of", "settings_of"]
+__all__ = ["Held", "held_of", "read_budget"]
+
+_MOST_BYTES = 1 << 20
 
 
-def settings_of(targets: Sequence[str], numbers: dict[str, float]) -> Settings:
+@frozen
+class Held:
+    """What streams are measured with (``settings``), grouped ``by``, and held to (``rules``)."""
+
+    settings: Settings
+    by: tuple[str, ...]
+    rules: tuple[Rule, ...]
+
+    @property
+    def compared(self) -> str | None:
+        """The first rule that needs a baseline, as it is called; ``None`` without one."""
+        from lm_deluge.timeline.measures.rule_texts import MaxRegression
+
+        rules = (rule for rule in self.rules if isinstance(rule, MaxRegression))
+        return next((printable(rule.name or rule.text) for rule in rules), None)
+
+
+def read_budget(path: Path | None) -> Budget | None:
+    """Read a budget; raises ``click.UsageError`` saying what is wrong with it."""
+    if path is None:
+        return None
+    from lm_deluge.timeline.measures.budget import parse_budget
+
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise click.UsageError(f"--budget: {path} is larger than 1 MB, and no budget")
+        return parse_budget(data.decode("utf-8-sig"), path.name)
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"--budget: {path} is no UTF-8 text: {error}") from None
+    except OSError as error:
+        raise click.UsageError(f"--budget: {path} cannot be read: {error}") from None
+    except ValueError as error:
+        raise click.UsageError(printable(f"--budget: {error}")) from None
+
+
+def held_of(
+    budget: Budget | None,
+    *,
+    fail_if: Sequence[str],
+    max_regression: Sequence[str],
+    targets: Sequence[str],
+    numbers: Mapping[str, float | None],
+    by: Sequence[str],
+) -> Held:
+    """Join a budget and options: numbers and tags given replace the budget's, the rest is added.
+
+    Raises ``ValueError`` for a rule, a target or a number that makes no sense.
+    """
     from lm_deluge.timeline.measures.groups import Settings
+    from lm_deluge.timeline.measures.rule_texts import parse_fail_if, parse_max_regression
     from lm_deluge.timeline.measures.targets import parse_target
 
-    return Settings(targets=tuple(map(parse_target, targets)), **numbers)
-
-
-def rules_of(
-    fail_if: Sequence[str], max_regression: Sequence[str], settings: Settings
-) -> list[FailIf | MaxRegression]:
-    from lm_deluge.timeline.measures.rule_texts import parse_fail_if, parse_max_regression
-
-    rules: list[FailIf | MaxRegression] = [parse_fail_if(rule) for rule in fail_if]
+    given = {name: number for name, number in numbers.items() if number is not None}
+    all_targets = (
+        *(budget.targets if budget is not None else ()),
+        *(parse_target(target) for target in targets),
+    )
+    settings = Settings(
+        targets=tuple(dict.fromkeys(all_targets)),
+        **{**(budget.numbers if budget is not None else {}), **given},
+    )
+    rules: list[Rule] = [*(budget.rules if budget is not None else ())]
+    rules += [parse_fail_if(rule) for rule in fail_if]
     rules += [parse_max_regression(rule) for rule in max_regression]
     if not settings.targets and any(rule.metric == "goodput" for rule in rules):
         raise ValueError("a rule on goodput needs at least one --target")
-    return rules
+    tags = tuple(by) or (budget.by if budget is not None else ())
+    return Held(settings, tuple(dict.fromkeys(tags)), tuple(rules))

@@ -1,30 +1,132 @@
-"""Where a report goes: a page, tables on a terminal."""
+"""Where a report goes: a page, tables on a terminal, JSON, CSV, Markdown."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from attrs import field, frozen
 
+from lm_deluge.cli.files import distinct
+from lm_deluge.cli.reporting.pages import write_page
+from lm_deluge.cli.reporting.tabular import (
+    STDOUT,
+    add_to_summary,
+    check_stdout_once,
+    check_table,
+    put,
+    tables_of,
+)
 from lm_deluge.cli.terminal import make_console
 
 if TYPE_CHECKING:
     from lm_deluge.timeline.measures.comparisons import Comparisons
     from lm_deluge.timeline.measures.metrics import Measured
+    from lm_deluge.timeline.measures.rules import Judged
+    from lm_deluge.timeline.reading import LogReader
 
-__all__ = ["check_page", "print_tables"]
+__all__ = ["Made", "Outputs"]
 
 _PAGE_BEGINS = (b"<!doctype html", b"<html")
 
 
-def check_page(page: Path | None) -> None:
+@frozen
+class Made:
+    """A report before it is written: what was measured, compared, found, and how the rules did."""
+
+    new: Measured
+    old: Measured | None
+    comparisons: Comparisons
+    told: Sequence[str]
+    judged: Sequence[Judged]
+
+    @property
+    def broken(self) -> list[str]:
+        """One line for every broken rule."""
+        return [str(each) for each in self.judged if each.is_broken]
+
+
+@frozen
+class Outputs:
+    """What was asked for: paths, ``STDOUT`` for the dash; ``text``: prompts and answers on the page."""
+
+    as_json: bool
+    html: Path | None
+    csv: Path | None
+    md: Path | None
+    text: bool = field(default=True, kw_only=True)
+
+    def check_options(self) -> None:
+        """Raise ``click.UsageError`` for options that do not go together."""
+        if not self.text and self.html is None:
+            raise click.UsageError("--no-text is about the page: give --html, too")
+        tables = {"--csv -": self.csv == STDOUT, "--md -": self.md == STDOUT}
+        check_stdout_once({"--json": self.as_json, **tables})
+
+    def check_files(
+        self, reader: LogReader, old_reader: LogReader | None, budget: Path | None
+    ) -> None:
+        """See that all can be written, and that nothing that is read is overwritten."""
+        _check_page(self.html)
+        check_table("--csv", self.csv)
+        check_table("--md", self.md)
+        sources = [*reader.sources, *(old_reader.sources if old_reader is not None else [])]
+        reads = {f"the log {source}": source for source in sources if isinstance(source, Path)}
+        if budget is not None:
+            reads["the budget"] = budget
+        files = {"--html": self.html, "--csv": self.csv, "--md": self.md}
+        written = {name: path for name, path in files.items() if path != STDOUT}
+        distinct(written, reads=reads, stdin="-" in sources)
+
+    def write_files(self, made: Made, reader: LogReader) -> None:
+        """Write the page, which reads what ``reader`` has read once more, tables and a job's summary."""
+        if self.html is not None:
+            write_page(
+                self.html,
+                reader,
+                made.new,
+                made.old,
+                made.comparisons,
+                told=made.told,
+                broken=made.broken,
+                text=self.text,
+            )
+        tables = self._tables(made)
+        for name, path in (("--csv", self.csv), ("--md", self.md)):
+            if path not in (None, STDOUT):
+                put(tables[name], path)
+        if made.judged:
+            add_to_summary(tables["--md"])
+
+    def show(self, made: Made) -> None:
+        """Print what goes to standard output: the tables, unless something else was asked for."""
+        if self.as_json:
+            document = made.new.to_json(made.told, made.comparisons.to_json())
+            click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+        elif STDOUT in (self.csv, self.md):
+            put(self._tables(made)["--csv" if self.csv == STDOUT else "--md"], STDOUT)
+        else:
+            _print_tables(made.new, made.told, made.old, made.comparisons)
+
+    def name_files(self) -> None:
+        """Say where the files are."""
+        for path, what in ((self.html, "page"), (self.csv, "table"), (self.md, "summary")):
+            if path is not None and path != STDOUT:
+                click.echo(f"lm-deluge report: the {what} is in {path}", err=True)
+
+    def _tables(self, made: Made) -> dict[str, str]:
+        return tables_of(made.new, made.old, made.comparisons, told=made.told, judged=made.judged)
+
+
+def _check_page(page: Path | None) -> None:
     """See that the page, if one is asked for, can be written, and that nothing is lost by it."""
     if page is None:
         return
-    if str(page) == "-":
+    if page == STDOUT:
         raise click.UsageError("--html: the page goes into a file, not to standard output")
     if not page.parent.is_dir():
         raise click.UsageError(f"--html: there is no directory {str(page.parent)!r} for {page}")
@@ -43,7 +145,7 @@ def check_page(page: Path | None) -> None:
         raise click.UsageError(f"--html: the page cannot be written: {error}") from None
 
 
-def print_tables(
+def _print_tables(
     new: Measured, told: Sequence[str], old: Measured | None, comparisons: Comparisons
 ) -> None:
     from lm_deluge.timeline.measures.tables import print_report

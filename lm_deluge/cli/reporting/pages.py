@@ -35,14 +35,15 @@ def write_page(
     *,
     told: Sequence[str],
     broken: Sequence[str],
+    text: bool,
 ) -> None:
-    """Write the page on ``new``, which ``reader`` has read."""
+    """Write the page on ``new``, which ``reader`` has read; ``text``: whether texts are in it."""
     from lm_deluge.timeline.measures.sampling import Sample
     from lm_deluge.timeline.report.page import html_page
     from lm_deluge.timeline.report.wanted import wanted_ids
 
     sample = Sample.of(new)
     ids = sample.ids | wanted_ids(new, old, comparisons)
-    sample.fill(read_timelines(rewound(reader.sources), only=ids))
+    sample.fill(read_timelines(rewound(reader.sources), text=text, only=ids))
     made = html_page(new, told, sample, baseline=old, comparisons=comparisons, broken=broken)
     page.write_text(made, encoding="utf-8")

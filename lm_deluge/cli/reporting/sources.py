@@ -13,7 +13,7 @@ from lm_deluge.timeline.reading import LogReader, read_timelines
 from lm_deluge.values.spelling import nearest
 
 if TYPE_CHECKING:
-    from lm_deluge.timeline.measures.groups import Settings
+    from lm_deluge.cli.reporting.held import Held
     from lm_deluge.timeline.measures.metrics import Measured
     from lm_deluge.timeline.measures.rule_texts import FailIf, MaxRegression
 
@@ -60,11 +60,11 @@ def check_content(
         raise click.UsageError("the baseline holds no stream")
 
 
-def measure_log(reader: LogReader, by: tuple[str, ...], settings: Settings) -> Measured:
+def measure_log(reader: LogReader, held: Held) -> Measured:
     from lm_deluge.timeline.measures.metrics import measure
 
     try:
-        measured = measure(reader, by=by, settings=settings)
+        measured = measure(reader, by=held.by, settings=held.settings)
     except OSError as error:
         raise click.UsageError(f"cannot read the log: {error}") from None
     if reader.foreign:

@@ -102,7 +102,9 @@ def _rules(judged: Sequence[Judged]) -> Iterator[str]:
     broken = [each for each in judged if each.is_broken]
     held = len(judged) - len(broken)
     rules = f"{len(judged)} rule{'' if len(judged) == 1 else 's'}"
-    if broken:
+    if broken and len(judged) == 1:
+        yield "❌ **The rule is broken**"
+    elif broken:
         yield f"❌ **{len(broken)} of {rules} broken**"
     else:
         yield f"✅ **{rules} held**" if held > 1 else "✅ **The rule held**"
@@ -168,13 +170,17 @@ def _changes(measured: Measured, comparisons: Comparisons) -> Iterator[str]:
     kind = code(measured.kind, in_table=True) if measured.by else "model"
     yield f"| {kind} | metric | before | now | change | 95 % interval |"
     yield "|:--|:--|--:|--:|--:|--:|"
+    starred = False
     for pair, comparison in clear[:_MOST_CHANGES]:
         metric = comparison.metric
+        before = without_failed(pair.old, metric, comparison.old)
+        now = without_failed(pair.new, metric, comparison.new)
+        starred = starred or "*" in before + now
         cells = (
             code(pair.new.name, in_table=True),
             escaped(in_words(metric)),
-            without_failed(pair.old, metric, comparison.old).replace("*", r"\*"),
-            without_failed(pair.new, metric, comparison.new).replace("*", r"\*"),
+            escaped(before),
+            escaped(now),
             signed(comparison) or NOTHING,
             interval(comparison),
         )
@@ -182,7 +188,7 @@ def _changes(measured: Measured, comparisons: Comparisons) -> Iterator[str]:
     if len(clear) > _MOST_CHANGES:
         yield ""
         yield f"{len(clear) - _MOST_CHANGES} more are in the page and the CSV."
-    if any(group.never for pair, _ in clear for group in (pair.new, pair.old)):
+    if starred:
         yield ""
         yield r"\*: without streams that failed before it."
 

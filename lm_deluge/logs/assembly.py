@@ -217,6 +217,8 @@ class OpenStream:
             self._started = True
             for name in ("model", "queued", "at", "prompt_chars", "prompt", "prompt_hash"):
                 facts[name] = getattr(rest, name)
+            if not self.keep_text:
+                facts["prompt"] = None
             facts["tags"] = rest.tags or {}
         elif event == "retry":
             facts["retries"] = (*facts.get("retries", ()), rest.error or "unknown")

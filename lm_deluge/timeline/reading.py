@@ -264,8 +264,8 @@ def read_timelines(
 
     ``sources``: paths (also gzip-compressed, told by their first bytes), glob patterns, ``"-"`` for
     standard input, binary file objects; one or several. A file named twice is read once.
-    ``text=False`` drops the answers' texts while reading. ``only``: ids; other streams are passed
-    over, and damage in their lines is not looked for.
+    ``text=False`` drops the texts of answers and prompts while reading. ``only``: ids; other streams are
+    passed over, and damage in their lines is not looked for.
 
     Memory: of a stream that is still open 16 bytes a token, 20 bytes a network read and its text;
     of one that has ended its id. Raises ``FileNotFoundError`` at once for a path or pattern that

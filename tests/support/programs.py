@@ -38,6 +38,7 @@ class Finished:
 
 
 _SETTINGS = (
+    "GITHUB_STEP_SUMMARY",
     "OPENAI_",
     "ANTHROPIC_",
     "GEMINI_",

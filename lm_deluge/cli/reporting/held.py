@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from lm_deluge.timeline.measures.groups import Settings
     from lm_deluge.timeline.measures.rule_texts import Rule
 
-__all__ = ["Held", "held_of", "read_budget"]
+__all__ = ["Standard", "held_of", "read_budget"]
 
 _MOST_BYTES = 1 << 20
 
 
 @frozen
-class Held:
+class Standard:
     """What streams are measured with (``settings``), grouped ``by``, and held to (``rules``)."""
 
     settings: Settings
@@ -66,7 +66,7 @@ def held_of(
     targets: Sequence[str],
     numbers: Mapping[str, float | None],
     by: Sequence[str],
-) -> Held:
+) -> Standard:
     """Join a budget and options: numbers and tags given replace the budget's, the rest is added.
 
     Raises ``ValueError`` for a rule, a target or a number that makes no sense.
@@ -90,4 +90,4 @@ def held_of(
     if not settings.targets and any(rule.metric == "goodput" for rule in rules):
         raise ValueError("a rule on goodput needs at least one --target")
     tags = tuple(by) or (budget.by if budget is not None else ())
-    return Held(settings, tuple(dict.fromkeys(tags)), tuple(rules))
+    return Standard(settings, tuple(dict.fromkeys(tags)), tuple(rules))

@@ -13,7 +13,7 @@ from lm_deluge.timeline.reading import LogReader, read_timelines
 from lm_deluge.values.spelling import nearest
 
 if TYPE_CHECKING:
-    from lm_deluge.cli.reporting.held import Held
+    from lm_deluge.cli.reporting.held import Standard
     from lm_deluge.timeline.measures.metrics import Measured
     from lm_deluge.timeline.measures.rule_texts import FailIf, MaxRegression
 
@@ -60,7 +60,7 @@ def check_content(
         raise click.UsageError("the baseline holds no stream")
 
 
-def measure_log(reader: LogReader, held: Held) -> Measured:
+def measure_log(reader: LogReader, held: Standard) -> Measured:
     from lm_deluge.timeline.measures.metrics import measure
 
     try:

@@ -24,7 +24,7 @@ def test_it_is_found_behind_the_librarys_own_error(without_numpy: None) -> None:
     assert extras.reason_behind(error) is not None
 
 
-@pytest.mark.parametrize("missing", ["numpy", "bokeh"])
+@pytest.mark.parametrize("missing", ["numpy", "jinja2"])
 def test_a_program_that_needs_it_is_skipped_for_it(without_numpy: None, missing: str) -> None:
     mark = extras.needs("click", missing).mark
     assert mark.args == (missing == "numpy",)

@@ -1,8 +1,8 @@
 """The timeline of a stream: its log record, reading logs, metrics, comparison, reports.
 
 One stream in memory is a ``Timeline`` (``response.timeline``); logs are read by ``read_timelines``.
-What measures groups of streams needs numpy, the page bokeh: both are imported when asked for
-(``pip install numpy bokeh``); ``import *`` leaves out what needs a package that is not there::
+What measures groups of streams needs numpy, the page jinja2: both are imported when asked for
+(``pip install numpy jinja2``); ``import *`` leaves out what needs a package that is not there::
 
     from lm_deluge.timeline import findings_of, measure, read_timelines
 
@@ -97,7 +97,7 @@ _LATER = {
 if not TYPE_CHECKING:
     _missing = {
         "numpy": _LATER.keys() if find_spec("numpy") is None else (),
-        "bokeh": ("html_page",) if find_spec("bokeh") is None else (),
+        "jinja2": ("html_page",) if find_spec("jinja2") is None else (),
     }
     __all__ = [name for name in __all__ if not any(name in out for out in _missing.values())]
 

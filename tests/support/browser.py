@@ -28,33 +28,15 @@ _FLAGS = (
 #: Seconds; the tests of others may run at the same time.
 _PATIENCE = 180.0
 
-#: The tooltips' text, wherever in the nested shadow trees they are.
-_TOOLTIPS = """(() => {
-  const found = [];
-  const walk = (node) => {
-    if (node.shadowRoot) walk(node.shadowRoot);
-    for (const child of node.children ?? []) {
-      if (child.classList?.contains("bk-Tooltip")) {
-        const box = child.getBoundingClientRect();
-        const inside = child.shadowRoot ?? child;
-        const content = inside.querySelector(".bk-tooltip-content") ?? inside;
-        if (box.width) found.push({text: content.textContent,
-          elements: [...content.querySelectorAll("*")].map((element) => element.localName)});
-      }
-      walk(child);
-    }
-  };
-  walk(document.body);
-  return found;
-})()"""
+#: Pixels of a picture; a browser draws no higher ones.
+_HIGHEST = 16_000
 
-#: Where on the screen a point of a chart lies.
-_PLACE = """((position, x, y) => {
-  const root = Bokeh.documents.flatMap((page) => page.roots())[position];
-  const view = [...Bokeh.index].map((entry) => entry[1] ?? entry).find((v) => v.model === root);
-  view.el.scrollIntoView({block: "center"});
-  const box = view.canvas_view.el.getBoundingClientRect();
-  return [box.x + view.frame.x_scale.compute(x), box.y + view.frame.y_scale.compute(y)];
+#: Where on the screen a point of an element lies, in shares of its width and height.
+_PLACE = """((selector, x, y) => {
+  const element = document.querySelector(selector);
+  element.scrollIntoView({block: "center", behavior: "instant"});
+  const box = element.getBoundingClientRect();
+  return [box.x + box.width * x, box.y + box.height * y];
 })"""
 
 
@@ -113,28 +95,40 @@ class Page:
         feature = {"name": "prefers-color-scheme", "value": scheme}
         await self.call("Emulation.setEmulatedMedia", features=[feature])
 
-    async def point_at(self, chart: int, x: float, y: float) -> list[dict[str, Any]]:
-        """Move the mouse to a point of a chart, in its own units; return the tooltips shown."""
-        place = await self.value_of(f"{_PLACE}({chart}, {x}, {y})")
-        await asyncio.sleep(0.1)  # the scrolling
-        for shift in (3, 0):
-            await self.call(
-                "Input.dispatchMouseEvent", type="mouseMoved", x=place[0] + shift, y=place[1]
-            )
-        shown = await self.until(f"{_TOOLTIPS}.length && {_TOOLTIPS}", seconds=30)
-        assert isinstance(shown, list)
-        return shown
+    async def size(self, width: int, height: int = 900) -> None:
+        """Give the page a screen of so many pixels."""
+        await self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=height, deviceScaleFactor=1, mobile=False,
+        )  # fmt: skip
 
-    async def screenshot(self, path: Path | None = None) -> bytes:
+    async def point_at(self, selector: str, x: float, y: float) -> None:
+        """Move the mouse to a point of an element, in shares of its width and height."""
+        left, top = await self.value_of(f"{_PLACE}({json.dumps(selector)}, {x}, {y})")
+        for shift in (3, 0):
+            await self.call("Input.dispatchMouseEvent", type="mouseMoved", x=left + shift, y=top)
+
+    async def press(self, key: str) -> None:
+        """Press a key, named as in ``KeyboardEvent.key``."""
+        for kind in ("keyDown", "keyUp"):
+            await self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key)
+
+    async def screenshot(self, path: Path | None = None, width: int = 1280) -> bytes:
         """Take a picture of the whole page, PNG."""
+        await self.size(width)
         height = await self.value_of("document.documentElement.scrollHeight")
-        size = {"width": 1280, "deviceScaleFactor": 1, "mobile": False}
-        await self.call("Emulation.setDeviceMetricsOverride", height=height, **size)
-        await asyncio.sleep(0.5)
+        await self.size(width, min(height, _HIGHEST))
         data = base64.b64decode((await self.call("Page.captureScreenshot"))["data"])
         if path is not None:
             path.write_bytes(data)
         return data
+
+    async def printed(self, path: Path) -> None:
+        """Write the page as it is printed on A4, PDF."""
+        answer = await self.call(
+            "Page.printToPDF", preferCSSPageSize=True, printBackground=False,
+        )  # fmt: skip
+        path.write_bytes(base64.b64decode(answer["data"]))
 
 
 @contextlib.asynccontextmanager

@@ -14,7 +14,7 @@ from support.programs import Call, Finished, Run
 from support.timelines import stream_lines, streams, write
 
 #: What a program needs that runs the command.
-REPORT = needs("click", "rich", "numpy", "bokeh")
+REPORT = needs("click", "rich", "numpy", "jinja2")
 
 
 def is_one_line(done: Finished, code: int) -> bool:
@@ -339,7 +339,7 @@ def test_damaged_lines_are_told(report: Call, new: Path) -> None:
 
 
 @needs("click", "rich")
-@pytest.mark.parametrize(("package", "args"), [("numpy", []), ("bokeh", ["--html", "out.html"])])
+@pytest.mark.parametrize(("package", "args"), [("numpy", []), ("jinja2", ["--html", "out.html"])])
 async def test_a_missing_package_is_named(
     run: Run, python: tuple[str, ...], new: Path, package: str, args: list[str]
 ) -> None:
@@ -355,7 +355,7 @@ async def test_a_missing_package_is_named(
 
 async def test_reading_needs_no_numpy(run: Run, python: tuple[str, ...], new: Path) -> None:
     program = (
-        "import sys; sys.modules['numpy'] = sys.modules['bokeh'] = None\n"
+        "import sys; sys.modules['numpy'] = sys.modules['jinja2'] = None\n"
         "from lm_deluge.timeline import read_timelines\n"
         f"print(sum(t.qoe() is not None for t in read_timelines({str(new)!r})))"
     )

@@ -1,1 +1,1 @@
-"""The page of a report; needs bokeh and jinja2."""
+"""The page of a report; needs numpy and jinja2."""

@@ -14,8 +14,9 @@ from lm_deluge.timeline.measures.comparisons import Comparisons, compare_all
 from lm_deluge.timeline.measures.figures import settings_in_words
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.sampling import Sample
-from lm_deluge.timeline.report.drawn import charts_part
-from lm_deluge.timeline.report.rendering import render
+from lm_deluge.timeline.report.charts import charts_part
+from lm_deluge.timeline.report.rendering import embedded_json, render
+from lm_deluge.timeline.report.strips import strips_part
 from lm_deluge.timeline.report.tables import (
     comparison_part,
     errors_part,
@@ -59,6 +60,8 @@ def html_page(
             values["comparison"] = comparison_part(comparisons or compare_all(measured, baseline))
         values["charts"] = charts_part(measured, sample)
         values["watch"] = watch_part(measured, sample, colors=values["charts"]["colors"])
+        values["strips"] = strips = strips_part(measured, sample)
+        values["told_of_strips"] = embedded_json(strips["told"])
         values["errors"] = errors_part(measured)
         values["numbers"] = numbers_part(measured)
     return render("page.html", values)

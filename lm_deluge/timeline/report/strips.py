@@ -1,224 +1,169 @@
-"""The report's chart of single streams: one row each, its pieces over time, its silences in red."""
+"""The report's chart of single streams: one row each, its pieces over time, its silences in red.
+
+Of many streams some are drawn: rows by chance, which keep the group's proportions, and apart from
+them those with the longest silences.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import inf, pi
-from typing import Any, Literal
+from math import inf
+from random import Random
+from typing import Any
 
-from attrs import define
+from attrs import define, frozen
 
-from lm_deluge.timeline.measures.error_words import ending_words
-from lm_deluge.timeline.measures.groups import last_moment
+from lm_deluge.timeline.measures.groups import Group, last_moment
+from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.numeric import np
-from lm_deluge.timeline.measures.wording import seconds
-from lm_deluge.timeline.report.charts import TROUBLE, Figure, empty_figure
-from lm_deluge.timeline.report.drawing import ColumnDataSource, HoverTool
+from lm_deluge.timeline.measures.sampling import Sample
+from lm_deluge.timeline.measures.wording import percent, seconds
+from lm_deluge.timeline.report.axes import Axis, linear
+from lm_deluge.timeline.report.charts import TOGETHER, color, drawn_groups
+from lm_deluge.timeline.report.rows import Block, block_of
 from lm_deluge.values.timeline import Timeline
 
-__all__ = ["Strips", "draw_strips"]
+__all__ = ["Strip", "Window", "draw_strips", "strips_part", "window_of"]
 
-_TICKS_ACROSS = 1_500
-_MOST_STALLS = 1_500
-_TEXT_AROUND = 70
+_BY_CHANCE, _WORST = 50, 10
+_FEWER_BY_CHANCE, _FEWER_WORST = 12, 4  # where there are many groups
+_MOST_TICKS = 60_000
+_MOST_TEXTS = 1_000
+_OUTLIER = 5.0  # times as long as 95 % of the rows: it would squash them
 
-_STREAM_TIP = """<div style="max-width:26em">
-<b>@stream</b> @about<br>began after @began, ended after @ended: @how</div>"""
-_STALL_TIP = """<div style="max-width:26em">
-<b>silence of @seconds</b> after @start (stream @stream)<br>
-<span style="white-space:pre-wrap">@before<b style="color:#e5383b"> ▮ </b>@after</span></div>"""
-_ENDING_TIP = """<div><b>@how</b> after @ended (stream @stream)</div>"""
+
+@frozen
+class Window:
+    """The time that strips show: all of it, or up to ``axis.high`` with arrows beyond."""
+
+    axis: Axis
+    longest: float
 
 
 @define
-class Strips:
-    """A group's chart, and what was left out of it, in words (``""`` if nothing)."""
+class Strip:
+    """A group's rows, in blocks, and in words how they were chosen."""
 
-    plot: Figure
-    left_out: str
+    name: str
+    color: str
+    chosen: str
+    blocks: list[Block]
+
+
+def strips_part(measured: Measured, sample: Sample) -> dict[str, Any]:
+    """Return what templates/strips.html shows."""
+    shown, folded = drawn_groups(measured)
+    groups = shown + folded
+    few = len(groups) <= TOGETHER
+    chosen = [_choose(sample, group, few=few) for group in groups]
+    window = window_of([stream for parts in chosen for part in parts for stream in part])
+    strips = draw_strips(groups, chosen, window, few=few)
+    merged = max((block.merged for strip in strips for block in strip.blocks), default=0.0)
+    clipped = sum(block.clipped for strip in strips for block in strip.blocks)
+    return {
+        "strips": strips,
+        "open": len(groups) if few else 0,
+        "ticks": window.axis.ticks(8),
+        "clipped": clipped,
+        "window": seconds(window.axis.high),
+        "longest": seconds(window.longest),
+        "merged": seconds(merged) if merged else "",
+        "told": [[block.told for block in strip.blocks] for strip in strips],
+    }
+
+
+def window_of(streams: Sequence[Timeline]) -> Window:
+    """Return the time to show: every ending, unless a few last so long that they squash the rest."""
+    ends = np.array([last_moment(stream) for stream in streams] or [1.0])
+    longest = float(ends.max())
+    usual = float(np.quantile(ends, 0.95)) if len(ends) > 1 else longest
+    if 0 < usual * _OUTLIER < longest:
+        return Window(Axis(0.0, usual * 1.5), longest)
+    return Window(linear(longest), longest)
 
 
 def draw_strips(
-    streams: Sequence[Timeline],
+    groups: Sequence[Group],
+    chosen: Sequence[tuple[list[Timeline], list[Timeline]]],
+    window: Window,
     *,
-    seen: int,
-    color: str,
-    stall: float,
-    width: float,
-    most_ticks: int,
-) -> Strips:
-    """Draw streams of one group, the quickest to begin at the top.
-
-    ``seen``: how many streams the group has. ``stall``: seconds, a longer gap is marked. ``width``:
-    seconds that the axis shows at first. ``most_ticks``: pieces are merged until they are so few.
-    """
-    rows = sorted(streams, key=lambda stream: -(inf if stream.ttft is None else stream.ttft))
-    plot = empty_figure(
-        "seconds since the request",
-        "",
-        height=int(min(640, max(110, 70 + 9 * len(rows)))),
-        x_range=(0, width),
-        y_range=(-1, len(rows)),
-    )
-    plot.yaxis.visible = False
-    plot.ygrid.visible = False
-    bodies = plot.hbar(
-        y="y",
-        left="left",
-        right="right",
-        height=0.7,
-        source=ColumnDataSource(_bodies(rows)),
-        fill_color=color,
-        fill_alpha=0.22,
-        line_color=None,
-    )
-    waits = plot.hbar(
-        y="y",
-        left=0,
-        right="left",
-        height=0.12,
-        source=bodies.data_source,
-        fill_color=color,
-        fill_alpha=0.35,
-        line_color=None,
-    )
-    ticks, merged = _ticks(rows, width, most_ticks)
-    plot.scatter(
-        "x",
-        "y",
-        source=ColumnDataSource(ticks),
-        marker="dash",
-        angle=pi / 2,
-        size=max(2.0, min(8.0, 500 / max(len(rows), 1))),
-        line_color=color,
-        line_alpha=0.9,
-    )
-    stalls, dropped = _stalls(rows, stall)
-    silences = plot.hbar(
-        y="y",
-        left="left",
-        right="right",
-        height=0.8,
-        source=ColumnDataSource(stalls),
-        fill_color=TROUBLE,
-        fill_alpha=0.8,
-        line_color=None,
-    )
-    endings = plot.scatter(
-        "x",
-        "y",
-        source=ColumnDataSource(_troubled_endings(rows)),
-        marker="x",
-        size=8,
-        line_color=TROUBLE,
-        line_width=2,
-    )
-    # Apart from each other: a stall is inside its stream, and an ending at the end of it.
-    tips: tuple[tuple[list[Any], str, Literal["above", "below", "left"]], ...] = (
-        ([bodies, waits], _STREAM_TIP, "above"),
-        ([silences], _STALL_TIP, "below"),
-        ([endings], _ENDING_TIP, "left"),
-    )
-    for renderers, tip, side in tips:
-        plot.add_tools(HoverTool(renderers=renderers, tooltips=tip, attachment=side, visible=False))
-    return Strips(plot, " ".join(_left_out(len(rows), seen, merged, dropped)))
-
-
-def _left_out(rows: int, seen: int, merged: float, dropped: int) -> Iterable[str]:
-    if rows < seen:
-        yield (
-            f"{rows:,} of {seen:,} streams are drawn: a sample by chance, and those with the "
-            "longest silences."
+    few: bool = True,
+) -> list[Strip]:
+    """Draw streams of each group: those by chance and those with the longest silences."""
+    ticks = _MOST_TICKS // max(1, len(groups))
+    texts = _MOST_TEXTS // max(1, len(groups))
+    strips = []
+    for position, (group, (by_chance, worst)) in enumerate(zip(groups, chosen, strict=True)):
+        stall = group.settings.stall
+        rows = max(1, len(by_chance) + len(worst))
+        pitch = 22 if rows <= 6 else 14 if rows <= 20 else 10
+        blocks = [
+            block_of(
+                _sorted(part, stall),
+                title,
+                axis=window.axis,
+                pitch=pitch,
+                stall=stall,
+                most_ticks=ticks * len(part) // rows,
+                most_texts=texts * len(part) // rows + 1,
+            )
+            for part, title in (
+                (by_chance, _in_words(by_chance, group, stall)),
+                (worst, f"The {len(worst)} others with the longest silences"),
+            )
+            if part
+        ]
+        strips.append(
+            Strip(
+                group.name,
+                color(position) if few else "var(--accent)",
+                _how_chosen(len(by_chance), len(worst), group),
+                blocks,
+            )
         )
-    if merged:
-        yield f"Pieces closer than {seconds(merged)} are drawn as one tick."
-    if dropped:
-        yield f"{dropped:,} more stalls, the shortest, are not marked."
+    return strips
 
 
-def _how(stream: Timeline) -> str:
-    if stream.ending is None:
-        return "no ending in the log"
-    if stream.completed:
-        return "complete"
-    if stream.cancelled:
-        return "cancelled by its caller"
-    error = stream.ending.error or "unknown"
-    return f"{ending_words(error, stream.ending.phase, text=len(stream) > 0)} ({error})"
+def _choose(sample: Sample, group: Group, *, few: bool) -> tuple[list[Timeline], list[Timeline]]:
+    by_chance = sample.by_chance(group.name)
+    chance, worst = (_BY_CHANCE, _WORST) if few else (_FEWER_BY_CHANCE, _FEWER_WORST)
+    if len(by_chance) <= chance + worst and len(by_chance) == group.streams:
+        return by_chance, []
+    if len(by_chance) > chance:
+        # Not for secrets: a fixed seed is the point.
+        by_chance = Random(0).sample(by_chance, chance)  # noqa: S311
+    taken = {id(stream) for stream in by_chance}
+    others = [stream for stream in sample.all(group.name) if id(stream) not in taken]
+    others.sort(key=lambda stream: -max(stream.gaps, default=0.0))
+    return by_chance, others[:worst]
 
 
-def _bodies(rows: Sequence[Timeline]) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = {
-        name: [] for name in ("y", "left", "right", "stream", "about", "began", "ended", "how")
-    }
-    for y, stream in enumerate(rows):
-        end = last_moment(stream)
-        columns["y"].append(y)
-        columns["left"].append(end if stream.ttft is None else min(stream.ttft, end))
-        columns["right"].append(end)
-        columns["stream"].append(stream.stream)
-        columns["about"].append(f"{len(stream):,} pieces from {stream.model or 'an unknown model'}")
-        columns["began"].append(seconds(stream.ttft))
-        columns["ended"].append(seconds(end))
-        columns["how"].append(_how(stream))
-    return columns
+def _sorted(streams: Iterable[Timeline], stall: float) -> list[Timeline]:
+    """Put whole answers first, then those without an ending, then what failed; quick ones first."""
+
+    def place(stream: Timeline) -> tuple[int, float]:
+        how = 0 if stream.completed else 1 if stream.cancelled else 2 if not stream.failed else 3
+        return how, inf if stream.ttft is None else stream.ttft
+
+    return sorted(streams, key=place)
 
 
-def _ticks(rows: Sequence[Timeline], width: float, most: int) -> tuple[dict[str, Any], float]:
-    """Return one tick per network read, or fewer; and the seconds below which they were merged."""
-    total = sum(len(stream.times) for stream in rows)
-    apart = width / _TICKS_ACROSS if total > most / 4 else 0.0
-    while True:
-        kept = [_apart(stream, apart) for stream in rows]
-        if sum(map(len, kept)) <= most:
-            break
-        apart = apart * 1.5 or width / _TICKS_ACROSS
-    merged = apart if sum(map(len, kept)) < total else 0.0
-    x = np.concatenate([*kept, np.array([])])
-    y = np.repeat(np.arange(len(rows)), [len(times) for times in kept])
-    return {"x": x.astype(np.float32), "y": y.astype(np.float32)}, merged
+def _how_chosen(by_chance: int, worst: int, group: Group) -> str:
+    if by_chance == group.streams:
+        return "The one stream." if by_chance == 1 else f"All {by_chance:,} streams."
+    drawn = by_chance + worst
+    also = f", and the {worst} others with the longest silences" if worst else ""
+    return f"{drawn:,} of {group.streams:,} streams are drawn: {by_chance:,} by chance{also}."
 
 
-def _apart(stream: Timeline, apart: float) -> Any:
-    """Return arrival times of which no two fall into the same slice of ``apart`` seconds."""
-    times = np.array(stream.times)
-    if not apart or len(times) < 2:
-        return times
-    slices = np.floor(times / apart)
-    return times[np.append(True, slices[1:] != slices[:-1])]
-
-
-def _stalls(rows: Sequence[Timeline], threshold: float) -> tuple[dict[str, list[Any]], int]:
-    found = [(stall, y) for y, stream in enumerate(rows) for stall in stream.stalls(threshold)]
-    found.sort(key=lambda entry: -entry[0].seconds)
-    columns: dict[str, list[Any]] = {
-        name: [] for name in ("y", "left", "right", "stream", "seconds", "start", "before", "after")
-    }
-    for stall, y in found[:_MOST_STALLS]:
-        stream = rows[y]
-        around = stream.text_around(stall.index, _TEXT_AROUND)
-        before, after = around if around is not None else ("(no text in this log)", "")
-        columns["y"].append(y)
-        columns["left"].append(stall.start)
-        columns["right"].append(stall.start + stall.seconds)
-        columns["stream"].append(stream.stream)
-        columns["seconds"].append(seconds(stall.seconds))
-        columns["start"].append(seconds(stall.start))
-        columns["before"].append(before)
-        columns["after"].append(after or ("(the stream ended)" if around is not None else ""))
-    return columns, max(0, len(found) - _MOST_STALLS)
-
-
-def _troubled_endings(rows: Sequence[Timeline]) -> dict[str, list[Any]]:
-    troubled = [
-        (y, stream)
-        for y, stream in enumerate(rows)
-        if not stream.completed and not stream.cancelled
-    ]
-    return {
-        "x": [last_moment(stream) for _, stream in troubled],
-        "y": [y for y, _ in troubled],
-        "how": [_how(stream) for _, stream in troubled],
-        "ended": [seconds(last_moment(stream)) for _, stream in troubled],
-        "stream": [stream.stream for _, stream in troubled],
-    }
+def _in_words(rows: Sequence[Timeline], group: Group, stall: float) -> str:
+    """Return how many of the rows failed and stalled, beside the shares among all streams."""
+    failed = sum(stream.failed for stream in rows)
+    stalled = sum(bool(stream.stalls(stall)) for stream in rows)
+    if len(rows) == group.streams:
+        return f"{failed:,} failed, {stalled:,} stalled"
+    all_stalled = group.summary()["stalls"]["streams"]
+    return (
+        f"{len(rows):,} by chance: {failed:,} failed (of all {percent(group.failed / group.streams)}), "
+        f"{stalled:,} stalled (of all {percent(all_stalled)})"
+    )

@@ -15,7 +15,7 @@ from lm_deluge.timeline.report.axes import Axis
 from lm_deluge.timeline.report.curves import WIDE
 from lm_deluge.values.timeline import Timeline
 
-__all__ = ["Block", "Mark", "block_of"]
+__all__ = ["RowBlock", "Mark", "block_of"]
 
 _TEXT_AROUND = 70
 _LABEL = 14  # pixels that a line of small text takes
@@ -31,7 +31,7 @@ class Mark:
 
 
 @define
-class Block:
+class RowBlock:
     """Rows of ``pitch`` pixels, ``title`` above them.
 
     ``waits``, ``bodies``, ``ticks``, ``stalls``: paths, 2,000 units wide, in pixels from the top.
@@ -68,7 +68,7 @@ def block_of(
     stall: float,
     most_ticks: int,
     most_texts: int,
-) -> Block:
+) -> RowBlock:
     """Draw rows from the top, each of ``pitch`` pixels. ``stall``: seconds, a longer gap is marked.
 
     ``most_ticks``: runs of pieces are merged until there are so few. ``most_texts``: the text
@@ -81,7 +81,7 @@ def block_of(
     ]
     ticks, merged = _ticks(rows, middles, axis, most_ticks)
     clipped = [y for y, end in enumerate(ends) if end > axis.high]
-    return Block(
+    return RowBlock(
         title,
         len(rows),
         pitch,

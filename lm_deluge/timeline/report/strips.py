@@ -20,7 +20,7 @@ from lm_deluge.timeline.measures.sampling import Sample
 from lm_deluge.timeline.measures.wording import percent, seconds
 from lm_deluge.timeline.report.axes import Axis, linear
 from lm_deluge.timeline.report.charts import TOGETHER, color, drawn_groups
-from lm_deluge.timeline.report.rows import Block, block_of
+from lm_deluge.timeline.report.rows import RowBlock, block_of
 from lm_deluge.values.timeline import Timeline
 
 __all__ = ["Strip", "Window", "draw_strips", "strips_part", "window_of"]
@@ -47,7 +47,7 @@ class Strip:
     name: str
     color: str
     chosen: str
-    blocks: list[Block]
+    blocks: list[RowBlock]
 
 
 def strips_part(measured: Measured, sample: Sample) -> dict[str, Any]:

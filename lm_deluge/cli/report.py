@@ -134,6 +134,7 @@ def report(
         from lm_deluge.timeline.measures.comparisons import compare_all
         from lm_deluge.timeline.measures.findings import findings_of
         from lm_deluge.timeline.measures.rules import judge_rules
+        from lm_deluge.timeline.measures.verdicts import verdicts_of
 
         held = held_of(
             read_budget(budget),
@@ -165,7 +166,9 @@ def report(
     except ValueError as error:
         raise click.UsageError(printable(str(error))) from None
     comparisons = compare_all(new, old)
-    made = Made(new, old, comparisons, findings_of(new, old, comparisons), judged)
+    broken = [str(each) for each in judged if each.is_broken]
+    verdicts = verdicts_of(new, old, comparisons, broken=broken)
+    made = Made(new, old, comparisons, findings_of(new, old, comparisons), judged, verdicts)
     outputs.write_files(made, reader)
     try:
         outputs.show(made)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     )
     from lm_deluge.timeline.measures.rules import Judged, Problem, broken_rules, judge_rules
     from lm_deluge.timeline.measures.sampling import Sample
+    from lm_deluge.timeline.measures.verdict import Verdict
+    from lm_deluge.timeline.measures.verdicts import verdicts_of
     from lm_deluge.timeline.report.page import html_page
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "Stall",
     "Target",
     "Timeline",
+    "Verdict",
     "broken_rules",
     "compare_all",
     "compare_groups",
@@ -67,6 +70,7 @@ __all__ = [
     "parse_max_regression",
     "parse_target",
     "read_timelines",
+    "verdicts_of",
 ]
 
 _LATER = {
@@ -78,6 +82,7 @@ _LATER = {
     "Measured": "measures.metrics",
     "Sample": "measures.sampling",
     "Settings": "measures.groups",
+    "Verdict": "measures.verdict",
     "broken_rules": "measures.rules",
     "judge_rules": "measures.rules",
     "Judged": "measures.rules",
@@ -92,6 +97,7 @@ _LATER = {
     "pair_groups": "measures.compare",
     "parse_fail_if": "measures.rule_texts",
     "parse_max_regression": "measures.rule_texts",
+    "verdicts_of": "measures.verdicts",
 }
 
 if not TYPE_CHECKING:

@@ -34,6 +34,7 @@ async def test_the_terminal_summary_has_the_tables_and_the_findings(
         "0 skipped", "p99",
     ):  # fmt: skip
         assert text in done.out, text
+    assert done.out.startswith("Verdict\n▶ ")
     assert "secret" not in done.out
 
 
@@ -41,7 +42,7 @@ def test_json_is_one_object_and_nothing_else(report: Call, new: Path) -> None:
     done = report(new, "--json", "--by", "variant")
     assert (done.code, done.complaints) == (0, "")
     document = json.loads(done.out)
-    assert list(document) == ["groups", "skipped_lines", "findings", "comparisons"]
+    assert list(document) == ["groups", "skipped_lines", "findings", "comparisons", "verdict"]
     assert list(document["groups"]) == ["A", "B"]
     assert document["groups"]["A"]["streams"] == 20
     assert document["groups"]["B"]["errors"] == {"APITimeoutError": 1}

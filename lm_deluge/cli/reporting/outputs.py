@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lm_deluge.timeline.measures.comparisons import Comparisons
     from lm_deluge.timeline.measures.metrics import Measured
     from lm_deluge.timeline.measures.rules import Judged
+    from lm_deluge.timeline.measures.verdict import Verdict
     from lm_deluge.timeline.reading import LogReader
 
 __all__ = ["Made", "Outputs"]
@@ -36,13 +37,14 @@ _PAGE_BEGINS = (b"<!doctype html", b"<html")
 
 @frozen
 class Made:
-    """A report before it is written: what was measured, compared, found, and how the rules did."""
+    """A report before it is written: what was measured, compared, found, how the rules did, the verdict."""
 
     new: Measured
     old: Measured | None
     comparisons: Comparisons
     told: Sequence[str]
     judged: Sequence[Judged]
+    verdicts: Sequence[Verdict]
 
     @property
     def broken(self) -> list[str]:
@@ -105,12 +107,13 @@ class Outputs:
     def show(self, made: Made) -> None:
         """Print what goes to standard output: the tables, unless something else was asked for."""
         if self.as_json:
-            document = made.new.to_json(made.told, made.comparisons.to_json())
+            verdict = [each.to_json() for each in made.verdicts]
+            document = made.new.to_json(made.told, made.comparisons.to_json(), verdict)
             click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
         elif STDOUT in (self.csv, self.md):
             put(self._tables(made)["--csv" if self.csv == STDOUT else "--md"], STDOUT)
         else:
-            _print_tables(made.new, made.told, made.old, made.comparisons)
+            _print_tables(made)
 
     def name_files(self) -> None:
         """Say where the files are."""
@@ -145,11 +148,9 @@ def _check_page(page: Path | None) -> None:
         raise click.UsageError(f"--html: the page cannot be written: {error}") from None
 
 
-def _print_tables(
-    new: Measured, told: Sequence[str], old: Measured | None, comparisons: Comparisons
-) -> None:
+def _print_tables(made: Made) -> None:
     from lm_deluge.timeline.measures.tables import print_report
 
     # Into a pipe or file a table is as wide as it needs to be.
     console = make_console(highlight=True, width=None if sys.stdout.isatty() else 200)
-    print_report(console, new, told, old, comparisons)
+    print_report(console, made.new, made.told, made.old, made.comparisons, made.verdicts)

@@ -11,7 +11,7 @@ from math import erfc, sqrt
 
 from lm_deluge.timeline.measures.numeric import Counts, Floats, np
 
-__all__ = ["difference_of_shares", "fisher", "holm", "rank_sum", "share_interval"]
+__all__ = ["difference_of_shares", "fisher", "fisher_more", "holm", "rank_sum", "share_interval"]
 
 _Z = 1.959963984540054
 """The normal distribution holds 95 % within so many standard deviations."""
@@ -31,6 +31,15 @@ def fisher(hits: int, n: int, other_hits: int, other_n: int) -> float:
     # Those that are no likelier than what was seen; equal ones differ by rounding.
     seen = ways[hits - lowest] + 1e-7
     return min(1.0, float(np.exp(ways[ways <= seen]).sum()))
+
+
+def fisher_more(hits: int, n: int, other_hits: int, other_n: int) -> float:
+    """Return the chance of ``hits`` or more of ``n``, if the shares are the same (one-sided)."""
+    total, drawn = n + other_n, hits + other_hits
+    factorials = np.concatenate(([0.0], np.cumsum(np.log(np.arange(1, total + 1)))))
+    k = np.arange(hits, min(drawn, n) + 1)
+    ways = _log_choose(factorials, n, k) + _log_choose(factorials, other_n, drawn - k)
+    return min(1.0, float(np.exp(ways - _log_choose(factorials, total, np.array(drawn))).sum()))
 
 
 def rank_sum(values: Floats, others: Floats) -> float:

@@ -48,17 +48,22 @@ class Measured:
         return sum(skipped.count for skipped in self.skipped)
 
     def to_json(
-        self, findings: Iterable[str] = (), comparisons: Mapping[str, Any] | None = None
+        self,
+        findings: Iterable[str] = (),
+        comparisons: Mapping[str, Any] | None = None,
+        verdict: Iterable[Mapping[str, Any]] = (),
     ) -> dict[str, Any]:
         """Return the object of ``lm-deluge report --json``.
 
-        ``comparisons``: what the findings rest on, as ``Comparisons.to_json`` returns it.
+        ``comparisons``: what the findings rest on, as ``Comparisons.to_json`` returns it. ``verdict``:
+        what ``Verdict.to_json`` returns of each.
         """
         return {
             "groups": {name: group.summary() for name, group in self.groups.items()},
             "skipped_lines": self.skipped_lines,
             "findings": list(findings),
             "comparisons": dict(comparisons) if comparisons is not None else {"n": 0},
+            "verdict": list(verdict),
         }
 
 

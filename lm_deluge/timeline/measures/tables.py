@@ -19,6 +19,7 @@ from lm_deluge.timeline.measures.figures import (
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.names import STATISTICS
+from lm_deluge.timeline.measures.verdict import Verdict
 from lm_deluge.timeline.measures.wording import (
     number,
     percent,
@@ -35,6 +36,9 @@ except ImportError as error:
     message = "the report's tables need rich: pip install rich"
     raise ImportError(message) from error
 
+# After rich, which it needs, too.
+from lm_deluge.timeline.measures.told import print_findings, print_verdicts
+
 __all__ = ["print_report"]
 
 #: Into 80 columns go seven; the deviation is on the page and in what machines read.
@@ -47,8 +51,10 @@ def print_report(
     findings: Sequence[str],
     baseline: Measured | None = None,
     comparisons: Comparisons | None = None,
+    verdicts: Sequence[Verdict] = (),
 ) -> None:
-    """Print counts, distributions, errors, the comparison with ``baseline``, and the findings."""
+    """Print the verdict, counts, distributions, errors, the comparison with ``baseline``, findings."""
+    print_verdicts(console, verdicts, comparisons)
     if measured.groups:
         console.print(_streams(measured))
         console.print(_outcomes(measured))
@@ -62,10 +68,7 @@ def print_report(
             console.print(_errors(measured))
         if baseline is not None:
             console.print(_comparison(measured, comparisons or compare_all(measured, baseline)))
-    console.print(Text("Findings", style="bold"))
-    for finding in findings or ["Nothing stands out."]:
-        # Into a pipe, one line each: for grep.
-        console.print(Text(f"• {printable(finding)}"), soft_wrap=not console.is_terminal)
+    print_findings(console, findings)
     console.print()
     console.print(Text(settings_in_words(measured), style="dim"))
 

@@ -1,0 +1,189 @@
+"""What speaks for one of two groups: each metric that counts, by rank, and whether readers notice."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from attrs import define, frozen
+
+from lm_deluge.timeline.measures.chance import fisher_more
+from lm_deluge.timeline.measures.compare import hits
+from lm_deluge.timeline.measures.comparisons import Pair
+from lm_deluge.timeline.measures.enough import MOST_MORE, more_for_share, more_for_time
+from lm_deluge.timeline.measures.groups import Group
+from lm_deluge.timeline.measures.names import better_is_higher
+from lm_deluge.timeline.measures.noticeable import Noticed, noticed, threshold_of
+from lm_deluge.timeline.measures.numeric import np
+
+__all__ = ["RULES", "SUSPICION", "Level", "Reason", "Rule", "Side", "other", "reasons_of"]
+
+Level = Literal["failures", "waits", "flow", "beside"]
+Side = Literal["new", "old"]
+
+
+@frozen
+class Rule:
+    """A metric that counts. ``level``: what it belongs to; ``beside`` is told and decides nothing."""
+
+    metric: str
+    level: Level
+
+
+RULES = (
+    Rule("failed_share", "failures"),
+    Rule("ttft.p50", "waits"),
+    Rule("ttft.p95", "waits"),
+    Rule("stalls.streams", "flow"),
+    Rule("gap.p95", "flow"),
+    Rule("tpot.p50", "flow"),
+    Rule("retried_share", "beside"),
+    Rule("qoe.mean", "beside"),
+)
+"""What a verdict rests on, what counts most first: failures, then waits, then flow."""
+
+SUSPICION = 0.2
+"""More failures are suspicious where chance makes so many in fewer than one of five reports."""
+
+
+@define
+class Reason:
+    """How two groups differ in one metric, and what that is worth.
+
+    ``new``, ``old``: the values; ``difference``, ``low``, ``high``: new - old with its 95 % interval
+    (``None`` where there is none). ``threshold``: what a reader notices, ``None`` where no source
+    says. ``is_clear``: chance does not explain it, also among all comparisons. ``is_suspicious``: a
+    share that is not clear, and that chance makes so much larger in fewer than one of five reports.
+    ``counts``: of a share, streams that were hit and streams, new and old. ``more``: how many more
+    streams a group would decide it, ``None`` where nothing is open.
+    """
+
+    metric: str
+    level: Level
+    new: float
+    old: float
+    low: float | None
+    high: float | None
+    threshold: float | None
+    is_clear: bool
+    is_suspicious: bool = False
+    counts: tuple[tuple[int, int], tuple[int, int]] | None = None
+    more: int | None = None
+
+    @property
+    def difference(self) -> float:
+        """New - old."""
+        return self.new - self.old
+
+    @property
+    def better(self) -> Side | None:
+        """The side with the better value; ``None`` where they are equal."""
+        if not self.difference:
+            return None
+        return "new" if (self.difference > 0) == better_is_higher(self.metric) else "old"
+
+    @property
+    def noticed(self) -> Noticed:
+        """Whether a reader notices; every clear difference of shares that matter is."""
+        if self.counts is not None and self.threshold is not None:
+            return "yes" if self.is_clear else "maybe"
+        return noticed(self.low, self.high, self.threshold)
+
+    @property
+    def decides(self) -> bool:
+        """Whether a verdict can rest on it: clear, and noticed by readers, or maybe so."""
+        return self.level != "beside" and self.is_clear and self.noticed in ("yes", "maybe")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether more streams could make it decide."""
+        if self.level == "beside" or self.is_clear or self.threshold is None:
+            return False
+        return self.is_suspicious if self.counts is not None else self.noticed in ("yes", "maybe")
+
+    def to_json(self, names: dict[Side, str]) -> dict[str, Any]:
+        """Return the object of ``--json``; ``names``: what new and old are called."""
+        return {
+            "metric": self.metric,
+            "level": self.level,
+            "better": names[self.better] if self.better else None,
+            "new": self.new,
+            "old": self.old,
+            "difference": self.difference,
+            "interval": None if self.low is None else [self.low, self.high],
+            "threshold": self.threshold,
+            "clear": self.is_clear,
+            "noticed": self.noticed,
+            "decides": self.decides,
+            "more_streams": None if self.more is None else min(self.more, MOST_MORE),
+            "more_than_that": self.more is not None and self.more > MOST_MORE,
+        }
+
+
+def other(side: Side) -> Side:
+    """Return the other side."""
+    return "old" if side == "new" else "new"
+
+
+def reasons_of(pair: Pair, *, left: int) -> list[Reason]:
+    """Return what is known of a pair, by the rank of ``RULES``.
+
+    ``left``: how many of all comparisons are not clear, for what more streams would need.
+    """
+    made = (_reason(pair, rule) for rule in RULES if rule.metric in pair.comparisons)
+    reasons = [reason for reason in made if reason is not None]
+    for reason in reasons:
+        if reason.is_open:
+            reason.more = _more(pair, reason, left)
+    return reasons
+
+
+def starts_with_text(*groups: Group) -> bool:
+    """Whether the first output of every stream is visible text, not reasoning."""
+    return all(
+        np.array_equal(group.column("ttft"), group.column("ttfa"), equal_nan=True)
+        for group in groups
+    )
+
+
+def _reason(pair: Pair, rule: Rule) -> Reason | None:
+    comparison = pair.with_interval(rule.metric)
+    if comparison.new is None or comparison.old is None:
+        return None
+    counts = [hits(group, rule.metric) for group in (pair.new, pair.old)]
+    stall = pair.new.settings.stall
+    reason = Reason(
+        metric=rule.metric,
+        level=rule.level,
+        new=comparison.new,
+        old=comparison.old,
+        low=comparison.low,
+        high=comparison.high,
+        threshold=threshold_of(rule.metric, comparison.new, comparison.old, stall=stall),
+        is_clear=comparison.corrected is not None and comparison.is_clear,
+    )
+    if counts[0] is not None and counts[1] is not None:
+        both = ((counts[0], pair.new.streams), (counts[1], pair.old.streams))
+        reason.counts = both
+        more, fewer = both if reason.difference >= 0 else both[::-1]
+        if reason.difference and not reason.is_clear:
+            reason.is_suspicious = fisher_more(*more, *fewer) <= SUSPICION
+    return reason
+
+
+def _more(pair: Pair, reason: Reason, left: int) -> int | None:
+    streams = (pair.new.streams, pair.old.streams)
+    if reason.counts is not None:
+        (hit, _), (other_hit, _) = reason.counts
+        return more_for_share((hit, other_hit), streams, left=left)
+    if reason.low is None or reason.high is None or reason.threshold is None:
+        return None
+    chance = pair.comparisons[reason.metric].chance
+    return more_for_time(
+        reason.difference,
+        reason.low,
+        reason.high,
+        reason.threshold,
+        chance=1.0 if chance is None else chance,
+        left=left,
+        streams=streams,
+    )

@@ -1,0 +1,91 @@
+"""What stands under a verdict: its reasons, each with what it is worth, and what more data would decide."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import frozen
+
+from lm_deluge.timeline.measures.comparisons import Comparisons
+from lm_deluge.timeline.measures.enough import rounded
+from lm_deluge.timeline.measures.phrases import phrase
+from lm_deluge.timeline.measures.reasons import Reason
+from lm_deluge.timeline.measures.verdict import Verdict
+
+__all__ = ["MOST_SHOWN", "ReasonLine", "Worth", "how_compared", "lines_of"]
+
+MOST_SHOWN = 5
+"""Verdicts, reasons and findings that are shown at once; the rest is folded."""
+
+Worth = Literal["better", "worse", "open", "small", "beside", "alike"]
+
+WORTHS: dict[Worth, str] = {
+    "better": "better",
+    "worse": "worse",
+    "open": "open",
+    "small": "too small to notice",
+    "beside": "decides nothing",
+    "alike": "no clear difference",
+}
+"""What a reason is worth, in words, in the order in which reasons are shown."""
+
+
+@frozen
+class ReasonLine:
+    """One reason: what it is ``worth`` to the verdict's subject, and its ``words``."""
+
+    worth: Worth
+    words: str
+    reason: Reason
+
+    @property
+    def text(self) -> str:
+        """The line: ``better: first text 0.26 s sooner (0.18–0.31)``."""
+        return f"{WORTHS[self.worth]}: {self.words}"
+
+
+def lines_of(verdict: Verdict) -> list[ReasonLine]:
+    """Return the reasons: what decides, what is open, and the rest; each by the rank of the rules.
+
+    Failures that may be chance stand with what decides: they count first.
+    """
+    lines = [_line(verdict, reason) for reason in verdict.reasons]
+    places = {worth: place for place, worth in enumerate(WORTHS)}
+
+    def place(line: ReasonLine) -> int:
+        first = line.worth == "worse" or (line.worth == "open" and line.reason.level == "failures")
+        return 0 if first else places[line.worth]
+
+    return sorted(lines, key=place)
+
+
+def how_compared(comparisons: Comparisons) -> str:
+    """Return how many comparisons were made, how they were corrected, and what decides."""
+    if not comparisons.n:
+        return ""
+    many = f"{comparisons.n:,} comparison{'' if comparisons.n == 1 else 's'}"
+    return (
+        f"{many}, corrected for being so many by Holm's method; 95 % intervals. What decides: failures "
+        "first, then waits, then flow, where chance does not explain them and readers notice them "
+        "(from 0.1 s and a fifth of the longer wait on)."
+    )
+
+
+def _line(verdict: Verdict, reason: Reason) -> ReasonLine:
+    words = phrase(reason, verdict.subject, text=verdict.text)
+    worth = _worth(verdict, reason)
+    if worth in ("better", "worse") and reason.noticed == "maybe":
+        words = f"{words}, which a reader may notice"
+    if worth == "open" and reason.more is not None:
+        words = f"{words}; {rounded(reason.more)} more streams {verdict.each} would decide it"
+    return ReasonLine(worth, words, reason)
+
+
+def _worth(verdict: Verdict, reason: Reason) -> Worth:
+    if reason.decides:
+        return "better" if reason.better == verdict.subject else "worse"
+    if reason.more is not None:
+        return "open"
+    if reason.is_clear:
+        return "beside" if reason.level == "beside" else "small"
+    return "alike"

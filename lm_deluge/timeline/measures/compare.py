@@ -26,11 +26,14 @@ from lm_deluge.timeline.measures.other_names import own_name
 
 __all__ = [
     "COMPARED",
+    "RESAMPLES",
     "SIGNIFICANT",
     "Comparison",
     "compare_groups",
     "hits",
+    "means",
     "pair_groups",
+    "percentiles",
     "resample",
 ]
 
@@ -164,17 +167,18 @@ def resample(
     """
     name, _, statistic = own_name(metric).partition(".")
     if metric in ("coalescing", "tokens_per_piece"):
-        return _means(group.values(metric), resamples, generator)
+        return means(group.values(metric), resamples, generator)
     if statistic == "mean" and name in PER_STREAM:
-        return _means(group.values(name), resamples, generator)
+        return means(group.values(name), resamples, generator)
     if name in POOLED and (statistic == "mean" or statistic.startswith("p")):
         return _gap_statistics(*group.pooled(name), statistic, resamples, generator)
     if name in PER_STREAM and statistic.startswith("p"):
-        return _percentiles(group.values(name), float(statistic[1:]), resamples, generator)
+        return percentiles(group.values(name), float(statistic[1:]), resamples, generator)
     return None
 
 
-def _means(values: Floats, resamples: int, generator: np.random.Generator) -> Floats | None:
+def means(values: Floats, resamples: int, generator: np.random.Generator) -> Floats | None:
+    """Return the means of values drawn anew; ``None`` for fewer than two."""
     n = len(values)
     if n < 2:
         return None
@@ -187,7 +191,7 @@ def _means(values: Floats, resamples: int, generator: np.random.Generator) -> Fl
     return means
 
 
-def _percentiles(
+def percentiles(
     values: Floats, q: float, resamples: int, generator: np.random.Generator
 ) -> Floats | None:
     """Draw the percentile of resamples without drawing the resamples.

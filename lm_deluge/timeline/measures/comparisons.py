@@ -8,7 +8,8 @@ together, and only what is left is called a difference.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -32,6 +33,7 @@ from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.names import PER_STREAM, look_up
 from lm_deluge.timeline.measures.numeric import Floats, np
+from lm_deluge.timeline.measures.pairs import PairedComparison, Prompts, prompts_of
 
 __all__ = ["TOLD", "Comparisons", "Pair", "compare_all"]
 
@@ -47,17 +49,21 @@ TOLD = (
 )
 """What the findings are about, the most important first."""
 
-MOST_GROUPS = 12
-"""Compared with each other; 66 pairs are more than anybody reads."""
+MOST_PAIRS = 66
+"""Those of 12 groups with each other; more than anybody reads."""
 
 
 @define
 class Pair:
-    """Two groups, and how ``new`` differs from ``old``, by metric. ``old`` is before, or by name."""
+    """Two groups, and how ``new`` differs from ``old``, by metric. ``old`` is before, or by name.
+
+    ``prompts``: the same compared prompt by prompt, where both answered the same ones.
+    """
 
     new: Group
     old: Group
     comparisons: dict[str, Comparison] = field(factory=dict)
+    prompts: Prompts | None = None
 
     def with_interval(self, metric: str) -> Comparison:
         """Return a comparison; its interval is worked out when it is first asked for."""
@@ -124,21 +130,42 @@ class Comparisons:
 def compare_all(measured: Measured, baseline: Measured | None = None) -> Comparisons:
     """Compare every group with every other, or with its counterpart in ``baseline``.
 
-    Of more than ``MOST_GROUPS`` groups, those with the most streams are compared.
+    Of groups by several tags, each is compared with those that differ in the first tag alone:
+    variants within each region. Where that is more than ``MOST_PAIRS`` pairs, those of the groups with the
+    most streams are compared. Groups that answered the same prompts are compared prompt by prompt, too.
     """
     if baseline is not None:
         paired = pair_groups(measured, baseline).values()
         pairs = [Pair(new, old) for new, old in paired if new is not None and old is not None]
         return _compared(Comparisons(measured, pairs, []), COMPARED)
     groups = sorted(measured.groups.values(), key=lambda group: (-group.streams, group.name))
-    kept = sorted(groups[:MOST_GROUPS], key=lambda group: group.name)
-    pairs = [Pair(new, old) for old, new in combinations(kept, 2)]
-    left_out = sorted(group.name for group in groups[MOST_GROUPS:])
+    rests = Counter(group.tags[1:] for group in groups if len(group.tags) > 1)
+    is_crossed = any(count > 1 for count in rests.values())
+    kept = _kept(groups, is_crossed=is_crossed)
+    pairs = [
+        Pair(new, old)
+        for old, new in combinations(sorted(kept, key=lambda group: group.name), 2)
+        if not is_crossed or old.tags[1:] == new.tags[1:]
+    ]
+    left_out = sorted(group.name for group in groups[len(kept) :])
     return _compared(Comparisons(measured, pairs, left_out), TOLD)
 
 
+def _kept(groups: Sequence[Group], *, is_crossed: bool) -> Sequence[Group]:
+    """Return as many of the first groups as have at most 66 pairs; crossed ones pair by their first tag."""
+    pairs = 0
+    seen: Counter[tuple[str, ...]] = Counter()
+    for place, group in enumerate(groups):
+        alike = group.tags[1:] if is_crossed else ()
+        pairs += seen[alike]
+        seen[alike] += 1
+        if pairs > MOST_PAIRS:
+            return groups[:place]
+    return groups
+
+
 def _compared(comparisons: Comparisons, metrics: tuple[str, ...]) -> Comparisons:
-    judged: list[Comparison] = []
+    judged: list[Comparison | PairedComparison] = []
     for pair in comparisons.pairs:
         for metric in metrics:
             new, old = (look_up(group.summary(), metric) for group in (pair.new, pair.old))
@@ -146,9 +173,15 @@ def _compared(comparisons: Comparisons, metrics: tuple[str, ...]) -> Comparisons
             if comparison.difference is not None:
                 comparison.chance = _chance(pair.new, pair.old, metric)
                 judged.append(comparison)
+    is_named = comparisons.measured.pair is not None
+    for pair in comparisons.pairs:
+        pair.prompts = prompts_of(pair.new, pair.old, is_named=is_named)
+        if pair.prompts is not None:
+            paired = pair.prompts.comparisons.values()
+            judged += [each for each in paired if each.chance is not None]
     corrected = holm([comparison.chance or 0.0 for comparison in judged])
-    for comparison, chance in zip(judged, corrected, strict=True):
-        comparison.corrected = chance
+    for made, chance in zip(judged, corrected, strict=True):
+        made.corrected = chance
     comparisons.n = len(judged)
     return comparisons
 

@@ -7,6 +7,7 @@ completed streams. All in seconds unless another unit is named.
 
 from __future__ import annotations
 
+import json
 from array import array
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -27,7 +28,7 @@ from lm_deluge.values.timeline import (
     Timeline,
 )
 
-__all__ = ["Failures", "Group", "Settings", "distribution", "last_moment"]
+__all__ = ["Failures", "Group", "Settings", "distribution", "last_moment", "tag_text"]
 
 _COMPLETED_ONLY = ("tpot", "tpot_per_token", "e2e", "rate")
 _COLUMNS = (
@@ -43,8 +44,13 @@ _COLUMNS = (
     "burst",
     "silence",
     "prompt_chars",
+    "failed",
 )
 _NAN = float("nan")
+
+#: Prompts of a group whose beginning is kept, and characters of it.
+_MOST_OPENINGS = 10_000
+_OPENING = 100
 
 #: Seconds; network reads closer than this belong to one burst of tokens.
 _BURST_PAUSE = 0.05
@@ -106,8 +112,10 @@ class Group:
     ``icl``: seconds between the network reads of a stream that held visible tokens.
     ``lost``: token lines missing from the log. ``never``: by metric (``ttft``, ``ttfa``, ``e2e``)
     failed streams whose moment never came. ``models``: streams by the model asked for, or that
-    answered where that is unknown. ``ids`` and ``prompts`` (their hash, ``None`` where
-    unknown): one per stream, in the order of ``column``. ``drawn``: what was resampled from the
+    answered where that is unknown. ``ids`` and ``prompts`` (their hash, or
+    their value of the tag ``pair``; ``None`` where unknown): one per stream, in the order of ``column``.
+    ``openings``: how prompts begin, by hash or value, of 10,000 at most. ``tags``: the group's values of
+    the tags that make the groups. ``drawn``: what was resampled from the
     group so far.
     """
 
@@ -134,6 +142,9 @@ class Group:
     models: dict[str, int] = field(factory=dict)
     ids: list[str] = field(factory=list, repr=False)
     prompts: list[str | None] = field(factory=list, repr=False)
+    pair: str | None = None
+    tags: tuple[str, ...] = ()
+    openings: dict[str, str] = field(factory=dict, repr=False)
     stall_longest: float = 0.0
     drawn: dict[object, Floats | None] = field(factory=dict, repr=False)
     _columns: dict[str, array[float]] = field(
@@ -152,7 +163,7 @@ class Group:
         self.streams += 1
         self.tokens += len(timeline)
         self.ids.append(timeline.stream)
-        self.prompts.append(timeline.prompt_hash)
+        self._add_prompt(timeline)
         self.lost += timeline.lost
         self.gaps.extend(gaps)
         self.gap_counts.append(len(gaps))
@@ -172,6 +183,7 @@ class Group:
             "held_up": timeline.held_up,
             "cost": timeline.cost,
             "prompt_chars": timeline.prompt_chars,
+            "failed": float(timeline.failed),
         }
         model = timeline.model or timeline.model_used
         if model:
@@ -197,6 +209,15 @@ class Group:
             self.retries[error] = self.retries.get(error, 0) + 1
         if timeline.completed and all(target.is_met(timeline) for target in settings.targets):
             self.good += 1
+
+    def _add_prompt(self, timeline: Timeline) -> None:
+        key = timeline.prompt_hash
+        if self.pair is not None:
+            value = timeline.tags.get(self.pair)
+            key = None if value is None else tag_text(value)
+        self.prompts.append(key)
+        if key is not None and timeline.prompt and len(self.openings) < _MOST_OPENINGS:
+            self.openings.setdefault(key, timeline.prompt[:_OPENING])
 
     def _add_ending(self, timeline: Timeline) -> None:
         ending = timeline.ending
@@ -235,7 +256,8 @@ class Group:
         Names: ``PER_STREAM`` and ``coalescing``, ``tokens_per_piece``, ``stalls`` (count),
         ``stalled`` (seconds), ``cost`` (US dollars), ``held`` (seconds in which handlers held the
         event loop), ``held_up`` (of them, those that a piece waited for), ``span`` (t_n - t_1),
-        ``burst`` (tokens per burst), ``silence`` (seconds from burst to burst), ``prompt_chars``.
+        ``burst`` (tokens per burst), ``silence`` (seconds from burst to burst), ``prompt_chars``,
+        ``failed`` (1 or 0).
         """
         return np.array(self._columns[own_name(name)])
 
@@ -354,6 +376,11 @@ class Group:
             "longest": self.stall_longest or None,
             "streams": int((counts > 0).sum()) / self.streams,
         }
+
+
+def tag_text(value: object) -> str:
+    """Return a tag's value as text: a text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
 
 
 def last_moment(timeline: Timeline) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import define
 
-from lm_deluge.timeline.measures.groups import Group, Settings
+from lm_deluge.timeline.measures.groups import Group, Settings, tag_text
 from lm_deluge.timeline.reading import LogReader, Skipped
 from lm_deluge.values.timeline import Timeline
 
@@ -23,7 +23,7 @@ class Measured:
     """A log measured: its ``groups`` by name, and what was ``skipped`` of its ``lines``.
 
     ``by``: the tags that make the groups, none of them for the model. ``tags``: every tag's name
-    that was met.
+    that was met. ``pair``: the tag that says which streams answered the same prompt; ``None``: their hash.
     """
 
     groups: dict[str, Group]
@@ -32,6 +32,7 @@ class Measured:
     lines: int
     skipped: list[Skipped]
     tags: frozenset[str] = frozenset()
+    pair: str | None = None
 
     @property
     def kind(self) -> str:
@@ -71,12 +72,14 @@ def measure(
     timelines: Iterable[Timeline],
     *,
     by: By = None,
+    pair: str | None = None,
     settings: Settings | None = None,
     keep: Callable[[str, Timeline], None] | None = None,
 ) -> Measured:
     """Measure streams in groups: by the tag or tags ``by``, or by model.
 
-    The tag ``model`` of a stream that has none is its model. ``keep`` is called with each stream's
+    The tag ``model`` of a stream that has none is its model. ``pair``: the tag that says which streams
+    answered the same prompt; without it the prompt's hash does. ``keep`` is called with each stream's
     group name and timeline, for those who draw it. Memory: ``Group``'s, plus what ``timelines``
     holds. Groups are ordered by name.
     """
@@ -89,7 +92,8 @@ def measure(
         name = group_name(timeline, asked)
         group = groups.get(name)
         if group is None:
-            group = groups[name] = Group(name, settings)
+            tags_of = tuple(tag_value(timeline, tag) for tag in asked)
+            group = groups[name] = Group(name, settings, pair=pair, tags=tags_of)
         group.add(timeline)
         if keep is not None:
             keep(name, timeline)
@@ -97,7 +101,7 @@ def measure(
     lines, skipped = 0, []
     if isinstance(timelines, LogReader):
         lines, skipped = timelines.lines, timelines.skipped
-    return Measured(ordered, asked, settings, lines, skipped, frozenset(tags))
+    return Measured(ordered, asked, settings, lines, skipped, frozenset(tags), pair)
 
 
 def group_name(timeline: Timeline, by: Sequence[str]) -> str:
@@ -105,8 +109,8 @@ def group_name(timeline: Timeline, by: Sequence[str]) -> str:
     if not by:
         return _model(timeline)
     if len(by) == 1:
-        return _tag(timeline, by[0])
-    values = ((tag, _tag(timeline, tag)) for tag in by)
+        return tag_value(timeline, by[0])
+    values = ((tag, tag_value(timeline, tag)) for tag in by)
     return ", ".join(f"{tag}={_apart(value)}" for tag, value in values)
 
 
@@ -132,12 +136,12 @@ def _model(timeline: Timeline) -> str:
     return timeline.model or timeline.model_used or "(unknown model)"
 
 
-def _tag(timeline: Timeline, tag: str) -> str:
+def tag_value(timeline: Timeline, tag: str) -> str:
+    """Return a stream's value of a tag as text; its model where it has no tag ``model``."""
     tags: Mapping[str, Any] = timeline.tags
     if tag not in tags:
         return _model(timeline) if tag == "model" else f"(no {tag})"
-    value = tags[tag]
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+    return tag_text(tags[tag])
 
 
 def _apart(value: str) -> str:

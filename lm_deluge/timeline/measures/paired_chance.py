@@ -101,7 +101,7 @@ def paired_shares(both: int, only: int, only_other: int, neither: int) -> tuple[
     product = (both + only) * (only_other + neither) * (both + only_other) * (only + neither)
     phi = 0.0
     if product:
-        cross = both * neither - only * only_other
+        cross: float = both * neither - only * only_other
         cross = max(cross - n / 2, 0.0) if cross > 0 else cross
         phi = cross / sqrt(product)
     down = _joined(share - low, other_high - other, phi)

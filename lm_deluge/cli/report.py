@@ -25,7 +25,14 @@ _BROKEN = 1
     "--by",
     metavar="TAG",
     multiple=True,
-    help="Group by this tag; without it, by model. Repeatable: by both.",
+    help="Group by this tag; without it, by model. Repeatable: by both; the first is compared "
+    "within the others.",
+)
+@click.option(
+    "--pair",
+    metavar="TAG",
+    help="Compare prompt by prompt: streams with the same value of this tag answered the same prompt. "
+    "Without it, the prompt's hash says so where the log has it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
 @click.option(
@@ -106,6 +113,7 @@ def report(
     *,
     logs: tuple[str, ...],
     by: tuple[str, ...],
+    pair: str | None,
     as_json: bool,
     html: Path | None,
     no_text: bool,
@@ -158,8 +166,8 @@ def report(
     outputs.check_files(reader, old_reader, budget)
     if html is not None:
         reader = readable_twice(reader)
-    old = measure_log(old_reader, held) if old_reader is not None else None
-    new = measure_log(reader, held)
+    old = measure_log(old_reader, held, pair) if old_reader is not None else None
+    new = measure_log(reader, held, pair)
     check_content(new, old, held.rules)
     try:
         judged = judge_rules(new, held.rules, old)

@@ -34,7 +34,9 @@ def group_of(*timelines: Timeline, **settings: object) -> Group:
 def test_json_has_the_keys_of_metrics_md_and_no_others(tmp_path: Path) -> None:
     path = write(tmp_path / "log", [stream_lines("a", [0.5, 1.0], tags={"k": "x"})])
     document = measure(read_timelines(path), by="k").to_json(["A finding."])
-    assert document.keys() == {"groups", "skipped_lines", "findings", "comparisons", "verdict"}
+    assert document.keys() == {
+        "groups", "skipped_lines", "findings", "comparisons", "verdict", "pairs",
+    }  # fmt: skip
     assert (document["skipped_lines"], document["findings"]) == (0, ["A finding."])
     (group,) = document["groups"].values()
     assert group.keys() == KEYS

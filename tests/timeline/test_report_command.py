@@ -42,7 +42,14 @@ def test_json_is_one_object_and_nothing_else(report: Call, new: Path) -> None:
     done = report(new, "--json", "--by", "variant")
     assert (done.code, done.complaints) == (0, "")
     document = json.loads(done.out)
-    assert list(document) == ["groups", "skipped_lines", "findings", "comparisons", "verdict"]
+    assert list(document) == [
+        "groups",
+        "skipped_lines",
+        "findings",
+        "comparisons",
+        "verdict",
+        "pairs",
+    ]
     assert list(document["groups"]) == ["A", "B"]
     assert document["groups"]["A"]["streams"] == 20
     assert document["groups"]["B"]["errors"] == {"APITimeoutError": 1}
@@ -117,6 +124,9 @@ def test_a_gate_does_not_pass_by_emptiness(report: Call, tmp_path: Path) -> None
         (["--by", "varient"], "no stream has the tag 'varient'; did you mean variant?"),
         (["--by", "variant", "--by", "zzz"], "no stream has the tag 'zzz'; there are variant"),
         (["--by", ""], "no stream has the tag ''"),
+        (["--pair", "varient"], "--pair: no stream has the tag 'varient'; did you mean variant?"),
+        (["--pair", ""], "no stream has the tag ''"),
+        (["--pair", "a", "--pair", "b"], "--pair is given twice"),
         (["--stall", "1", "--stall", "2"], "--stall is given twice"),
         (["--html", "a.html", "--html", "b.html"], "--html is given twice"),
         (["--read-rate", "1", "--read-rate", "1"], "--read-rate is given twice"),

@@ -107,8 +107,14 @@ class Outputs:
     def show(self, made: Made) -> None:
         """Print what goes to standard output: the tables, unless something else was asked for."""
         if self.as_json:
-            verdict = [each.to_json() for each in made.verdicts]
-            document = made.new.to_json(made.told, made.comparisons.to_json(), verdict)
+            from lm_deluge.timeline.measures.about_pairs import pairs_json
+
+            document = made.new.to_json(
+                made.told,
+                made.comparisons.to_json(),
+                [each.to_json() for each in made.verdicts],
+                pairs_json(made.comparisons),
+            )
             click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
         elif STDOUT in (self.csv, self.md):
             put(self._tables(made)["--csv" if self.csv == STDOUT else "--md"], STDOUT)

@@ -43,15 +43,18 @@ def check_content(
     """Refuse to report on nothing, or by tags that no stream has."""
     from lm_deluge.timeline.measures.rule_texts import MaxRegression
 
-    for tag in new.by:
-        if new.groups and tag not in new.tags and tag != "model":
+    named = [("--by", tag) for tag in new.by] + [
+        ("--pair", tag) for tag in (new.pair,) if tag is not None
+    ]
+    for option, tag in named:
+        if new.groups and tag not in new.tags and (option, tag) != ("--by", "model"):
             close = nearest(tag, sorted(new.tags), 3, cutoff=0.5)
             known = sorted(new.tags)[:_MOST_TAGS]
             more = f" and {len(new.tags) - len(known)} more" if len(new.tags) > len(known) else ""
             instead = f"there are {', '.join(known)}{more}" if known else "the log has no tags"
             if close:
                 instead = f"did you mean {' or '.join(close)}?"
-            raise click.UsageError(printable(f"--by: no stream has the tag {tag!r}; {instead}"))
+            raise click.UsageError(printable(f"{option}: no stream has the tag {tag!r}; {instead}"))
     # A rule without data is broken: that is told with the rule.
     if not new.groups and not rules:
         raise click.UsageError("the log holds no stream")
@@ -60,11 +63,11 @@ def check_content(
         raise click.UsageError("the baseline holds no stream")
 
 
-def measure_log(reader: LogReader, held: Standard) -> Measured:
+def measure_log(reader: LogReader, held: Standard, pair: str | None = None) -> Measured:
     from lm_deluge.timeline.measures.metrics import measure
 
     try:
-        measured = measure(reader, by=held.by, settings=held.settings)
+        measured = measure(reader, by=held.by, pair=pair, settings=held.settings)
     except OSError as error:
         raise click.UsageError(f"cannot read the log: {error}") from None
     if reader.foreign:

@@ -9,7 +9,7 @@ together, and only what is left is called a difference.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -30,7 +30,7 @@ from lm_deluge.timeline.measures.compare import (
     pair_groups,
 )
 from lm_deluge.timeline.measures.groups import Group
-from lm_deluge.timeline.measures.metrics import Measured
+from lm_deluge.timeline.measures.metrics import Measured, tag_values
 from lm_deluge.timeline.measures.names import PER_STREAM, look_up
 from lm_deluge.timeline.measures.numeric import Floats, np
 from lm_deluge.timeline.measures.pairs import PairedComparison, Prompts, prompts_of
@@ -49,8 +49,11 @@ TOLD = (
 )
 """What the findings are about, the most important first."""
 
-MOST_PAIRS = 66
-"""Those of 12 groups with each other; more than anybody reads."""
+MOST_GROUPS = 12
+"""Compared with each other, at least."""
+
+MOST_PAIRS = MOST_GROUPS * (MOST_GROUPS - 1) // 2
+"""66 pairs are more than anybody reads."""
 
 
 @define
@@ -139,24 +142,27 @@ def compare_all(measured: Measured, baseline: Measured | None = None) -> Compari
         pairs = [Pair(new, old) for new, old in paired if new is not None and old is not None]
         return _compared(Comparisons(measured, pairs, []), COMPARED)
     groups = sorted(measured.groups.values(), key=lambda group: (-group.streams, group.name))
-    rests = Counter(group.tags[1:] for group in groups if len(group.tags) > 1)
-    is_crossed = any(count > 1 for count in rests.values())
-    kept = _kept(groups, is_crossed=is_crossed)
+    rests = {name: tuple(tag_values(name, measured.by)[1:]) for name in measured.groups}
+    if (
+        max(Counter(rests.values()).values(), default=0) < 2
+    ):  # nothing to compare within: all with all
+        rests = dict.fromkeys(rests, ())
+    kept = _kept(groups, rests)
     pairs = [
         Pair(new, old)
         for old, new in combinations(sorted(kept, key=lambda group: group.name), 2)
-        if not is_crossed or old.tags[1:] == new.tags[1:]
+        if rests[old.name] == rests[new.name]
     ]
     left_out = sorted(group.name for group in groups[len(kept) :])
     return _compared(Comparisons(measured, pairs, left_out), TOLD)
 
 
-def _kept(groups: Sequence[Group], *, is_crossed: bool) -> Sequence[Group]:
-    """Return as many of the first groups as have at most 66 pairs; crossed ones pair by their first tag."""
+def _kept(groups: Sequence[Group], rests: Mapping[str, tuple[str, ...]]) -> Sequence[Group]:
+    """Return as many of the first groups as have at most 66 pairs, each with those of the same rest."""
     pairs = 0
     seen: Counter[tuple[str, ...]] = Counter()
     for place, group in enumerate(groups):
-        alike = group.tags[1:] if is_crossed else ()
+        alike = rests[group.name]
         pairs += seen[alike]
         seen[alike] += 1
         if pairs > MOST_PAIRS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lm_deluge.timeline.measures.about_pairs import about_prompts
 from lm_deluge.timeline.measures.comparisons import Comparisons, compare_all
 from lm_deluge.timeline.measures.differences import (
     about_comparisons,
@@ -53,6 +54,7 @@ def findings_of(
         told += _about_handlers(name, group)
         told += _about_targets(name, group)
     told += about_differences(comparisons, baseline)
+    told += about_prompts(comparisons, baseline)
     told += about_comparisons(comparisons, baseline)
     told += _about_trust(measured)
     told += _about_reading(measured)

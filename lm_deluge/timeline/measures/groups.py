@@ -114,9 +114,8 @@ class Group:
     failed streams whose moment never came. ``models``: streams by the model asked for, or that
     answered where that is unknown. ``ids`` and ``prompts`` (their hash, or
     their value of the tag ``pair``; ``None`` where unknown): one per stream, in the order of ``column``.
-    ``openings``: how prompts begin, by hash or value, of 10,000 at most. ``tags``: the group's values of
-    the tags that make the groups. ``drawn``: what was resampled from the
-    group so far.
+    ``openings``: how prompts begin, by hash or value, of 10,000 at most. ``drawn``: what was resampled from
+    the group so far.
     """
 
     name: str
@@ -143,7 +142,6 @@ class Group:
     ids: list[str] = field(factory=list, repr=False)
     prompts: list[str | None] = field(factory=list, repr=False)
     pair: str | None = None
-    tags: tuple[str, ...] = ()
     openings: dict[str, str] = field(factory=dict, repr=False)
     stall_longest: float = 0.0
     drawn: dict[object, Floats | None] = field(factory=dict, repr=False)

@@ -53,11 +53,12 @@ class Measured:
         findings: Iterable[str] = (),
         comparisons: Mapping[str, Any] | None = None,
         verdict: Iterable[Mapping[str, Any]] = (),
+        pairs: Iterable[Mapping[str, Any]] = (),
     ) -> dict[str, Any]:
         """Return the object of ``lm-deluge report --json``.
 
         ``comparisons``: what the findings rest on, as ``Comparisons.to_json`` returns it. ``verdict``:
-        what ``Verdict.to_json`` returns of each.
+        what ``Verdict.to_json`` returns of each. ``pairs``: what ``pairs_json`` returns.
         """
         return {
             "groups": {name: group.summary() for name, group in self.groups.items()},
@@ -65,6 +66,7 @@ class Measured:
             "findings": list(findings),
             "comparisons": dict(comparisons) if comparisons is not None else {"n": 0},
             "verdict": list(verdict),
+            "pairs": list(pairs),
         }
 
 
@@ -92,8 +94,7 @@ def measure(
         name = group_name(timeline, asked)
         group = groups.get(name)
         if group is None:
-            tags_of = tuple(tag_value(timeline, tag) for tag in asked)
-            group = groups[name] = Group(name, settings, pair=pair, tags=tags_of)
+            group = groups[name] = Group(name, settings, pair=pair)
         group.add(timeline)
         if keep is not None:
             keep(name, timeline)
@@ -109,8 +110,8 @@ def group_name(timeline: Timeline, by: Sequence[str]) -> str:
     if not by:
         return _model(timeline)
     if len(by) == 1:
-        return tag_value(timeline, by[0])
-    values = ((tag, tag_value(timeline, tag)) for tag in by)
+        return _tag(timeline, by[0])
+    values = ((tag, _tag(timeline, tag)) for tag in by)
     return ", ".join(f"{tag}={_apart(value)}" for tag, value in values)
 
 
@@ -136,7 +137,7 @@ def _model(timeline: Timeline) -> str:
     return timeline.model or timeline.model_used or "(unknown model)"
 
 
-def tag_value(timeline: Timeline, tag: str) -> str:
+def _tag(timeline: Timeline, tag: str) -> str:
     """Return a stream's value of a tag as text; its model where it has no tag ``model``."""
     tags: Mapping[str, Any] = timeline.tags
     if tag not in tags:

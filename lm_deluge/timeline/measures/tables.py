@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from lm_deluge.timeline.measures.about_pairs import NAMES, amount, range_of, unpaired_text
 from lm_deluge.timeline.measures.compare import COMPARED
 from lm_deluge.timeline.measures.comparisons import Comparisons, compare_all
 from lm_deluge.timeline.measures.figures import (
@@ -19,6 +20,7 @@ from lm_deluge.timeline.measures.figures import (
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.names import STATISTICS
+from lm_deluge.timeline.measures.pairs import Prompts
 from lm_deluge.timeline.measures.verdict import Verdict
 from lm_deluge.timeline.measures.wording import (
     number,
@@ -40,6 +42,8 @@ except ImportError as error:
 from lm_deluge.timeline.measures.told import print_findings, print_verdicts
 
 __all__ = ["print_report"]
+
+_MOST_PAIRS = 6
 
 #: Into 80 columns go seven; the deviation is on the page and in what machines read.
 _STATISTICS = tuple(name for name in STATISTICS if name != "std")
@@ -66,6 +70,10 @@ def print_report(
         console.print(_distributions(measured))
         if any(group.failures for group in measured.groups.values()):
             console.print(_errors(measured))
+        for pair in (comparisons.pairs if comparisons is not None else [])[:_MOST_PAIRS]:
+            if pair.prompts is not None and pair.prompts.keys:
+                before = f"{pair.old.name} before" if baseline is not None else pair.old.name
+                console.print(_by_prompt(pair.prompts, pair.new.name, before))
         if baseline is not None:
             console.print(_comparison(measured, comparisons or compare_all(measured, baseline)))
     print_findings(console, findings)
@@ -208,6 +216,26 @@ def _errors(measured: Measured) -> Table:
     for group in measured.groups.values():
         for words, logged, *cells in error_rows(group):
             _row(table, [group.name, f"{words} ({logged})", *cells])
+    return table
+
+
+def _by_prompt(prompts: Prompts, name: str, other: str) -> Table:
+    title = f"Prompt by prompt, {len(prompts.keys):,} that both answered"
+    if left := unpaired_text(prompts, name, other):
+        title += f"\n({left})"
+    table = _table(
+        printable(title), "", name, other, "change", "95 % interval", "better/worse/alike"
+    )
+    for metric, each in prompts.comparisons.items():
+        cells = (
+            NAMES[metric],
+            amount(metric, each.new),
+            amount(metric, each.old),
+            amount(metric, each.difference, sign=True),
+            range_of(each),
+            f"{each.better}/{each.worse}/{each.same}",
+        )
+        _row(table, cells, style="bold" if each.is_clear else "")
     return table
 
 

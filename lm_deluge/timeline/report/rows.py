@@ -15,7 +15,7 @@ from lm_deluge.timeline.report.axes import Axis
 from lm_deluge.timeline.report.curves import WIDE
 from lm_deluge.values.timeline import Timeline
 
-__all__ = ["RowBlock", "Mark", "block_of"]
+__all__ = ["Mark", "RowBlock", "block_of"]
 
 _TEXT_AROUND = 70
 _LABEL = 14  # pixels that a line of small text takes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 from lm_deluge.timeline import (
     Measured,
@@ -17,7 +18,7 @@ from lm_deluge.timeline import (
 )
 from support.timelines import timeline
 
-__all__ = ["DANGEROUS", "HOSTILE", "page_of", "some"]
+__all__ = ["DANGEROUS", "HOSTILE", "page_of", "some", "study"]
 
 HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'>"
 DANGEROUS = [
@@ -56,4 +57,40 @@ def some(n: int = 40, seed: int = 1) -> list[Timeline]:
         )  # fmt: skip
     made.append(timeline([0.4, 0.5], ending=None, tags={"variant": "A"}, stream="open"))
     made.append(timeline([], failed="RateLimitError", phase="first_token", tags={"variant": "A"}))
+    return made
+
+
+def study(n: int, names: Sequence[str], seed: int = 1) -> list[Timeline]:
+    """Streams of the variants ``names`` as people have them: tails, stalls, failures, silence."""
+    numbers = random.Random(seed)
+    made = []
+    for k in range(n):
+        place = k % len(names)
+        t = numbers.lognormvariate(-1 + 0.3 * (place % 5), 0.4)
+        arrivals = []
+        for _ in range(numbers.randrange(5, 200)):
+            arrivals.append(t)
+            t += numbers.expovariate(25 + 5 * (place % 3))
+            t += numbers.uniform(1, 4) if numbers.random() < 0.004 else 0.0
+        how = numbers.random()
+        ending: dict[str, Any] = {"ended": t}
+        if how < 0.05:
+            ending = {"failed": "ConnectionLostError", "phase": "between_tokens", "ended": t + 1}
+        elif how < 0.08:
+            arrivals = []
+            ending = {"failed": "APITimeoutError", "phase": "first_token", "ended": 30.0}
+        elif how < 0.10:
+            ending = {"failed": "StreamCancelled", "phase": "between_tokens", "ended": t}
+        elif how < 0.11:
+            ending = {"ending": None}
+        elif k == 7:
+            ending = {"failed": "APITimeoutError", "phase": "between_tokens", "ended": 600.0}
+        words = ["Hello ", "and ", "more\n", "κόσμε ", "🙂 ", "<b>"]
+        made.append(
+            timeline(
+                arrivals, pieces=[numbers.choice(words) for _ in arrivals], stream=f"s{k}",
+                tags={"variant": names[place]}, model="gpt-4o-mini", cost=0.001,
+                output_tokens=len(arrivals) or None, **ending,
+            )
+        )  # fmt: skip
     return made

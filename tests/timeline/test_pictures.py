@@ -1,0 +1,124 @@
+"""The page looked at: light and dark, narrow and wide, few streams and many, odd names, on paper.
+
+``LM_DELUGE_PICTURES=FOLDER`` keeps the pictures, to be looked at by people.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from lm_deluge.timeline import Measured, measure
+from support.browser import Page, open_page
+from support.layout import layout_complaints
+from support.pictured import page_of, study
+
+pytestmark = pytest.mark.slow
+
+NAMES: dict[str, Sequence[str]] = {
+    "3": ["A", "B", "C"],
+    "200": ["A", "B"],
+    "5000": ["long cached prompt", "B"],
+    "odd": [
+        "נתיב מהיר עם מטמון", "🚀 turbo mode 🧪✨", "m" * 90, "مسار بطيء",
+        "a prompt with a very long name that goes on and on for ever",
+    ],
+    "odd-together": ["נתיב מהיר עם מטמון", "🚀 turbo mode 🧪✨", "w" * 90],
+    "40-groups": [f"customer {k:02d} of the pilot" for k in range(40)],
+}  # fmt: skip
+STREAMS = {"3": 3, "200": 200, "5000": 5_000, "40-groups": 800}
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = Path(os.environ.get("LM_DELUGE_PICTURES") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.mark.parametrize("kind", NAMES)
+async def test_nothing_overlaps_is_cut_off_or_hard_to_read(
+    kind: str, tmp_path: Path, pictures: Path
+) -> None:
+    names = NAMES[kind]
+    path = tmp_path / "page.html"
+    baseline = measured(60, names) if kind in ("200", "odd-together") else None
+    path.write_text(
+        page_of(study(STREAMS.get(kind, 120), names), by="variant", baseline=baseline),
+        encoding="utf-8",
+    )
+    complaints: dict[str, list[str]] = {}
+    async with open_page(path) as page:
+        for scheme in ("light", "dark"):
+            await page.prefer(scheme)
+            for width in (390, 1280):
+                picture = pictures / f"{kind}-{width}-{scheme}.png"
+                assert len(await page.screenshot(picture, width)) > 10_000
+                complaints[f"{width} {scheme}"] = await layout_complaints(page)
+                await unfolded(page)
+                complaints[f"{width} {scheme}, unfolded"] = await layout_complaints(page)
+                await unfolded(page, fold=True)
+        assert page.complaints == []
+    assert {key: told for key, told in complaints.items() if told} == {}
+
+
+def measured(n: int, names: Sequence[str]) -> Measured:
+    return measure(study(n, names, seed=2), by="variant")
+
+
+async def unfolded(page: Page, *, fold: bool = False) -> None:
+    await page.value_of(
+        "for (const part of document.querySelectorAll('details'))"
+        f" {{ if ({str(fold).lower()}) part.open = part.wasOpen; else {{ part.wasOpen = part.open; part.open = true; }} }}"
+    )
+
+
+async def test_tables_that_are_wider_than_the_screen_say_so_and_are_reached_by_the_keyboard(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(page_of(study(60, ["A", "B"]), by="variant"), encoding="utf-8")
+    table = "document.querySelector('.glance').parentElement"
+    hint = f"getComputedStyle({table}, '::before').content"
+    async with open_page(path) as page:
+        await page.size(1280)
+        assert "scroll" not in await page.until(hint)
+        await page.size(390)
+        assert "scroll to the right" in await page.until(
+            f"{table}.classList.contains('more') && {hint}"
+        )
+        assert await page.value_of(f"{table}.tabIndex") == 0
+        await page.value_of(f"{table}.scrollLeft = 200")
+        first = f"{table}.querySelector('tbody th').getBoundingClientRect().left"
+        assert 0 <= await page.value_of(first) < 40  # the names stay in sight
+
+
+async def test_on_paper_it_is_light_unfolded_and_as_wide_as_a4(
+    tmp_path: Path, pictures: Path
+) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(
+        page_of(study(60, ["A", "B"]), by="variant", baseline=measured(40, ["A", "B"])),
+        encoding="utf-8",
+    )
+    async with open_page(path, "dark") as page:
+        await page.printed(pictures / "paper.pdf")
+        assert (pictures / "paper.pdf").read_bytes().startswith(b"%PDF")
+        assert await page.value_of("document.querySelectorAll('details[open]').length") == 0
+        # The same layout on a screen as wide as the paper inside its margins: 186 mm at 96 dpi.
+        await page.call("Emulation.setEmulatedMedia", media="print")
+        await page.size(703)
+        await page.value_of("dispatchEvent(new Event('beforeprint'))")
+        ground = "getComputedStyle(document.documentElement).getPropertyValue('--ground')"
+        assert await page.value_of(ground) == "#ffffff"
+        folded = "document.querySelectorAll('details:not([open]):not(.unprinted)').length"
+        assert await page.value_of(folded) == 0
+        wide = (
+            "[...document.querySelectorAll('table')].filter((table) =>"
+            " table.getBoundingClientRect().right > 704).length"
+        )
+        assert await page.value_of(wide) == 0
+        assert await layout_complaints(page) == []

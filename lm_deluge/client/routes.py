@@ -17,7 +17,7 @@ from lm_deluge.dialects import dialect_named
 from lm_deluge.dialects.dialect import Dialect, Written
 from lm_deluge.errors import AuthenticationError
 from lm_deluge.http.certificates import CERTIFICATE_VARIABLES, tls_of_environment
-from lm_deluge.http.proxies import PROXY_VARIABLES, Proxy, proxy_for
+from lm_deluge.http.proxies import PROXY_VARIABLES, ForwardProxy, proxy_for
 from lm_deluge.http.request import Request
 from lm_deluge.http.socks import require
 from lm_deluge.models.providers import OPENAI
@@ -74,7 +74,7 @@ class Route:
     headers: Mapping[str, str] = field(repr=False)
     query: Mapping[str, str] = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
-    proxy: Proxy | None = None
+    proxy: ForwardProxy | None = None
     tls: ssl.SSLContext | None = field(default=None, repr=False)
     account: int = field(default=0, repr=False)
     by_responses: Route | None = field(default=None, repr=False)
@@ -292,7 +292,7 @@ class Access:
             headers = _beneath(extra, headers)
         return headers
 
-    def _way_to(self, url: str) -> tuple[Proxy | None, ssl.SSLContext | None]:
+    def _way_to(self, url: str) -> tuple[ForwardProxy | None, ssl.SSLContext | None]:
         """Return who passes requests on, and who is trusted, as far as the environment says it."""
         if not self.trust_env:
             return None, None

@@ -21,7 +21,7 @@ from attrs import field, frozen
 
 from lm_deluge.values.addresses import Address, address_of
 
-__all__ = ["PROXY_VARIABLES", "Proxy", "proxy_for"]
+__all__ = ["PROXY_VARIABLES", "ForwardProxy", "proxy_for"]
 
 #: What the answer depends on.
 PROXY_VARIABLES: Final = tuple(
@@ -54,7 +54,7 @@ _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]{0,19}")
 
 
 @frozen
-class Proxy:
+class ForwardProxy:
     """A proxy. ``shown``: its URL without credentials. ``variable``: who named it.
 
     ``kind``: ``"http"`` (its URL may begin with https), ``"socks4"`` or ``"socks5"``. ``resolves``:
@@ -78,7 +78,7 @@ class Proxy:
         return self.url.startswith("https:")
 
 
-def proxy_for(url: str) -> Proxy | None:
+def proxy_for(url: str) -> ForwardProxy | None:
     """Return the proxy that the environment names for a URL, ``None`` for the direct way.
 
     Raises ``ValueError`` that names the variable, for what is no proxy or no list of exceptions.
@@ -87,7 +87,7 @@ def proxy_for(url: str) -> Proxy | None:
 
 
 @functools.lru_cache(maxsize=256)
-def _look_up(url: str, settings: tuple[str | None, ...]) -> Proxy | None:
+def _look_up(url: str, settings: tuple[str | None, ...]) -> ForwardProxy | None:
     values = dict(zip(PROXY_VARIABLES, settings, strict=True))
     parts = urlsplit(url)
     scheme, host = parts.scheme, parts.hostname or ""
@@ -114,7 +114,7 @@ def _setting(values: dict[str, str | None], name: str) -> tuple[str, str]:
     return name, (small or "").strip()
 
 
-def _of_the_system(scheme: str, host: str) -> Proxy | None:
+def _of_the_system(scheme: str, host: str) -> ForwardProxy | None:
     """Ask Windows' registry or macOS' settings; elsewhere urllib knows the environment alone."""
     if os.name == "posix" and not _is_macos():
         return None
@@ -131,7 +131,7 @@ def _is_macos() -> bool:
     return os.uname().sysname == "Darwin"
 
 
-def _proxy(variable: str, value: str) -> Proxy:
+def _proxy(variable: str, value: str) -> ForwardProxy:
     scheme, separator, rest = value.partition("://")
     if separator:
         scheme = scheme.lower()
@@ -163,7 +163,7 @@ def _proxy(variable: str, value: str) -> Proxy:
     written = f"[{host}]" if ":" in host else host
     where = f"{written}:{port or _PORTS.get(scheme, _SOCKS_PORT)}"
     credentials, at, _ = parts.netloc.rpartition("@")
-    return Proxy(
+    return ForwardProxy(
         url=f"{scheme if kind == 'http' else kind}://{quote(credentials, safe=_KEPT)}{at}{where}",
         shown=f"{scheme}://{where}",
         variable=variable,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from lm_deluge.http.proxies import Proxy
+from lm_deluge.http.proxies import ForwardProxy
 from lm_deluge.values.redaction import Redactor
 
 __all__ = ["Request"]
@@ -29,7 +29,7 @@ class Request:
     method: str = "POST"
     query: Mapping[str, str] = field(factory=dict, repr=False)
     redactor: Redactor = field(factory=Redactor, repr=False)
-    proxy: Proxy | None = None
+    proxy: ForwardProxy | None = None
     tls: ssl.SSLContext | None = field(default=None, repr=False)
 
     def redact(self, text: str) -> str:

@@ -9,13 +9,13 @@ from urllib.parse import unquote, urlsplit
 
 import aiohttp
 
-from lm_deluge.http.proxies import Proxy
+from lm_deluge.http.proxies import ForwardProxy
 from lm_deluge.http.resource_warnings import Unwarned, UnwarnedConnector
 
 __all__ = ["new_connector", "require"]
 
 
-def require(proxy: Proxy) -> None:
+def require(proxy: ForwardProxy) -> None:
     """Raise ``ImportError`` that says what to install, if that is missing."""
     try:
         _connector_class()
@@ -27,7 +27,7 @@ def require(proxy: Proxy) -> None:
         raise ImportError(message) from error
 
 
-def new_connector(proxy: Proxy | None, **kwargs: Any) -> aiohttp.TCPConnector:
+def new_connector(proxy: ForwardProxy | None, **kwargs: Any) -> aiohttp.TCPConnector:
     """Return a connector of the running event loop, all of whose connections go through a SOCKS proxy
     if one is given. ``kwargs``: those of ``TCPConnector``.
     """

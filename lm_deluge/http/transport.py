@@ -13,7 +13,7 @@ import aiohttp
 from lm_deluge.errors import APIConnectionError, StreamError
 from lm_deluge.http.connection import Sending
 from lm_deluge.http.exchange import HttpExchange
-from lm_deluge.http.proxies import Proxy
+from lm_deluge.http.proxies import ForwardProxy
 from lm_deluge.http.request import Request
 from lm_deluge.http.resource_warnings import UnwarnedSession
 from lm_deluge.http.sessions import Sessions
@@ -47,13 +47,13 @@ class Transport:
         *,
         connector: aiohttp.BaseConnector | None = None,
         ssl_context: ssl.SSLContext | bool = True,
-        socks: Proxy | None = None,
+        socks: ForwardProxy | None = None,
     ) -> None:
         self._connector = connector
         self._ssl = ssl_context
         self._socks = socks
         #: A SOCKS proxy is the connector's, so each has a transport of its own.
-        self._through: dict[Proxy, Transport] = {}
+        self._through: dict[ForwardProxy, Transport] = {}
         self._sessions: Final = Sessions()
         # Connections that have been idle for longer are not used; by ``time.monotonic``.
         self._idle_since = 0.0

@@ -1,7 +1,5 @@
-"""A proxy that watches: timelines of any app, in any language, which is told another base URL alone."""
+"""A proxy that watches what any app streams, in any language, which is told another base URL alone."""
 
-from __future__ import annotations
+from lm_deluge.proxy.proxy import Proxy
 
-from typing import Final
-
-__all__: Final[list[str]] = []
+__all__ = ["Proxy"]

@@ -1,0 +1,87 @@
+"""One request and its answer on their way: what both of its connections know of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
+
+from lm_deluge.proxy.exchange import Ending, WatchedExchange
+from lm_deluge.proxy.framing import Framing
+from lm_deluge.proxy.headers import keeps_open
+from lm_deluge.proxy.heads import AskedLine, HeaderField
+from lm_deluge.proxy.routes import Destination
+
+__all__ = ["Passing", "told"]
+
+_log = logging.getLogger("lm_deluge.proxy")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def told(call: Callable[P, T], *args: P.args, **named: P.kwargs) -> T | None:
+    """Call one who watches; what he raises is logged and hurts nothing that passes."""
+    try:
+        return call(*args, **named)
+    except Exception:  # noqa: BLE001 - whatever it is, it is not the reader's
+        _log.exception("watching failed; what passes goes on")
+        return None
+
+
+class Passing:
+    """``framing``: of the request's body. ``exchange``: who is told. ``keep``: the reader's connection may
+    carry another request. ``waiting``: bytes of the body that came before there was a connection.
+
+    ``sent``: the request is whole. ``begun``: something of an answer was passed on. ``answered``: the answer
+    is whole. ``is_tunnel``: both sides speak something else by now.
+    """
+
+    __slots__ = (
+        "_is_over",
+        "answered",
+        "begun",
+        "exchange",
+        "fields",
+        "first",
+        "framing",
+        "is_tunnel",
+        "keep",
+        "route",
+        "sent",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        first: AskedLine,
+        fields: Sequence[HeaderField],
+        framing: Framing,
+        route: Destination,
+        exchange: WatchedExchange,
+    ) -> None:
+        self.first = first
+        self.fields = fields
+        self.framing = framing
+        self.route = route
+        self.exchange = exchange
+        self.keep = keeps_open(first.minor, fields)
+        self.waiting: list[bytes] = []
+        self.sent = False
+        self.begun = False
+        self.answered = False
+        self.is_tunnel = False
+        self._is_over = False
+
+    def ended(
+        self, how: Ending, cause: BaseException | None = None, arrived: float | None = None
+    ) -> None:
+        """Tell that it is over, the first time."""
+        if not self._is_over:
+            self._is_over = True
+            told(self.exchange.ended, how, cause, arrived)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its ending was told."""
+        return self._is_over

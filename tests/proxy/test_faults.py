@@ -1,0 +1,95 @@
+"""Every fault of the simulator on every wire: the same bytes and ending with the proxy and without."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+
+import pytest
+
+from lm_deluge.proxy import Proxy
+from lm_deluge.simulator import Simulator
+from support.fault_table import ROWS, said
+from support.raw_http import Asker
+from support.wires import WIRES
+
+#: Seconds without a byte after which an answer hangs; in all, after which it takes too long for a test.
+_SILENCE = 0.15
+_LONG = 0.6
+
+#: By default each fault is tried on one wire.
+CELLS = [
+    pytest.param(spec, wire, marks=[] if place % len(WIRES) == at else [pytest.mark.slow])
+    for place, spec in enumerate(ROWS)
+    if spec != "refuse"  # there is a 502 in its place: test_endings
+    for at, wire in enumerate(WIRES)
+]
+
+_MOMENTS = re.compile(rb"\r\nDate: [^\r]*|\"(?:created|created_at|completed_at)\": ?\d+")
+
+_PATHS = {
+    "chat": "/v1/chat/completions",
+    "responses": "/v1/responses",
+    "messages": "/v1/messages",
+    "gemini": "/v1beta/models/gemini-3-flash-preview:streamGenerateContent?alt=sse",
+}
+
+
+def _request(wire: str) -> bytes:
+    bodies = {
+        "chat": {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "Hi"}]},
+        "responses": {"model": "gpt-4o", "stream": True, "input": "Hi"},
+        "messages": {"model": "claude-sonnet-5", "stream": True, "max_tokens": 90,
+                     "messages": [{"role": "user", "content": "Hi"}]},
+        "gemini": {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]},
+    }  # fmt: skip
+    body = json.dumps(bodies[wire]).encode()
+    keys = "Authorization: Bearer k\r\nx-api-key: k\r\nx-goog-api-key: k\r\nanthropic-version: 2023-06-01"
+    head = (
+        f"POST {_PATHS[wire]} HTTP/1.1\r\nHost: localhost\r\n{keys}\r\nConnection: close\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+async def _heard(port: int, wire: str) -> tuple[bytes, str]:
+    """All that comes, moments taken out, and how it ends."""
+    async with Asker(port) as asker:
+        await asker.write(_request(wire))
+        got, ending = b"", "endless"
+        given_up = time.perf_counter() + _LONG
+        try:
+            while len(got) < 200_000 and time.perf_counter() < given_up:
+                async with asyncio.timeout(_SILENCE):
+                    piece = await asker.reader.read(1 << 16)
+                got += piece
+                if not piece:
+                    ending = "end"
+                    break
+        except ConnectionError:
+            ending = "reset"
+        except TimeoutError:
+            ending = "silence"
+    return _MOMENTS.sub(b"", got), ending
+
+
+@pytest.mark.parametrize(("spec", "wire"), CELLS)
+async def test_a_fault_is_what_it_is_without_the_proxy(spec: str, wire: str) -> None:
+    ways = []
+    for through in (False, True):
+        async with (
+            Simulator(text=lambda _: said("Hi"), faults=spec) as sim,
+            Proxy(sim.url) as proxy,
+        ):
+            async with asyncio.timeout(10):
+                port = int((proxy.url if through else sim.url).rpartition(":")[2])
+                ways.append(await _heard(port, wire))
+    (direct, ending), (passed, same) = ways
+    assert same == ending
+    if ending == "endless":
+        least = min(len(direct), len(passed)) - 100
+        assert least > 0
+        direct, passed = direct[:least], passed[:least]
+    assert passed == direct

@@ -204,7 +204,7 @@ async def test_each_shell_gets_a_script_for_completion(
 
 @pytest.mark.parametrize(
     ("words", "found"),
-    [("lm-deluge r", {"run", "report"}), ("lm-deluge run --rec", {"--record"}),
+    [("lm-deluge r", {"run", "report", "replay"}), ("lm-deluge run --rec", {"--record"}),
      ("lm-deluge stream --effort l", {"low"}), ("lm-deluge report --html", {"--html"})],
 )  # fmt: skip
 async def test_commands_options_and_values_are_completed(

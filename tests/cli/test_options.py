@@ -11,7 +11,7 @@ from lm_deluge.cli.app import cli
 from lm_deluge.cli.command import Command
 from support.programs import Call
 
-NAMES = ("demo", "stream", "chat", "run", "simulate", "report")
+NAMES = ("demo", "stream", "chat", "run", "simulate", "report", "replay")
 NOWHERE = {"OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
 
 

@@ -7,8 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from lm_deluge.timeline import Sample, Timeline, measure
+from lm_deluge.timeline import Sample, Timeline, compare_all, measure
 from lm_deluge.timeline.report.rendering import render
+from lm_deluge.timeline.report.wanted import wanted_ids
 from lm_deluge.timeline.report.watch import MOST_BYTES, watch_part
 from support.timelines import timeline
 
@@ -132,6 +133,20 @@ def test_every_stream_is_told_in_words_without_a_script() -> None:
         "First text after 0.9 s, one silence above 1 s (8.1 s), ended whole after 9.0 s." in words
     )
     assert words.count("<tr>") == len(several()) + 1
+
+
+def test_one_that_broke_is_read_for_it_even_where_a_sample_has_none() -> None:
+    lines = [line(f"s{k}", "A", 0.5, 1.0 + k / 1000) for k in range(900)]
+    lines[700] = line("broke", "A", 0.5, ended=0.6, failed="ConnectionLostError")
+    measured = measure(lines, by="variant")
+    sample = Sample.of(measured)
+    assert "broke" not in sample.ids
+    wanted = wanted_ids(measured, None, compare_all(measured))
+    assert wanted == {"broke"}
+    sample.fill(each for each in lines if each.stream in sample.ids | wanted)
+    part = watch_part(measured, sample)
+    assert part is not None
+    assert shown(data_of(part), "broken") == ["broke"]
 
 
 def test_where_no_stream_was_kept_nothing_is_shown() -> None:

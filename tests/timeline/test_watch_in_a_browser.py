@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lm_deluge.timeline import Sample, Timeline, findings_of, html_page, measure
+from lm_deluge.timeline.replay.states import StreamReplay
 from support.browser import Page, open_page
 from support.timelines import timeline
 
@@ -102,6 +103,11 @@ async def test_at_every_second_a_panel_shows_exactly_the_text_that_had_arrived(
         times = [micro / 1e6 for micro in accumulate(gaps, initial=numbers.randrange(1_000_000))]
         drawn[f"s{k}"] = times, [numbers.choice(PIECES) for _ in times]
     lines = [line(name, "A", times, pieces=pieces) for name, (times, pieces) in drawn.items()]
+    replays = {each.stream: StreamReplay.of("", each, 1.0) for each in lines}
+
+    def told(name: str, moment: float) -> str:
+        return replays[name].state_at(moment).words
+
     async with open_page(written(tmp_path / "page.html", lines)) as page:
         held = await page.value_of("lmDelugeWatch.streams.map((stream) => stream.id)")
         assert len(held) > 4
@@ -115,8 +121,10 @@ async def test_at_every_second_a_panel_shows_exactly_the_text_that_had_arrived(
                 arrived = "".join(
                     p for t, p in zip(times, pieces, strict=True) if round(t, 6) <= moment
                 )
-                said, _ = await at(page, moment)
+                said, states = await at(page, moment)
                 assert said == [arrived], (name, moment)
+                # As the terminal says it.
+                assert states == [told(name, moment)], (name, moment)
         assert await page.value_of("window.hacked") is None
         assert page.complaints == []
 
@@ -138,7 +146,7 @@ async def test_waiting_thinking_stalls_and_endings_are_told_in_words(tmp_path: P
         assert (await at(page, 4.0))[1] == ["✓ ended whole after 4.0 s"] * 2
         await click(page, "[data-preset=broken]")
         assert (await at(page, 99))[1] == [
-            "✕ broke after 1.0 s: ConnectionLostError in the middle of the answer"
+            "✕ broke after 1.0 s: the connection broke after some text"
         ]
 
 
@@ -190,7 +198,7 @@ async def test_any_two_streams_can_be_chosen_by_what_they_are_in_words(tmp_path:
         )
         assert (await page.value_of(options))[1:] == [
             "B, median, longest silence: first text 0.5 s, ended whole after 4.0 s",
-            "B, broke: first text 0.6 s, broke after 1.0 s: ConnectionLostError in the middle of the answer",
+            "B, broke: first text 0.6 s, broke after 1.0 s: the connection broke after some text",
         ]
         await click(page, "[data-preset=two]")
         await page.value_of(

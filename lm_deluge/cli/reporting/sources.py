@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lm_deluge.timeline.measures.metrics import Measured
     from lm_deluge.timeline.measures.rule_texts import FailIf, MaxRegression
 
-__all__ = ["check_content", "measure_log", "open_logs"]
+__all__ = ["check_content", "measure_log", "open_logs", "refuse_foreign"]
 
 _MOST_TAGS = 12
 
@@ -63,6 +63,15 @@ def check_content(
         raise click.UsageError("the baseline holds no stream")
 
 
+def refuse_foreign(reader: LogReader) -> None:
+    """Refuse what was read and is no log."""
+    if reader.foreign:
+        place = reader.foreign[0]
+        reasons = [skip.reason for skip in reader.skipped if skip.first.startswith(f"{place}:")]
+        why = f" ({reasons[0]})" if reasons else ""
+        raise click.UsageError(f"{place} is neither a timeline log nor a recording{why}")
+
+
 def measure_log(reader: LogReader, held: Standard, pair: str | None = None) -> Measured:
     from lm_deluge.timeline.measures.metrics import measure
 
@@ -70,9 +79,5 @@ def measure_log(reader: LogReader, held: Standard, pair: str | None = None) -> M
         measured = measure(reader, by=held.by, pair=pair, settings=held.settings)
     except OSError as error:
         raise click.UsageError(f"cannot read the log: {error}") from None
-    if reader.foreign:
-        place = reader.foreign[0]
-        reasons = [skip.reason for skip in reader.skipped if skip.first.startswith(f"{place}:")]
-        why = f" ({reasons[0]})" if reasons else ""
-        raise click.UsageError(f"{place} is neither a timeline log nor a recording{why}")
+    refuse_foreign(reader)
     return measured

@@ -52,4 +52,6 @@ def _copied(file: IO[bytes], name: str) -> Spooled:
     copy = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - the command's end closes it
     click.get_current_context().call_on_close(copy.close)
     shutil.copyfileobj(file, copy, 1 << 20)
-    return Spooled(copy, name)
+    made = Spooled(copy, name)
+    click.get_current_context().call_on_close(made.close)  # which also holds it until then
+    return made

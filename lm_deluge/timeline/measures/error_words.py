@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
-from lm_deluge.timeline.measures.groups import Failures, Group
 from lm_deluge.values.timeline import CANCELLED
+
+if TYPE_CHECKING:  # the words alone need no numpy
+    from lm_deluge.timeline.measures.groups import Failures, Group
 
 __all__ = ["PHASES", "ErrorKind", "ending_words", "error_kinds", "error_words", "retry_words"]
 

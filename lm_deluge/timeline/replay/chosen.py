@@ -4,19 +4,59 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from attrs import frozen
+
+from lm_deluge.timeline.replay.told import EndingKind, ending_kind, ending_told
 from lm_deluge.values.timeline import Timeline
 
-__all__ = ["broken_of", "longest_silence", "median_of", "quantile_of", "worst_of"]
+__all__ = ["StreamFacts", "broken_of", "facts_of", "median_of", "quantile_of", "worst_of"]
 
 
-def longest_silence(timeline: Timeline) -> float:
-    """Return the longest gap in seconds, that to a failure included; 0 without one."""
-    return max(timeline.gaps, default=0.0)
+@frozen
+class StreamFacts:
+    """What a stream is chosen by, without its pieces.
+
+    ``place``: among those it was given with. ``first_output``, ``ttfa``, ``e2e``: seconds from t0, as
+    ``Timeline`` has them. ``longest``: its longest gap in seconds, that to a failure included, ``None``
+    without any. ``ended``: how and when, in words. ``error``: the class, ``""`` without one.
+    """
+
+    place: int
+    stream: str
+    model: str | None
+    first_output: float | None
+    ttfa: float | None
+    e2e: float | None
+    longest: float | None
+    kind: EndingKind
+    ended: str
+    error: str
 
 
-def median_of(streams: Sequence[Timeline]) -> Timeline | None:
+def facts_of(timelines: Iterable[Timeline]) -> list[StreamFacts]:
+    """Return the facts of each, in order; of the timelines themselves nothing is kept."""
+    return [_facts(place, timeline) for place, timeline in enumerate(timelines)]
+
+
+def _facts(place: int, timeline: Timeline) -> StreamFacts:
+    ending = timeline.ending
+    return StreamFacts(
+        place=place,
+        stream=timeline.stream,
+        model=timeline.model_used or timeline.model,
+        first_output=timeline.first_output,
+        ttfa=timeline.ttfa,
+        e2e=timeline.e2e,
+        longest=max(timeline.gaps, default=None),
+        kind=ending_kind(timeline),
+        ended=ending_told(timeline),
+        error=(ending.error if ending is not None else None) or "",
+    )
+
+
+def median_of(streams: Sequence[StreamFacts]) -> StreamFacts | None:
     """Return the stream that is nearest to the middle in both its first text and its length in seconds.
 
     Nearest: by the larger of the distances of its two ranks from the middle rank. Of whole streams
@@ -25,16 +65,13 @@ def median_of(streams: Sequence[Timeline]) -> Timeline | None:
     return quantile_of(streams, 0.5)
 
 
-def quantile_of(streams: Sequence[Timeline], share: float) -> Timeline | None:
+def quantile_of(streams: Sequence[StreamFacts], share: float) -> StreamFacts | None:
     """Return the stream whose first text has the rank ``share`` (0 the first), lengths near the middle.
 
     For 0.5 it is ``median_of``; otherwise the rank of the length decides among equals alone.
     """
-    among = (
-        [stream for stream in streams if stream.completed and len(stream)]
-        or [stream for stream in streams if len(stream)]
-        or list(streams)
-    )
+    with_text = [stream for stream in streams if stream.ttfa is not None]
+    among = [stream for stream in with_text if stream.kind == "whole"] or with_text or streams
     if not among:
         return None
     begins = _ranks([_or_last(stream.ttfa) for stream in among])
@@ -49,29 +86,23 @@ def quantile_of(streams: Sequence[Timeline], share: float) -> Timeline | None:
     return among[min(range(len(among)), key=distance)]
 
 
-def worst_of(streams: Sequence[Timeline]) -> Timeline | None:
+def worst_of(streams: Sequence[StreamFacts]) -> StreamFacts | None:
     """Return the stream with the longest silence after its first text; ``None`` if none has any."""
-    among = [stream for stream in streams if stream.gaps]
-    return max(among, key=longest_silence, default=None)
+    among = [stream for stream in streams if stream.longest is not None]
+    return max(among, key=lambda stream: stream.longest or 0.0, default=None)
 
 
-def broken_of(streams: Sequence[Timeline]) -> Timeline | None:
+def broken_of(streams: Sequence[StreamFacts]) -> StreamFacts | None:
     """Return a stream that broke: with text, if one has; of the commonest error; the middle one by time."""
-    failed = [stream for stream in streams if stream.failed]
-    failed = [stream for stream in failed if len(stream)] or failed
+    failed = [stream for stream in streams if stream.kind == "broke"]
+    failed = [stream for stream in failed if stream.ttfa is not None] or failed
     if not failed:
         return None
-    errors = Counter(_error(stream) for stream in failed)
+    errors = Counter(stream.error for stream in failed)
     common = max(errors, key=lambda error: (errors[error], error))
-    among = sorted(
-        (stream for stream in failed if _error(stream) == common),
-        key=lambda stream: _or_last(stream.e2e),
-    )
+    among = [stream for stream in failed if stream.error == common]
+    among.sort(key=lambda stream: _or_last(stream.e2e))
     return among[(len(among) - 1) // 2]
-
-
-def _error(stream: Timeline) -> str:
-    return (stream.ending.error if stream.ending is not None else None) or ""
 
 
 def _or_last(seconds: float | None) -> float:

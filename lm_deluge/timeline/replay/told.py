@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from lm_deluge.timeline.measures.error_words import ending_words
 from lm_deluge.values.timeline import Timeline
 
 __all__ = ["EndingKind", "ending_kind", "ending_told", "short", "stream_told"]
@@ -22,13 +23,6 @@ _FINISHED = {
     "tool_calls": "ended whole, with a tool call,",
     "tool_use": "ended whole, with a tool call,",
     "refusal": "ended with a refusal",
-}
-
-_PHASES = {
-    "connect": "while connecting",
-    "first_token": "before any output",
-    "between_tokens": "in the middle of the answer",
-    "tail": "after the last text",
 }
 
 
@@ -60,7 +54,8 @@ def ending_told(timeline: Timeline) -> str:
         return f"{_FINISHED.get(timeline.finish_reason or '', 'ended whole')} {after}"
     if timeline.cancelled:
         return f"was cancelled by its caller {after}"
-    return f"broke {after}: {_error(timeline)}"
+    words = ending_words(ending.error or "", ending.phase, text=bool(len(timeline)))
+    return f"broke {after}: {words}"
 
 
 def stream_told(timeline: Timeline, stall: float) -> str:
@@ -93,10 +88,3 @@ def _silences(timeline: Timeline, stall: float) -> str:
 def _count(number: int, noun: str) -> str:
     word = _NUMBERS[number] if number < len(_NUMBERS) else f"{number:,}"
     return f"{word} {noun}{'s' if number > 1 else ''}"
-
-
-def _error(timeline: Timeline) -> str:
-    ending = timeline.ending
-    assert ending is not None
-    phase = _PHASES.get(ending.phase or "", ending.phase or "")
-    return f"{ending.error} {phase}".strip()

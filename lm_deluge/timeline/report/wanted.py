@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable
 
 from lm_deluge.timeline.measures.comparisons import Comparisons
 from lm_deluge.timeline.measures.metrics import Measured
+from lm_deluge.timeline.report.watched import watched_ids
 
 __all__ = ["wanted_ids"]
 
 #: Functions of what was measured, the baseline and the comparisons that return ids of streams.
 #: A part of the page that shows particular streams has its own here.
-_PARTS: tuple[Callable[[Measured, Measured | None, Comparisons], Iterable[str]], ...] = ()
+_PARTS: tuple[Callable[[Measured, Measured | None, Comparisons], Iterable[str]], ...] = (
+    watched_ids,
+)
 
 
 def wanted_ids(

@@ -5,25 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import define, field
-
 from lm_deluge.timeline.measures.groups import Group, last_moment
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.sampling import Sample
-from lm_deluge.timeline.replay.chosen import broken_of, median_of, quantile_of, worst_of
 from lm_deluge.timeline.replay.pieces import ReplayedAnswer, answer_of
 from lm_deluge.timeline.replay.told import ending_kind, ending_told, short, stream_told
 from lm_deluge.timeline.report.drawing import Markup
 from lm_deluge.timeline.report.rendering import embedded_json
-from lm_deluge.values.timeline import Timeline
+from lm_deluge.timeline.report.watched import Watched, WatchedStream, watched
 
 __all__ = ["MOST_BYTES", "watch_part"]
 
 MOST_BYTES = 400_000
 """How large the data of all streams may be, in bytes."""
 
-_MOST_PANELS = 4
-_MOST_BY_CHANCE = 8
 _PLENTY = 8_000  # pieces of a stream, more than anybody watches
 _FEW = 125
 _CHARACTERS = 8  # a piece, as many as are kept of long ones
@@ -31,31 +26,6 @@ _CHARACTERS = 8  # a piece, as many as are kept of long ones
 _MICROSECONDS = 1e6
 
 _NO_COLOR = "#7a869a"
-
-
-@define
-class _Held:
-    """A stream that the page holds: ``place`` in its list, ``label`` in words."""
-
-    group: int
-    timeline: Timeline
-    labels: list[str]
-    place: int = -1
-    size: int = 0
-
-
-@define
-class _Streams:
-    """The streams chosen so far, each once."""
-
-    held: dict[tuple[int, int], _Held] = field(factory=dict)
-
-    def add(self, group: int, timeline: Timeline | None, label: str) -> None:
-        if timeline is None:
-            return
-        held = self.held.setdefault((group, id(timeline)), _Held(group, timeline, []))
-        if label not in held.labels:
-            held.labels.append(label)
 
 
 def watch_part(
@@ -72,115 +42,62 @@ def watch_part(
     groups, in the order given. Long texts are cut until all streams need ``most_bytes`` at most.
     """
     groups = list(measured.groups.values())
-    shown = sorted(groups, key=lambda group: -group.streams)[:_MOST_PANELS]
-    side = [place for place, group in enumerate(groups) if any(group is one for one in shown)]
-    streams = _Streams()
-    roles: dict[str, list[tuple[int, Timeline]]] = {"median": [], "worst": [], "broken": []}
-    for place in side:
-        by_chance, kept = sample.by_chance(groups[place].name), sample.all(groups[place].name)
-        for role, label, timeline in (
-            ("median", "median", median_of(by_chance)),
-            ("worst", "longest silence", worst_of(kept)),
-            ("broken", "broke", broken_of(kept)),
-        ):
-            if timeline is not None:
-                roles[role].append((place, timeline))
-                streams.add(place, timeline, label)
-    if not streams.held:
+    chosen = watched(groups, sample)
+    if not chosen.needed:
         return None
-    needed = list(streams.held.values())
-    for add in (_add_particular, _add_by_chance):
-        for place, group in enumerate(groups):
-            add(streams, place, sample.by_chance(group.name), sample.all(group.name))
     stall = measured.settings.stall
-    encoded = _fitting(needed, list(streams.held.values()), stall, most_bytes)
+    held, encoded = _fitting(chosen, stall, most_bytes)
+    places = {id(stream): place for place, stream in enumerate(held)}
     presets = [
-        {"key": key, "shown": [streams.held[place, id(line)].place for place, line in roles[key]]}
-        for key in roles
+        {"key": key, "shown": [places[id(stream)] for stream in streams]}
+        for key, streams in chosen.presets.items()
     ]
-    data = _document(groups, colors or {}, stall, presets, encoded)
-    described = sorted((held for held in streams.held.values() if held.place >= 0), key=_by_place)
     return {
-        "data": data,
-        "presets": {key: bool(lines) for key, lines in roles.items()},
-        "groups_note": _groups_note(groups, side),
-        "broken_note": _broken_note([groups[place] for place in side], roles["broken"], groups),
+        "data": _document(groups, colors or {}, stall, presets, encoded),
+        "presets": {key: bool(streams) for key, streams in chosen.presets.items()},
+        "groups_note": _groups_note(groups, chosen.side),
+        "broken_note": _broken_note(groups, chosen),
         "described": [
             {
-                "group": groups[held.group].name,
-                "label": ", ".join(held.labels),
-                "stream": held.timeline.stream,
-                "words": _sentence(stream_told(held.timeline, stall)),
+                "group": groups[stream.group].name,
+                "label": ", ".join(stream.labels),
+                "stream": stream.timeline.stream,
+                "words": _sentence(stream_told(stream.timeline, stall)),
             }
-            for held in described
+            for stream in held
         ],
     }
-
-
-def _by_place(held: _Held) -> int:
-    return held.place
 
 
 def _sentence(words: str) -> str:
     return f"{words[:1].upper()}{words[1:]}."
 
 
-def _add_particular(
-    streams: _Streams, place: int, by_chance: Sequence[Timeline], kept: Sequence[Timeline]
-) -> None:
-    """Add what "this one against that" can be chosen from: streams that show something."""
-    streams.add(place, median_of(by_chance), "median")
-    streams.add(place, worst_of(kept), "longest silence")
-    streams.add(place, broken_of(kept), "broke")
-    if len(by_chance) > 4:
-        streams.add(place, quantile_of(by_chance, 0.05), "quick to begin")
-        streams.add(place, quantile_of(by_chance, 0.95), "slow to begin")
-    streams.add(place, next((line for line in kept if line.cancelled), None), "cancelled")
-    streams.add(place, next((line for line in kept if line.ending is None), None), "no ending")
-
-
-def _add_by_chance(
-    streams: _Streams, place: int, by_chance: Sequence[Timeline], _: Sequence[Timeline]
-) -> None:
-    known = {id(held.timeline) for held in streams.held.values()}
-    others = (line for line in by_chance if id(line) not in known)
-    for number, line in zip(range(1, _MOST_BY_CHANCE + 1), others, strict=False):
-        streams.add(place, line, f"another, {number}")
-
-
 def _fitting(
-    needed: Sequence[_Held], all_of_them: Sequence[_Held], stall: float, most_bytes: int
-) -> list[Markup]:
-    """Return the streams as JSON, those that are needed first, as long as there is room."""
+    chosen: Watched, stall: float, most_bytes: int
+) -> tuple[list[WatchedStream], list[Markup]]:
+    """Return the streams that there is room for, and their JSON; those needed before others."""
     most = _PLENTY
     while True:
-        encoded = [embedded_json(_stream(held, stall, most)) for held in needed]
-        if most <= _FEW or sum(map(_size, encoded)) <= most_bytes:
+        fitting = [(held, embedded_json(_stream(held, stall, most))) for held in chosen.needed]
+        left = most_bytes - sum(_size(text) for _, text in fitting)
+        if left >= 0 or most <= _FEW:
             break
         most //= 2
-    left = most_bytes - sum(map(_size, encoded))
-    chosen = list(needed)
-    for held in all_of_them:
-        if held in chosen:
-            continue
+    for held in chosen.others:
         text = embedded_json(_stream(held, stall, most))
         if _size(text) <= left:
             left -= _size(text)
-            chosen.append(held)
-            encoded.append(text)
+            fitting.append((held, text))
     # In the lists that people choose from, groups together and the median first.
-    order = sorted(
-        range(len(chosen)), key=lambda k: (chosen[k].group, _RANKS.get(chosen[k].labels[0], 9))
-    )
-    for place, k in enumerate(order):
-        chosen[k].place = place
-    return [encoded[k] for k in order]
+    fitting.sort(key=lambda entry: (entry[0].group, _RANKS.get(entry[0].labels[0], len(_RANKS))))
+    return [held for held, _ in fitting], [text for _, text in fitting]
 
 
 _RANKS = {"median": 0, "longest silence": 1, "broke": 2, "quick to begin": 3, "slow to begin": 4}
 
 
-def _stream(held: _Held, stall: float, most_pieces: int) -> dict[str, Any]:
+def _stream(held: WatchedStream, stall: float, most_pieces: int) -> dict[str, Any]:
     """Return a stream's data: microseconds from each piece to the next, and texts or lengths."""
     timeline = held.timeline
     answer = answer_of(timeline)
@@ -243,14 +160,16 @@ def _groups_note(groups: Sequence[Group], side: Sequence[int]) -> str:
     )
 
 
-def _broken_note(
-    side: Sequence[Group], broken: Sequence[tuple[int, Timeline]], groups: Sequence[Group]
-) -> str:
-    have = [groups[place].name for place, _ in broken]
-    whole = [group.name for group in side if not group.failed]
-    unseen = [group.name for group in side if group.failed and group.name not in have]
-    notes = [f"No answer of {name} broke." for name in whole] if have else []
-    notes += [f"None of those of {name} that broke is in this page." for name in unseen]
+def _broken_note(groups: Sequence[Group], chosen: Watched) -> str:
+    broken = chosen.presets["broken"]
+    have = {stream.group for stream in broken}
+    notes = []
+    for place in chosen.side:
+        name = groups[place].name
+        if not groups[place].failed and broken:
+            notes.append(f"No answer of {name} broke.")
+        elif groups[place].failed and place not in have:
+            notes.append(f"None of those of {name} that broke is in this page.")
     return " ".join(notes)
 
 

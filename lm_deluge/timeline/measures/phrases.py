@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from lm_deluge.timeline.measures.reasons import Reason, Side, other
+from lm_deluge.timeline.measures.reasons import Reason, Side
+from lm_deluge.timeline.measures.wording import percent
 
-__all__ = ["count_phrase", "first_text", "listed", "phrase", "range_phrase", "seconds_phrase"]
+__all__ = [
+    "amount_phrase",
+    "count_phrase",
+    "first_text",
+    "listed",
+    "metric_label",
+    "phrase",
+    "range_phrase",
+    "seconds_phrase",
+]
 
 _TIMES = {
     "ttft.p50": ("first {text}", "sooner", "later"),
@@ -16,6 +26,17 @@ _SHARES = {
     "failed_share": ("broke", "broke"),
     "stalls.streams": ("stalled", "stalled"),
     "retried_share": ("was retried", "were retried"),
+}
+
+_LABELS = {
+    "failed_share": "Broke",
+    "ttft.p50": "First {text}",
+    "ttft.p95": "First {text}, slowest 5 %",
+    "stalls.streams": "Stalled",
+    "gap.p95": "Longest 5 % of gaps",
+    "tpot.p50": "Each piece",
+    "retried_share": "Retried",
+    "qoe.mean": "QoE",
 }
 
 
@@ -88,11 +109,25 @@ def listed(items: list[str]) -> str:
     return " and ".join(filter(None, (", ".join(items[:-1]), items[-1]))) if items else ""
 
 
-def better_words(reason: Reason, side: Side) -> str:
-    """Return ``better`` or ``worse``, of a side."""
-    return "worse" if reason.better == other(side) else "better"
+def metric_label(metric: str, *, text: str = "text") -> str:
+    """Return a metric in few words, as a picture has it: ``First text``."""
+    return _LABELS[metric].format(text=text)
+
+
+def amount_phrase(reason: Reason, subject: Side) -> str:
+    """Return the difference in few words: ``0.26 s sooner``, ``7 % against 3 %``."""
+    if reason.counts is not None:
+        mine, others = (reason.new, reason.old) if subject == "new" else (reason.old, reason.new)
+        return f"{percent(mine)} against {percent(others)}"
+    is_better = reason.better == subject
+    if reason.metric not in _TIMES:
+        size = abs(reason.difference)
+        return f"{size:.2f} {'higher' if is_better else 'lower'}" if size >= 0.005 else "alike"
+    _, good, bad = _TIMES[reason.metric]
+    amount = seconds_phrase(reason.difference)
+    return "alike" if amount == "0" else f"{amount} s {good if is_better else bad}"
 
 
 def _signed(value: float) -> str:
-    text = f"{abs(value):.2f}"
-    return f"{'−' if value < 0 and text != '0.00' else '+'}{text}"
+    text = f"{abs(value):.2f}" if abs(value) >= 0.01 or not value else f"{abs(value):.3f}"
+    return f"{'−' if value < 0 else '+'}{text}"

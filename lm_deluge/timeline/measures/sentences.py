@@ -108,14 +108,13 @@ class _Saying:
             if levels[0] != levels[1]
             else "what is named first counts more"
         )
-        compared = "before" if self.setting.is_baseline else _MARKS[other(self.subject)]
+        head = f"{NEW} is a trade-off compared with before"
+        if not self.setting.is_baseline:
+            head = f"{_MARKS[self.subject]} against {_MARKS[other(self.subject)]} is a trade-off"
         chance = ""
         if self.failures is not None and self.failures.is_suspicious:
             chance = f", and {count_phrase(self.failures, self.subject)}, which may be chance"
-        return (
-            f"{_MARKS[self.subject]} against {compared} is a trade-off: {one}, but {two}{chance}; "
-            f"by the rules {rule}, but readers decide"
-        )
+        return f"{head}: {one}, but {two}{chance}; by the rules {rule}, but readers decide"
 
     def alike(self) -> str:
         (wait,) = (reason for reason in self.reasons if reason.metric == "ttft.p50")

@@ -13,7 +13,7 @@ from lm_deluge.timeline.measures.verdict_lines import (
     MOST_SHOWN,
     Worth,
     how_compared,
-    lines_of,
+    shown_and_folded,
 )
 from lm_deluge.timeline.measures.wording import printable
 
@@ -40,7 +40,7 @@ def print_verdicts(
     for verdict in shown:
         _say(console, f"▶ {verdict.sentence}", "bold")
         if len(verdicts) == 1:
-            for line in lines_of(verdict)[:MOST_SHOWN]:
+            for line in shown_and_folded(verdict)[0]:
                 _say(console, f"  {line.text}", _STYLES[line.worth])
     if len(shown) < len(verdicts):
         _say(

@@ -12,7 +12,7 @@ from lm_deluge.timeline.measures.phrases import phrase
 from lm_deluge.timeline.measures.reasons import Reason
 from lm_deluge.timeline.measures.verdict import Verdict
 
-__all__ = ["MOST_SHOWN", "ReasonLine", "Worth", "how_compared", "lines_of"]
+__all__ = ["MOST_SHOWN", "ReasonLine", "Worth", "how_compared", "lines_of", "shown_and_folded"]
 
 MOST_SHOWN = 5
 """Verdicts, reasons and findings that are shown at once; the rest is folded."""
@@ -59,6 +59,19 @@ def lines_of(verdict: Verdict) -> list[ReasonLine]:
     return sorted(lines, key=place)
 
 
+def shown_and_folded(verdict: Verdict) -> tuple[list[ReasonLine], list[ReasonLine]]:
+    """Return at most five lines to show, and the rest.
+
+    What is no clear difference is shown of failures alone, but where all is alike or open.
+    """
+    lines = lines_of(verdict)
+    shown = lines
+    if verdict.better is not None:
+        shown = [line for line in lines if _is_worth_it(line)]
+    shown = shown[:MOST_SHOWN]
+    return shown, [line for line in lines if line not in shown]
+
+
 def how_compared(comparisons: Comparisons) -> str:
     """Return how many comparisons were made, how they were corrected, and what decides."""
     if not comparisons.n:
@@ -69,6 +82,10 @@ def how_compared(comparisons: Comparisons) -> str:
         "first, then waits, then flow, where chance does not explain them and readers notice them "
         "(from 0.1 s and a fifth of the longer wait on)."
     )
+
+
+def _is_worth_it(line: ReasonLine) -> bool:
+    return line.worth != "alike" or line.reason.level == "failures"
 
 
 def _line(verdict: Verdict, reason: Reason) -> ReasonLine:

@@ -14,7 +14,11 @@ from lm_deluge.timeline.measures.comparisons import Comparisons, compare_all
 from lm_deluge.timeline.measures.figures import settings_in_words
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.sampling import Sample
+from lm_deluge.timeline.measures.verdict import Verdict
+from lm_deluge.timeline.measures.verdict_lines import MOST_SHOWN
+from lm_deluge.timeline.measures.verdicts import verdicts_of
 from lm_deluge.timeline.report.charts import charts_part
+from lm_deluge.timeline.report.head import TITLE, head_part
 from lm_deluge.timeline.report.rendering import embedded_json, render
 from lm_deluge.timeline.report.strips import strips_part
 from lm_deluge.timeline.report.tables import (
@@ -23,6 +27,7 @@ from lm_deluge.timeline.report.tables import (
     glance_part,
     numbers_part,
 )
+from lm_deluge.timeline.report.verdict_cards import verdict_part
 from lm_deluge.timeline.report.watch import watch_part
 
 __all__ = ["html_page"]
@@ -36,20 +41,40 @@ def html_page(
     baseline: Measured | None = None,
     comparisons: Comparisons | None = None,
     broken: Sequence[str] = (),
-    title: str = "How the streams felt",
+    verdicts: Sequence[Verdict] | None = None,
+    title: str = TITLE,
+    note: str = "",
+    logs: Sequence[str] = (),
+    baseline_logs: Sequence[str] = (),
 ) -> str:
     """Return the page.
 
     ``sample`` holds the streams to draw: chosen from what was measured (``Sample.of``) and filled,
     or kept by ``measure(keep=sample.keep)``. Everything that comes from the log or the caller is
     escaped; the page's Content-Security-Policy lets no other script run and nothing be loaded.
+    ``verdicts``: ``verdicts_of(measured, baseline, comparisons)``, by whoever has them. ``note``: what its
+    makers say about it; ``logs``, ``baseline_logs``: what they are called.
     """
+    comparisons = comparisons or compare_all(measured, baseline)
+    if verdicts is None:
+        verdicts = verdicts_of(measured, baseline, comparisons, broken=broken)
     values: dict[str, Any] = {
         "nonce": secrets.token_urlsafe(16),
-        "title": title,
-        "subtitle": _subtitle(measured),
+        "head": head_part(
+            measured,
+            baseline=baseline,
+            title=title,
+            note=note,
+            logs=logs,
+            baseline_logs=baseline_logs,
+        ),
+        "verdict": verdict_part(verdicts, comparisons),
         "kind": measured.kind,
-        "findings": {"told": findings, "broken": broken},
+        "findings": {
+            "told": findings[:MOST_SHOWN],
+            "folded": findings[MOST_SHOWN:],
+            "broken": broken,
+        },
         "reading": settings_in_words(measured),
         "skipped": measured.skipped,
         "groups": list(measured.groups),
@@ -57,7 +82,7 @@ def html_page(
     if measured.groups:
         values["glance"] = glance_part(measured)
         if baseline is not None:
-            values["comparison"] = comparison_part(comparisons or compare_all(measured, baseline))
+            values["comparison"] = comparison_part(comparisons)
         values["charts"] = charts_part(measured, sample)
         values["watch"] = watch_part(measured, sample, colors=values["charts"]["colors"])
         values["strips"] = strips = strips_part(measured, sample)
@@ -65,10 +90,3 @@ def html_page(
         values["errors"] = errors_part(measured)
         values["numbers"] = numbers_part(measured)
     return render("page.html", values)
-
-
-def _subtitle(measured: Measured) -> str:
-    count = sum(group.streams for group in measured.groups.values())
-    groups = len(measured.groups)
-    by = measured.kind
-    return f"{count:,} streams in {groups} group{'' if groups == 1 else 's'}, by {by}."

@@ -11,7 +11,7 @@ from lm_deluge.cli.command import Command
 from lm_deluge.cli.reporting.held import held_of, read_budget
 from lm_deluge.cli.reporting.outputs import Made, Outputs
 from lm_deluge.cli.reporting.pages import readable_twice
-from lm_deluge.cli.reporting.sources import check_content, measure_log, open_logs
+from lm_deluge.cli.reporting.sources import check_content, log_names, measure_log, open_logs
 from lm_deluge.timeline.measures.wording import printable
 
 __all__ = ["report"]
@@ -41,6 +41,8 @@ _BROKEN = 1
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Write one self-contained page with charts.",
 )
+@click.option("--title", metavar="TEXT", help="What the page is called.")
+@click.option("--note", metavar="TEXT", help="What the page says below its title.")
 @click.option(
     "--no-text",
     is_flag=True,
@@ -116,6 +118,8 @@ def report(
     pair: str | None,
     as_json: bool,
     html: Path | None,
+    title: str | None,
+    note: str | None,
     no_text: bool,
     csv: Path | None,
     md: Path | None,
@@ -135,7 +139,7 @@ def report(
     """
     if max_regression and not baseline:
         raise click.UsageError("--max-regression compares with a log: give --baseline, too")
-    outputs = Outputs(as_json, html, csv, md, text=not no_text)
+    outputs = Outputs(as_json, html, csv, md, text=not no_text, title=title, note=note)
     outputs.check_options()
     try:
         # Here, not above: they need the packages of the extra ``report``.
@@ -164,6 +168,7 @@ def report(
     if old_reader is None and (name := held.compared):
         raise click.UsageError(f"--budget: {name} compares with a log: give --baseline, too")
     outputs.check_files(reader, old_reader, budget)
+    names, old_names = log_names(reader), log_names(old_reader)
     if html is not None:
         reader = readable_twice(reader)
     old = measure_log(old_reader, held, pair) if old_reader is not None else None
@@ -176,7 +181,8 @@ def report(
     comparisons = compare_all(new, old)
     broken = [str(each) for each in judged if each.is_broken]
     verdicts = verdicts_of(new, old, comparisons, broken=broken)
-    made = Made(new, old, comparisons, findings_of(new, old, comparisons), judged, verdicts)
+    told = findings_of(new, old, comparisons)
+    made = Made(new, old, comparisons, told, judged, verdicts, names, old_names)
     outputs.write_files(made, reader)
     try:
         outputs.show(made)

@@ -32,12 +32,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Made", "Outputs"]
 
+_MOST_HEADLINES = 5
 _PAGE_BEGINS = (b"<!doctype html", b"<html")
 
 
 @frozen
 class Made:
-    """A report before it is written: what was measured, compared, found, how the rules did, the verdict."""
+    """A report before it is written: what was measured, compared, found, how the rules did, the verdict.
+
+    ``logs``, ``baseline_logs``: what the logs are called.
+    """
 
     new: Measured
     old: Measured | None
@@ -45,6 +49,8 @@ class Made:
     told: Sequence[str]
     judged: Sequence[Judged]
     verdicts: Sequence[Verdict]
+    logs: Sequence[str]
+    baseline_logs: Sequence[str]
 
     @property
     def broken(self) -> list[str]:
@@ -54,18 +60,31 @@ class Made:
 
 @frozen
 class Outputs:
-    """What was asked for: paths, ``STDOUT`` for the dash; ``text``: prompts and answers on the page."""
+    """What was asked for: paths, ``STDOUT`` for the dash; ``text``: prompts and answers on the page.
+
+    ``title`` and ``note``: what the page is called, and what is said at its head.
+    """
 
     as_json: bool
     html: Path | None
     csv: Path | None
     md: Path | None
     text: bool = field(default=True, kw_only=True)
+    title: str | None = field(default=None, kw_only=True)
+    note: str | None = field(default=None, kw_only=True)
 
     def check_options(self) -> None:
         """Raise ``click.UsageError`` for options that do not go together."""
-        if not self.text and self.html is None:
-            raise click.UsageError("--no-text is about the page: give --html, too")
+        about_page = {
+            "--no-text": not self.text,
+            "--title": self.title is not None,
+            "--note": self.note is not None,
+        }
+        for name, is_given in about_page.items():
+            if is_given and self.html is None:
+                raise click.UsageError(f"{name} is about the page: give --html, too")
+        if self.title is not None and not self.title.strip():
+            raise click.UsageError("--title: a page is called something; got an empty title")
         tables = {"--csv -": self.csv == STDOUT, "--md -": self.md == STDOUT}
         check_stdout_once({"--json": self.as_json, **tables})
 
@@ -94,7 +113,7 @@ class Outputs:
                 made.old,
                 made.comparisons,
                 told=made.told,
-                broken=made.broken,
+                shown=self._shown(made),
                 text=self.text,
             )
         tables = self._tables(made)
@@ -127,8 +146,26 @@ class Outputs:
             if path is not None and path != STDOUT:
                 click.echo(f"lm-deluge report: the {what} is in {path}", err=True)
 
+    def _shown(self, made: Made) -> dict[str, object]:
+        """Return what the page shows beside what was measured, as ``html_page`` takes it."""
+        shown: dict[str, object] = {
+            "broken": made.broken,
+            "verdicts": made.verdicts,
+            "logs": made.logs,
+            "baseline_logs": made.baseline_logs,
+        }
+        named = {"title": self.title, "note": self.note}
+        return shown | {name: text for name, text in named.items() if text is not None}
+
     def _tables(self, made: Made) -> dict[str, str]:
-        return tables_of(made.new, made.old, made.comparisons, told=made.told, judged=made.judged)
+        return tables_of(
+            made.new,
+            made.old,
+            made.comparisons,
+            told=made.told,
+            judged=made.judged,
+            headline=[verdict.sentence for verdict in made.verdicts[:_MOST_HEADLINES]],
+        )
 
 
 def _check_page(page: Path | None) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -34,10 +34,13 @@ def write_page(
     comparisons: Comparisons,
     *,
     told: Sequence[str],
-    broken: Sequence[str],
+    shown: Mapping[str, Any],
     text: bool,
 ) -> None:
-    """Write the page on ``new``, which ``reader`` has read; ``text``: whether texts are in it."""
+    """Write the page on ``new``, which ``reader`` has read; ``text``: whether texts are in it.
+
+    ``shown``: what else ``html_page`` takes, by keyword.
+    """
     from lm_deluge.timeline.measures.sampling import Sample
     from lm_deluge.timeline.report.page import html_page
     from lm_deluge.timeline.report.wanted import wanted_ids
@@ -45,5 +48,5 @@ def write_page(
     sample = Sample.of(new)
     ids = sample.ids | wanted_ids(new, old, comparisons)
     sample.fill(read_timelines(rewound(reader.sources), text=text, only=ids))
-    made = html_page(new, told, sample, baseline=old, comparisons=comparisons, broken=broken)
+    made = html_page(new, told, sample, baseline=old, comparisons=comparisons, **shown)
     page.write_text(made, encoding="utf-8")

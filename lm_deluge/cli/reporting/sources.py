@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lm_deluge.timeline.measures.metrics import Measured
     from lm_deluge.timeline.measures.rule_texts import FailIf, MaxRegression
 
-__all__ = ["check_content", "measure_log", "open_logs", "refuse_foreign"]
+__all__ = ["check_content", "log_names", "measure_log", "open_logs", "refuse_foreign"]
 
 _MOST_TAGS = 12
 
@@ -35,6 +35,16 @@ def open_logs(logs: Sequence[str], baseline: Sequence[str]) -> tuple[LogReader, 
     except OSError as error:
         raise click.UsageError(f"cannot read the log: {error}") from None
     return readers[0], readers[1] if baseline else None
+
+
+def log_names(reader: LogReader | None) -> list[str]:
+    """Return what the logs are called: the names of their files, without where they are."""
+    sources = reader.sources if reader is not None else []
+    names = (
+        source.name if isinstance(source, Path) else "standard input" if source == "-" else "a file"
+        for source in sources
+    )
+    return list(dict.fromkeys(names))
 
 
 def check_content(

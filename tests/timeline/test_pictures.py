@@ -87,7 +87,7 @@ async def unfolded(page: Page, *, fold: bool = False) -> None:
         ("<p style='width: 200vw; text-align: right'>far off</p>", "wide on"),
         ("<p style='color: #999'>hard to read</p>", "contrast 2.85"),
         ("<p style='opacity: .4'>hard to read</p>", "contrast 2.8"),
-        ("<b class=called style='display: block; width: 9em; word-break: break-all'>two wordsinaname</b>",
+        ("<b class=called style='display: block; width: 8em; word-break: break-all'>two wordsinaname</b>",
          "broken inside a word"),
     ],
 )  # fmt: skip

@@ -189,5 +189,6 @@
     for (const details of opened) details.open = true;
   });
   addEventListener("afterprint", () => { for (const details of opened) details.open = false; });
+  performance.mark("ready");
   document.documentElement.dataset.ready = "yes";
 })();

@@ -17,6 +17,7 @@ from lm_deluge.timeline.measures.sampling import Sample
 from lm_deluge.timeline.measures.wording import seconds
 from lm_deluge.timeline.report.axes import SMALLEST, Axis, linear, seconds_axis
 from lm_deluge.timeline.report.curves import HIGH, SHARES_HIGH, WIDE, area, counts_at, line, steps
+from lm_deluge.timeline.report.tables import largest
 from lm_deluge.values.timeline import Timeline
 
 __all__ = [
@@ -140,10 +141,9 @@ def color(position: int) -> str:
 
 def drawn_groups(measured: Measured) -> tuple[list[Group], list[Group]]:
     """Return the groups whose charts are open, the largest, and those whose charts are folded."""
-    groups = sorted(measured.groups.values(), key=lambda group: -group.streams)
-    names = {group.name: place for place, group in enumerate(measured.groups.values())}
-    parts = groups[:SHOWN], groups[SHOWN:_MOST]
-    return tuple(sorted(part, key=lambda group: names[group.name]) for part in parts)  # type: ignore[return-value]
+    shown = largest(measured, SHOWN)
+    names = {group.name for group in shown}
+    return shown, [group for group in largest(measured, _MOST) if group.name not in names]
 
 
 def charts_part(measured: Measured, sample: Sample) -> dict[str, Any]:

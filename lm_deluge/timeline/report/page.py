@@ -19,7 +19,7 @@ from lm_deluge.timeline.measures.verdict_lines import MOST_SHOWN
 from lm_deluge.timeline.measures.verdicts import verdicts_of
 from lm_deluge.timeline.report.charts import charts_part
 from lm_deluge.timeline.report.head import TITLE, head_part
-from lm_deluge.timeline.report.rendering import embedded_json, render
+from lm_deluge.timeline.report.rendering import embedded_json, isolated, render
 from lm_deluge.timeline.report.strips import strips_part
 from lm_deluge.timeline.report.tables import (
     comparison_part,
@@ -58,6 +58,7 @@ def html_page(
     comparisons = comparisons or compare_all(measured, baseline)
     if verdicts is None:
         verdicts = verdicts_of(measured, baseline, comparisons, broken=broken)
+    told = [isolated(line, measured.groups) for line in findings]
     values: dict[str, Any] = {
         "nonce": secrets.token_urlsafe(16),
         "head": head_part(
@@ -71,9 +72,9 @@ def html_page(
         "verdict": verdict_part(verdicts, comparisons),
         "kind": measured.kind,
         "findings": {
-            "told": findings[:MOST_SHOWN],
-            "folded": findings[MOST_SHOWN:],
-            "broken": broken,
+            "told": told[:MOST_SHOWN],
+            "folded": told[MOST_SHOWN:],
+            "broken": [isolated(line, measured.groups) for line in broken],
         },
         "reading": settings_in_words(measured),
         "skipped": measured.skipped,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lm_deluge.timeline.measures.compare import COMPARED
-from lm_deluge.timeline.measures.comparisons import Comparisons
+from lm_deluge.timeline.measures.comparisons import Comparisons, Pair
 from lm_deluge.timeline.measures.error_words import error_kinds
 from lm_deluge.timeline.measures.figures import (
     SHOWN,
@@ -22,7 +22,11 @@ from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.names import STATISTICS, in_words
 from lm_deluge.timeline.measures.wording import number, percent, seconds
 
-__all__ = ["comparison_part", "errors_part", "glance_part", "numbers_part"]
+__all__ = ["comparison_part", "errors_part", "glance_part", "largest", "numbers_part"]
+
+_MOST_IN_GLANCE = 1_000
+_MOST_IN_FULL = 120  # groups of which every metric has a row
+_TALL = 25  # rows after which a table scrolls in a frame of its own
 
 _GLANCE = (
     ("streams", "how many answers"),
@@ -82,9 +86,11 @@ _MEANINGS = (
 
 def glance_part(measured: Measured) -> dict[str, Any]:
     """Return what templates/glance.html shows: the figures that matter most, and the endings."""
-    groups = measured.groups.values()
+    groups = largest(measured, _MOST_IN_GLANCE)
     return {
         "heads": _GLANCE,
+        "note": _left_out(len(groups), len(measured.groups)),
+        "tall": len(groups) > _TALL,
         "rows": [{"name": group.name, "cells": list(_glance(group))} for group in groups],
         "endings": [_endings(group) for group in groups],
     }
@@ -92,7 +98,14 @@ def glance_part(measured: Measured) -> dict[str, Any]:
 
 def comparison_part(comparisons: Comparisons) -> dict[str, Any]:
     """Return what templates/comparison.html shows: every metric before and now."""
-    return {"rows": list(_comparison(comparisons)), "made": comparisons.n}
+    pairs = sorted(comparisons.pairs, key=lambda pair: -pair.new.streams)[:_MOST_IN_FULL]
+    rows = list(_comparison([pair for pair in comparisons.pairs if pair in pairs]))
+    return {
+        "rows": rows,
+        "made": comparisons.n,
+        "note": _left_out(len(pairs), len(comparisons.pairs)),
+        "tall": len(pairs) > _TALL,
+    }
 
 
 def errors_part(measured: Measured) -> dict[str, Any]:
@@ -100,7 +113,10 @@ def errors_part(measured: Measured) -> dict[str, Any]:
     keys = ("words", "logged", "count", "share", "pieces", "after")
     kinds: dict[str, list[dict[str, str]]] = {}
     counts: dict[str, int] = {}
-    for group in measured.groups.values():
+    groups = list(measured.groups.values())
+    if len(groups) > _MOST_IN_FULL:  # those with the most failures are the ones to show
+        groups.sort(key=lambda group: -group.failed)
+    for group in groups:
         for kind, row in zip(error_kinds(group), error_rows(group), strict=True):
             row_of = {"name": group.name, **dict(zip(keys, row, strict=True))}
             kinds.setdefault(kind.words, []).append(row_of)
@@ -108,26 +124,48 @@ def errors_part(measured: Measured) -> dict[str, Any]:
     ordered = sorted(kinds, key=lambda words: -counts[words])
     return {
         "kinds": [
-            {"words": words, "count": f"{counts[words]:,}", "rows": kinds[words]}
+            {
+                "words": words,
+                "count": f"{counts[words]:,}",
+                "rows": kinds[words][:_MOST_IN_FULL],
+                "more": max(0, len(kinds[words]) - _MOST_IN_FULL),
+            }
             for words in ordered
         ],
+        "tall": sum(map(len, kinds.values())) > _TALL,
         "several": len(measured.groups) > 1,
     }
 
 
 def numbers_part(measured: Measured) -> dict[str, Any]:
     """Return what templates/numbers.html shows: all distributions, and what the words mean."""
+    groups = largest(measured, _MOST_IN_FULL)
     return {
         "statistics": STATISTICS,
-        "rows": list(_distributions(measured)),
-        "throughputs": list(_throughputs(measured)),
+        "note": _left_out(len(groups), len(measured.groups)),
+        "tall": len(groups) > 1,
+        "rows": list(_distributions(groups)),
+        "throughputs": list(_throughputs(groups)),
         "meanings": _MEANINGS,
     }
 
 
-def _throughputs(measured: Measured) -> Iterator[dict[str, str]]:
+def largest(measured: Measured, most: int) -> list[Group]:
+    """Return the groups with the most streams, in the order of all groups."""
+    groups = list(measured.groups.values())
+    names = {group.name for group in sorted(groups, key=lambda group: -group.streams)[:most]}
+    return [group for group in groups if group.name in names]
+
+
+def _left_out(shown: int, of: int) -> str:
+    if shown == of:
+        return ""
+    return f"Of {of:,} groups these are the {shown:,} largest; --csv and --json have all of them."
+
+
+def _throughputs(groups: Sequence[Group]) -> Iterator[dict[str, str]]:
     """Yield a group's answers, tokens and good answers per second, where the clock is known."""
-    for group in measured.groups.values():
+    for group in groups:
         if group.seconds is not None:
             yield {
                 "name": group.name,
@@ -156,10 +194,10 @@ def _glance(group: Group) -> Iterator[tuple[str, bool]]:
     yield known_of(costs, group.streams, number("cost", summary["cost"])), False
 
 
-def _comparison(comparisons: Comparisons) -> Iterator[dict[str, Any]]:
+def _comparison(pairs: Sequence[Pair]) -> Iterator[dict[str, Any]]:
     for metric in COMPARED:
         first = True
-        for pair in comparisons.pairs:
+        for pair in pairs:
             comparison = pair.with_interval(metric)
             yield {
                 "first": first,
@@ -188,8 +226,8 @@ def _endings(group: Group) -> dict[str, str]:
     }
 
 
-def _distributions(measured: Measured) -> Iterator[dict[str, Any]]:
-    summaries = [(name, group.summary()) for name, group in measured.groups.items()]
+def _distributions(groups: Sequence[Group]) -> Iterator[dict[str, Any]]:
+    summaries = [(group.name, group.summary()) for group in groups]
     for metric, _, words in SHOWN:
         for position, (name, summary) in enumerate(summaries):
             yield {

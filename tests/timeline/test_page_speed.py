@@ -1,7 +1,9 @@
 """A page of 5,000 streams is small, and usable at once.
 
-pytest -s -m slow tests/timeline/test_page_speed.py prints the figures; on two cores of 2.x GHz, Chromium
-without a GPU, in November 2026: see below, where they are committed.
+``pytest -s -m slow tests/timeline/test_page_speed.py`` prints the figures. On two cores at work for others,
+Chromium without a GPU, 2026-11-27, from the beginning of the navigation:
+
+2 groups: 0.24 MB, painted after 0.13 s, usable after 0.13 s; 40 groups: 1.68 MB, 0.14 s, 0.48 s.
 """
 
 from __future__ import annotations

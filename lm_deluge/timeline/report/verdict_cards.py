@@ -45,8 +45,6 @@ _TONES = {
     "all_failed": "trouble",
 }
 _ROW = 40
-_HEAD = 26
-_LONGEST_END = 18
 _MARGIN = 1.12
 _BAND_SHARE = 0.3
 
@@ -82,11 +80,11 @@ def _picture(verdict: Verdict, lines: Sequence[ReasonLine]) -> dict[str, Any] | 
     rows = [_row(verdict, line, position) for position, line in enumerate(lines)]
     if not rows or verdict.kind in ("all_failed", "no_data"):
         return None
-    names = [_short(verdict.names[side]) for side in (other(verdict.subject), verdict.subject)]
+    names = [verdict.names[side] for side in (other(verdict.subject), verdict.subject)]
     is_before = verdict.sides["old"] == "before" and verdict.names["old"] == "before"
     return {
         "rows": rows,
-        "height": _HEAD + _ROW * len(rows) + 4,
+        "height": _ROW * len(rows) + 4,
         "ends": None if is_before else names,
     }
 
@@ -109,7 +107,7 @@ def _row(verdict: Verdict, line: ReasonLine, position: int) -> dict[str, Any]:
         else tone
     )
     return {
-        "y": _HEAD + _ROW * position,
+        "y": _ROW * position,
         "label": metric_label(reason.metric, text=verdict.text),
         "amount": amount_phrase(reason, verdict.subject),
         "tone": tone_class,
@@ -127,7 +125,3 @@ def _sign(verdict: Verdict, reason: Reason) -> int:
     """Return what makes a difference positive where the verdict's subject is better."""
     for_new = 1 if better_is_higher(reason.metric) else -1
     return for_new if verdict.subject == "new" else -for_new
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_END else f"{name[: _LONGEST_END - 1]}…"

@@ -27,6 +27,8 @@ from support.timelines import timeline
         ("ttft.p50", 2.0, 1.0, 0.4),  # above it: a fifth of the longer one
         ("gap.p95", 0.02, 0.03, 0.1),
         ("e2e.p50", 30.0, 20.0, 6.0),
+        ("tpot.p50", 0.03, 0.06, 0.17),  # both are quicker than the reader, who takes 0.2 s
+        ("tpot.p50", 0.3, 0.4, 0.08),
         ("failed_share", 0.1, 0.2, 0.0),
         ("stalls.streams", 0.1, 0.2, 0.0),
         ("qoe.mean", 0.9, 0.8, None),
@@ -36,12 +38,12 @@ from support.timelines import timeline
 def test_how_large_a_difference_is_noticed(
     metric: str, one: float, two: float, threshold: float | None
 ) -> None:
-    assert threshold_of(metric, one, two, stall=1.0) == threshold
-    assert threshold_of(metric, two, one, stall=1.0) == threshold
+    assert threshold_of(metric, one, two, stall=1.0, reading=0.2) == pytest.approx(threshold)
+    assert threshold_of(metric, two, one, stall=1.0, reading=0.2) == pytest.approx(threshold)
 
 
 def test_a_stall_shorter_than_an_instant_is_not_noticed() -> None:
-    assert threshold_of("stalls.streams", 0.1, 0.2, stall=0.05) is None
+    assert threshold_of("stalls.streams", 0.1, 0.2, stall=0.05, reading=0.2) is None
 
 
 @pytest.mark.parametrize(

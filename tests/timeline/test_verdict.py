@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from lm_deluge.timeline import Settings, Timeline, Verdict, measure, parse_target, verdicts_of
@@ -229,6 +230,37 @@ def test_several_groups_since_before_are_told_with_the_worse_first() -> None:
     told = verdicts(now, before=before)
     assert told[0].sentence == "variant a is worse than before, variant c is better, 1 is neither."
     assert told[1].new == "a"
+
+
+def same_prompts(n: int, *, sooner: float, noise: float = 0.02) -> list[Timeline]:
+    """Prompts whose answers begin after 0.5 to 3 s, and with B always a little sooner."""
+    random = np.random.default_rng(1)
+    made = []
+    for k in range(n):
+        for name, by in (("A", 0.0), ("B", sooner)):
+            wait = 0.5 + 2.5 * k / n - by + random.normal(0, noise)
+            arrivals = (wait + 0.05 * np.arange(5)).tolist()
+            made.append(
+                timeline(arrivals, tags={"variant": name}, prompt_hash=f"p{k}", stream=f"{name}{k}")
+            )
+    return made
+
+
+def test_answers_to_the_same_prompts_are_compared_prompt_by_prompt() -> None:
+    told = verdict(same_prompts(40, sooner=0.45))
+    assert (told.kind, told.better) == ("better", "B")
+    assert " first text 0.45 s sooner on the same prompts (0.4" in told.sentence
+    (wait, *_) = told.to_json()["reasons"][1:]
+    assert (wait["metric"], wait["prompts"]) == ("ttft.p50", 40)
+    assert wait["interval"][0] < wait["difference"] < wait["interval"][1]
+
+
+def test_what_is_open_of_prompts_needs_more_prompts() -> None:
+    told = verdict(same_prompts(8, sooner=0.45, noise=0.6))
+    wait = next(reason for reason in told.reasons if reason.metric == "ttft.p50")
+    assert wait.more is not None
+    line = next(line for line in lines_of(told) if line.reason is wait)
+    assert re.search(r"; about \d+ more prompts answered by both would decide it$", line.words)
 
 
 HOSTILE = [

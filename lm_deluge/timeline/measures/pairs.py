@@ -20,6 +20,7 @@ from lm_deluge.timeline.measures.chance import difference_of_shares
 from lm_deluge.timeline.measures.compare import RESAMPLES, SIGNIFICANT, means, percentiles
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.names import better_is_higher
+from lm_deluge.timeline.measures.noticeable import INSTANT, PROPORTION
 from lm_deluge.timeline.measures.numeric import Counts, Floats, np
 from lm_deluge.timeline.measures.paired_chance import paired_shares, signed_rank, within_prompts
 
@@ -47,9 +48,6 @@ _MOMENTS: Final = ("ttft", "ttfa", "e2e")
 
 #: Stands for infinity where numbers are averaged; no stream waits a thousand years.
 _NEVER: Final = 3e10
-
-_INSTANT = 0.1
-_PROPORTION = 0.2
 
 
 @define
@@ -284,9 +282,9 @@ def _noticed(metric: str, new: Floats, old: Floats) -> np.ndarray[tuple[int], np
     if metric in _SHARES:
         return size > 0
     longer = np.maximum(new, old)
-    least = _PROPORTION * np.where(np.isinf(longer), 0.0, longer)
+    least = PROPORTION * np.where(np.isinf(longer), 0.0, longer)
     # Between two pieces nobody notices a tenth of a second; of the pace a fifth is noticed.
-    least = least if metric.startswith("tpot") else np.maximum(_INSTANT, least)
+    least = least if metric.startswith("tpot") else np.maximum(INSTANT, least)
     return (size > 0) & (size >= least)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lm_deluge.timeline.measures.enough import rounded
 from lm_deluge.timeline.measures.reasons import Reason, Side
 from lm_deluge.timeline.measures.wording import percent
 
@@ -11,6 +12,7 @@ __all__ = [
     "first_text",
     "listed",
     "metric_label",
+    "more_phrase",
     "phrase",
     "range_phrase",
     "seconds_phrase",
@@ -59,6 +61,8 @@ def phrase(reason: Reason, subject: Side, *, text: str = "text") -> str:
     what = what.format(text=text)
     amount = seconds_phrase(size)
     bare = f"{what} alike" if amount == "0" else f"{what} {amount} s {direction}"
+    if reason.prompts is not None:
+        bare += " on the same prompts"
     return bare if reason.low is None else f"{bare} ({range_phrase(reason, subject)})"
 
 
@@ -107,6 +111,17 @@ def seconds_phrase(value: float) -> str:
 def listed(items: list[str]) -> str:
     """Return ``a``, ``a and b``, ``a, b and c``."""
     return " and ".join(filter(None, (", ".join(items[:-1]), items[-1]))) if items else ""
+
+
+def more_phrase(reason: Reason, each: str) -> str:
+    """Return ``about 140 more streams of each variant``, or prompts where they are compared."""
+    if reason.more is None:
+        message = f"nothing is open about {reason.metric}"
+        raise ValueError(message)
+    if reason.prompts is not None:
+        one = "prompt" if reason.more == 1 else "prompts"
+        return f"{rounded(reason.more)} more {one} answered by both"
+    return f"{rounded(reason.more)} more stream{'' if reason.more == 1 else 's'} {each}"
 
 
 def metric_label(metric: str, *, text: str = "text") -> str:

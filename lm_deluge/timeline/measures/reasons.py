@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any, Literal
 
 from attrs import define, frozen
@@ -14,6 +15,7 @@ from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.names import better_is_higher
 from lm_deluge.timeline.measures.noticeable import Noticed, noticed, threshold_of
 from lm_deluge.timeline.measures.numeric import np
+from lm_deluge.timeline.measures.pairs import PairedComparison
 
 __all__ = ["RULES", "SUSPICION", "Level", "Reason", "Rule", "Side", "other", "reasons_of"]
 
@@ -53,8 +55,10 @@ class Reason:
     (``None`` where there is none). ``threshold``: what a reader notices, ``None`` where no source
     says. ``is_clear``: chance does not explain it, also among all comparisons. ``is_suspicious``: a
     share that is not clear, and that chance makes so much larger in fewer than one of five reports.
-    ``counts``: of a share, streams that were hit and streams, new and old. ``more``: how many more
-    streams a group would decide it, ``None`` where nothing is open.
+    ``counts``: of a share, streams that were hit and streams, new and old. ``by_prompt``: the median
+    difference between answers to the same prompt, where both groups answered the same ``prompts``: the
+    interval is its, and streams without a counterpart are left out. ``more``: how many more streams a
+    group (more ``prompts``) would decide it, ``None`` where nothing is open.
     """
 
     metric: str
@@ -67,12 +71,14 @@ class Reason:
     is_clear: bool
     is_suspicious: bool = False
     counts: tuple[tuple[int, int], tuple[int, int]] | None = None
+    by_prompt: float | None = None
+    prompts: int | None = None
     more: int | None = None
 
     @property
     def difference(self) -> float:
-        """New - old."""
-        return self.new - self.old
+        """New - old, or the difference prompt by prompt."""
+        return self.new - self.old if self.by_prompt is None else self.by_prompt
 
     @property
     def better(self) -> Side | None:
@@ -109,6 +115,7 @@ class Reason:
             "new": self.new,
             "old": self.old,
             "difference": self.difference,
+            "prompts": self.prompts,
             "interval": None if self.low is None else [self.low, self.high],
             "threshold": self.threshold,
             "clear": self.is_clear,
@@ -149,8 +156,7 @@ def _reason(pair: Pair, rule: Rule) -> Reason | None:
     comparison = pair.with_interval(rule.metric)
     if comparison.new is None or comparison.old is None:
         return None
-    counts = [hits(group, rule.metric) for group in (pair.new, pair.old)]
-    stall = pair.new.settings.stall
+    settings = pair.new.settings
     reason = Reason(
         metric=rule.metric,
         level=rule.level,
@@ -158,16 +164,48 @@ def _reason(pair: Pair, rule: Rule) -> Reason | None:
         old=comparison.old,
         low=comparison.low,
         high=comparison.high,
-        threshold=threshold_of(rule.metric, comparison.new, comparison.old, stall=stall),
+        threshold=threshold_of(
+            rule.metric,
+            comparison.new,
+            comparison.old,
+            stall=settings.stall,
+            reading=_tokens_per_piece(pair) / settings.read_rate,
+        ),
         is_clear=comparison.corrected is not None and comparison.is_clear,
     )
-    if counts[0] is not None and counts[1] is not None:
-        both = ((counts[0], pair.new.streams), (counts[1], pair.old.streams))
-        reason.counts = both
-        more, fewer = both if reason.difference >= 0 else both[::-1]
-        if reason.difference and not reason.is_clear:
-            reason.is_suspicious = fisher_more(*more, *fewer) <= SUSPICION
+    counts = [hits(group, rule.metric) for group in (pair.new, pair.old)]
+    paired = _by_prompt(pair, rule.metric)
+    if counts[0] is None or counts[1] is None:
+        if paired is not None:
+            reason.by_prompt, reason.prompts = paired.difference, paired.n
+            reason.low, reason.high = paired.low, paired.high
+            reason.is_clear = paired.is_clear
+        return reason
+    both = ((counts[0], pair.new.streams), (counts[1], pair.old.streams))
+    reason.counts = both
+    if paired is not None and paired.is_clear:
+        # Counts are told of all streams: so they must point the same way.
+        reason.is_clear |= (paired.difference or 0.0) * reason.difference > 0
+    more, fewer = both if reason.difference >= 0 else both[::-1]
+    if reason.difference and not reason.is_clear:
+        reason.is_suspicious = fisher_more(*more, *fewer) <= SUSPICION
     return reason
+
+
+def _by_prompt(pair: Pair, metric: str) -> PairedComparison | None:
+    """Return the comparison prompt by prompt, if there is one with an interval."""
+    paired = pair.prompts.comparisons.get(metric) if pair.prompts is not None else None
+    if paired is None:
+        return None
+    ends = (paired.difference, paired.low, paired.high)
+    return paired if all(end is not None and isfinite(end) for end in ends) else None
+
+
+def _tokens_per_piece(pair: Pair) -> float:
+    """Return the mean of both groups, where it is known; else 1."""
+    known = [group.summary()["tokens_per_piece"] for group in (pair.new, pair.old)]
+    known = [weight for weight in known if weight is not None]
+    return sum(known) / len(known) if known else 1.0
 
 
 def _more(pair: Pair, reason: Reason, left: int) -> int | None:
@@ -178,6 +216,8 @@ def _more(pair: Pair, reason: Reason, left: int) -> int | None:
     if reason.low is None or reason.high is None or reason.threshold is None:
         return None
     chance = pair.comparisons[reason.metric].chance
+    if reason.prompts is not None and (paired := _by_prompt(pair, reason.metric)) is not None:
+        chance, streams = paired.chance, (reason.prompts, reason.prompts)
     return more_for_time(
         reason.difference,
         reason.low,

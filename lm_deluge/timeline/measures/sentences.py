@@ -8,8 +8,7 @@ from math import ceil
 from attrs import frozen
 
 from lm_deluge.timeline.measures.decision import Decision
-from lm_deluge.timeline.measures.enough import rounded
-from lm_deluge.timeline.measures.phrases import count_phrase, phrase, seconds_phrase
+from lm_deluge.timeline.measures.phrases import count_phrase, more_phrase, phrase, seconds_phrase
 from lm_deluge.timeline.measures.reasons import Reason, Side, other
 
 __all__ = ["Setting", "mark", "sentence_of"]
@@ -150,7 +149,7 @@ class _Saying:
         said = f"{head}: {self._with(lead)}"
         if lead.more is None:
             return said
-        return f"{said}; {rounded(lead.more)} more streams {self.setting.each} would decide it"
+        return f"{said}; {more_phrase(lead, self.setting.each)} would decide it"
 
     def too_few(self) -> str:
         n, m = self.setting.streams

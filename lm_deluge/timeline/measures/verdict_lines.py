@@ -7,8 +7,7 @@ from typing import Literal
 from attrs import frozen
 
 from lm_deluge.timeline.measures.comparisons import Comparisons
-from lm_deluge.timeline.measures.enough import rounded
-from lm_deluge.timeline.measures.phrases import phrase
+from lm_deluge.timeline.measures.phrases import more_phrase, phrase
 from lm_deluge.timeline.measures.reasons import Reason
 from lm_deluge.timeline.measures.verdict import Verdict
 
@@ -94,7 +93,7 @@ def _line(verdict: Verdict, reason: Reason) -> ReasonLine:
     if worth in ("better", "worse") and reason.noticed == "maybe":
         words = f"{words}, which a reader may notice"
     if worth == "open" and reason.more is not None:
-        words = f"{words}; {rounded(reason.more)} more streams {verdict.each} would decide it"
+        words = f"{words}; {more_phrase(reason, verdict.each)} would decide it"
     return ReasonLine(worth, words, reason)
 
 

@@ -15,13 +15,22 @@ from lm_deluge.values.usage import COUNTS, Usage
 
 __all__ = [
     "ASIDE",
+    "BACKWARDS",
     "ENDINGS",
     "FOREIGN",
     "NEWER",
+    "OTHERS",
+    "OUTPUTS",
+    "OUTPUT_KINDS",
+    "RAW",
+    "TWICE",
     "UNREADABLE",
+    "LoggedFacts",
     "LoggedPiece",
     "OpenStream",
+    "RestOfLine",
     "decode_piece",
+    "decode_rest",
     "why_unreadable",
 ]
 
@@ -35,10 +44,19 @@ ENDINGS = frozenset({"complete", "error"})
 ASIDE = frozenset({"request", "note", "seen"})
 """Events of a log that are no part of a stream's timeline."""
 
-_OTHERS = frozenset({"start", "reasoning", "refusal", "tool_call", "delta", "retry"}) | ENDINGS
+RAW = frozenset({"request", "head", "read", "close"})
+"""Lines of a recording, which holds the bytes of an answer in the place of its tokens."""
 
-#: Kinds of ``delta`` that are output; the others come beside it.
-_OUTPUT = frozenset({"server_tool"})
+OUTPUTS = frozenset({"reasoning", "refusal", "tool_call", "delta"})
+"""Lines of pieces that are no visible tokens."""
+
+OTHERS = frozenset({"start", "retry"}) | OUTPUTS | ENDINGS
+"""Lines of a stream's timeline that are no visible tokens."""
+
+_STARTS = ("model", "queued", "at", "prompt_chars", "prompt", "prompt_hash")
+
+OUTPUT_KINDS = frozenset({"server_tool"})
+"""Kinds of ``delta`` that are output; the others come beside it."""
 
 _JOIN_AT = 512
 _NAN = float("nan")
@@ -63,7 +81,7 @@ class LoggedPiece(msgspec.Struct, gc=False):
     choice: _Count = 0
 
 
-class _Rest(msgspec.Struct):
+class RestOfLine(msgspec.Struct):
     """The further fields of the other lines."""
 
     model: str | None = None
@@ -89,7 +107,7 @@ class _Version(msgspec.Struct):
 
 
 decode_piece = msgspec.json.Decoder(LoggedPiece).decode
-_decode_rest = msgspec.json.Decoder(_Rest).decode
+decode_rest = msgspec.json.Decoder(RestOfLine).decode
 _decode_version = msgspec.json.Decoder(_Version).decode
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -110,6 +128,49 @@ def why_unreadable(line: bytes, error: Exception) -> str | None:
 
 
 @define(eq=False)
+class LoggedFacts:
+    """What single lines tell of a stream: how it began, was retried and ended.
+
+    ``ending`` is set once the last line was among them, ``busy`` is what that one told (seconds).
+    ``keep_prompt``: whether the text of the prompt is of interest.
+    ``values``: fields of ``Timeline``.
+    """
+
+    keep_prompt: bool = False
+    ending: Ending | None = None
+    busy: float | None = None
+    values: dict[str, Any] = field(factory=dict)
+    _started: bool = False
+
+    def add(self, line: LoggedPiece, rest: RestOfLine) -> str | None:
+        """Take in a ``start``, ``retry``, ``complete`` or ``error`` line; return why not, if so."""
+        event = line.e
+        values = self.values
+        if event == "start":
+            if self._started:
+                return TWICE
+            self._started = True
+            for name in _STARTS:
+                values[name] = getattr(rest, name)
+            if not self.keep_prompt:
+                values["prompt"] = None
+            values["tags"] = rest.tags or {}
+        elif event == "retry":
+            values["retries"] = (*values.get("retries", ()), rest.error or "unknown")
+        elif event == "complete":
+            values["model_used"] = rest.model
+            for name in ("finish_reason", "cost", "attempts"):
+                values[name] = getattr(rest, name)
+            values["usage"] = _usage(rest.usage)
+            self.ending, self.busy = Ending("complete", line.t), rest.busy
+        else:
+            values["attempts"] = rest.attempts
+            self.ending = Ending("error", line.t, rest.error or "unknown", rest.phase)
+            self.busy = rest.busy
+        return None
+
+
+@define(eq=False)
 class OpenStream:
     """What is known of a stream until its ending has been read.
 
@@ -118,8 +179,6 @@ class OpenStream:
 
     id: str
     keep_text: bool
-    ending: Ending | None = None
-    _started: bool = False
     _lengths: array[int] = field(factory=lambda: array("I"))
     _slots: array[int] = field(factory=lambda: array("I"))
     _choices: array[int] = field(factory=lambda: array("I"))
@@ -137,7 +196,10 @@ class OpenStream:
     _slot: int = -1
     _next: int = 0
     _lost: int = 0
-    _facts: dict[str, Any] = field(factory=dict)
+    _facts: LoggedFacts = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._facts = LoggedFacts(self.keep_text)
 
     def add(self, line: LoggedPiece, raw: bytes) -> str | None:
         """Take in a line; return why not, if so."""
@@ -145,7 +207,7 @@ class OpenStream:
             return NEWER if line.v > SCHEMA_VERSION else FOREIGN
         if line.e == "token":
             return self._add_token(line)
-        return self._add_event(line, raw) if line.e in _OTHERS else FOREIGN
+        return self._add_event(line, raw) if line.e in OTHERS else FOREIGN
 
     def _add_token(self, line: LoggedPiece) -> str | None:
         t = line.t
@@ -206,34 +268,16 @@ class OpenStream:
 
     def _add_event(self, line: LoggedPiece, raw: bytes) -> str | None:
         try:
-            rest = _decode_rest(raw)
+            rest = decode_rest(raw)
         except UNREADABLE:
             return FOREIGN
-        event = line.e
-        facts = self._facts
-        if event == "start":
-            if self._started:
-                return TWICE
-            self._started = True
-            for name in ("model", "queued", "at", "prompt_chars", "prompt", "prompt_hash"):
-                facts[name] = getattr(rest, name)
-            if not self.keep_text:
-                facts["prompt"] = None
-            facts["tags"] = rest.tags or {}
-        elif event == "retry":
-            facts["retries"] = (*facts.get("retries", ()), rest.error or "unknown")
-        elif event == "complete":
-            facts["model_used"] = rest.model
-            for name in ("finish_reason", "cost", "attempts"):
-                facts[name] = getattr(rest, name)
-            facts["usage"] = _usage(rest.usage)
-            self._end(Ending("complete", line.t), rest.busy)
-        elif event == "error":
-            facts["attempts"] = rest.attempts
-            self._end(Ending("error", line.t, rest.error or "unknown", rest.phase), rest.busy)
-        else:
+        if line.e in OUTPUTS:
             self._add_output(line, rest.kind)
-        return None
+            return None
+        problem = self._facts.add(line, rest)
+        if self.ending is not None:
+            self._lateness.ended(self._facts.busy)
+        return problem
 
     def _add_output(self, line: LoggedPiece, kind: str | None) -> None:
         event = line.e
@@ -241,26 +285,27 @@ class OpenStream:
             self._lateness.add_other()
         else:
             self._lateness.add(line.t if line.read is None else line.read, line.d, line.busy)
-        if event == "delta" and kind not in _OUTPUT:
+        if event == "delta" and kind not in OUTPUT_KINDS:
             return
-        facts = self._facts
-        facts["reasoning"] = facts.get("reasoning", False) or event == "reasoning"
-        facts.setdefault("first_output", line.t)
-        facts["last_output"] = line.t
+        values = self._facts.values
+        values["reasoning"] = values.get("reasoning", False) or event == "reasoning"
+        values.setdefault("first_output", line.t)
+        values["last_output"] = line.t
 
-    def _end(self, ending: Ending, busy: float | None) -> None:
-        self.ending = ending
-        self._lateness.ended(busy)
+    @property
+    def ending(self) -> Ending | None:
+        """How the stream ended, once that line was taken in."""
+        return self._facts.ending
 
     def timeline(self) -> Timeline:
         """Return what is known; the arrays are handed over."""
-        facts = self._facts
+        values = self._facts.values
         if self.ending is None:
             self._lateness.ended(None)
         if self._times:
             first, last = self._times[0], self._times[-1]
-            facts["first_output"] = min(first, facts.get("first_output", first))
-            facts["last_output"] = max(last, facts.get("last_output", last))
+            values["first_output"] = min(first, values.get("first_output", first))
+            values["last_output"] = max(last, values.get("last_output", last))
         texts = {choice: "".join(pieces) for choice, pieces in self._pieces.items()}
         return Timeline(
             stream=self.id,
@@ -275,7 +320,7 @@ class OpenStream:
             texts=texts if self.keep_text else None,
             ending=self.ending,
             lost=self._lost,
-            **facts,
+            **values,
         )
 
 

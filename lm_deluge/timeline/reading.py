@@ -6,30 +6,22 @@ its ending was read. What cannot be read is skipped and counted by reason, with 
 
 from __future__ import annotations
 
-import glob
-import gzip
-import io
 import re
-import sys
-import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
-
-from attrs import define
+from typing import TYPE_CHECKING, cast
 
 from lm_deluge.logs.assembly import (
     ASIDE,
     ENDINGS,
-    FOREIGN,
-    NEWER,
+    RAW,
     UNREADABLE,
     LoggedPiece,
     OpenStream,
     decode_piece,
     why_unreadable,
 )
+from lm_deluge.timeline.log_files import AFTER_END, BlockOfLines, LogFiles, Skipped, Source
 from lm_deluge.values.checks import checked_flag, wrong_type
 from lm_deluge.values.foreign import shown
 from lm_deluge.values.timeline import Timeline
@@ -39,47 +31,17 @@ if TYPE_CHECKING:
 
 __all__ = ["LogReader", "Skipped", "Source", "read_timelines"]
 
-Source = str | Path | IO[bytes]
-"""A path, a glob pattern, ``"-"`` for standard input, or a binary file object."""
-
 _SOURCES = "a path, a glob pattern, '-', a binary file object or a list of them"
 
-AFTER_END = "after the ending of its stream"
-TOO_LONG = "line longer than 64 MB"
-CUT_GZIP = "compressed data damaged or cut"
-
-#: Lines of a recording, which holds the bytes of an answer in the place of its tokens.
-_RAW = frozenset({"request", "head", "read", "close"})
-
-#: How every line begins that this library writes, half lines included.
-_BEGINNING = b'{"v":'
-
-#: The same up to the stream's id.
+#: How every line begins that this library writes, up to the stream's id.
 _ID = re.compile(rb'\{"v":1,"e":"[a-z_]+","s":"([^"\\]*)"')
-
-#: Reasons that half a line of ours never has.
-_NOT_OURS = (FOREIGN, NEWER, TOO_LONG, CUT_GZIP)
-
-_CHUNK = 1 << 20
-_LONGEST_LINE = 64 << 20
-
-
-@define
-class Skipped:
-    """Lines that were not read: ``reason``, ``count``, and the ``first`` one's ``file:line``."""
-
-    reason: str
-    count: int
-    first: str
 
 
 class LogReader(Iterator[Timeline]):
     """Iterate the timelines of logs, each at its ending; those without one come last.
 
-    ``skipped``: what was not read so far, by reason. ``lines``: lines seen so far, blank ones not
-    counted. ``unfinished``: streams whose ending is missing, known once the iteration is over.
-    ``foreign``: sources that are no logs so far: something is in them, and not a line that belongs
-    there. A log whose only line is half written is one.
+    ``unfinished``: streams whose ending is missing, known once the iteration is over. ``files``: what
+    is read, and the account of it. ``keeps_text``: whether the texts of answers and prompts are kept.
     """
 
     def __init__(
@@ -89,141 +51,81 @@ class LogReader(Iterator[Timeline]):
         text: bool = True,
         only: Collection[str] | None = None,
     ) -> None:
-        self.lines = 0
         self.unfinished = 0
-        self.foreign: list[str] = []
-        self._text = text
+        self.files = LogFiles.of(sources)
+        self.keeps_text = text
         self._only = None if only is None else frozenset(only)
         # Compared as they are written: a line of another stream is not even decoded.
         self._only_written = frozenset(_written(only) if only is not None else ())
-        self._sources = list(_expand(sources))
-        self._skipped: dict[str, Skipped] = {}
         self._open: dict[str, OpenStream] = {}
         self._ended: set[str] = set()
         self._recorded: dict[str, RecordedStream] = {}
-        self._name = ""
-        self._number = 0
-        self._looks_like_a_log = True
-        self._iterator = self._read()
+        self._iterator: Iterator[Timeline] | None = None
 
     def __next__(self) -> Timeline:
+        if self._iterator is None:
+            self._iterator = self._read()
         return next(self._iterator)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all streams of the files are asked for, and none was handed out yet."""
+        return self._only is None and self._iterator is None
+
+    @property
+    def lines(self) -> int:
+        """Lines seen so far, blank ones not counted."""
+        return self.files.lines
 
     @property
     def skipped(self) -> list[Skipped]:
         """What was not read so far, most frequent reason first."""
-        return sorted(self._skipped.values(), key=lambda skipped: -skipped.count)
+        return self.files.skipped
 
     @property
     def skipped_lines(self) -> int:
         """How many lines were not read so far."""
-        return sum(skipped.count for skipped in self._skipped.values())
+        return self.files.skipped_lines
+
+    @property
+    def foreign(self) -> list[str]:
+        """Sources that are no logs: something is in them, and not a line that belongs there.
+
+        A log whose only line is half written is one.
+        """
+        return self.files.foreign
 
     @property
     def sources(self) -> list[Source]:
         """What is read: patterns resolved, each file once."""
-        return list(self._sources)
-
-    @property
-    def _taken(self) -> int:
-        """How many lines were read and taken in."""
-        cut = self._skipped.get(CUT_GZIP)  # which is no line
-        return self.lines - self.skipped_lines + (cut.count if cut is not None else 0)
-
-    def _skip(self, reason: str, number: int) -> None:
-        if reason in _NOT_OURS:
-            self._looks_like_a_log = False
-        entry = self._skipped.get(reason)
-        if entry is None:
-            self._skipped[reason] = Skipped(reason, 1, f"{self._name}:{number}")
-        else:
-            entry.count += 1
+        return list(self.files.sources)
 
     def _read(self) -> Iterator[Timeline]:
-        for source in self._sources:
-            self._name = _name(source)
-            self._number = 1
-            self._looks_like_a_log = True
-            taken_before = self._taken
-            for block in self._blocks(source):
-                lines = block.split(b"\n")
-                yield from self._parse(lines)
-                self._number += len(lines)
-            if not self._looks_like_a_log and self._taken == taken_before:
-                self.foreign.append(self._name)
+        for block in self.files.blocks():
+            yield from self._parse(block)
         self.unfinished = len(self._open)
         while self._open:
             yield self._open.popitem()[1].timeline()
 
-    def _blocks(self, source: Source) -> Iterator[bytes]:
-        """Cut a file into blocks of whole lines, each without its last newline."""
-        rest: list[bytes] = []
-        held = 0
-        too_long = False
-        with ExitStack() as stack:
-            file = _binary(source, stack)
-            while chunk := self._chunk(file):
-                head, newline, tail = chunk.rpartition(b"\n")
-                if not newline:
-                    rest.append(chunk)
-                    held += len(chunk)
-                else:
-                    if too_long:  # an empty line in its place, so that the next keeps its number
-                        head = head[head.find(b"\n") :] if b"\n" in head else b""
-                        rest, too_long = [], False
-                    yield b"".join((*rest, head))
-                    rest, held = [tail], len(tail)
-                if held > _LONGEST_LINE:
-                    if not too_long:
-                        self.lines += 1
-                        self._skip(TOO_LONG, self._number)
-                    rest, held, too_long = [], 0, True
-            if held and not too_long:
-                yield b"".join(rest)
-
-    def _chunk(self, file: IO[bytes]) -> bytes:
-        # read1 returns what is there: of a cut file all that comes before the cut, of a pipe at once.
-        read = getattr(file, "read1", file.read)
-        try:
-            return cast("bytes", read(_CHUNK))
-        except (EOFError, zlib.error, gzip.BadGzipFile):
-            self._skip(CUT_GZIP, self._number)
-            return b""
-
-    def _parse(self, lines: list[bytes]) -> Iterator[Timeline]:
+    def _parse(self, block: BlockOfLines) -> Iterator[Timeline]:
         streams = self._open
-        only = self._only_written if self._only is not None else None
-        for number, line in enumerate(lines, self._number):
-            if only is not None:
-                written = _ID.match(line)
-                if written is not None and written[1] not in only:
-                    self.lines += 1
-                    continue
-            try:
-                piece = decode_piece(line)
-            except UNREADABLE as error:
-                if line and not line.isspace():
-                    self.lines += 1
-                    self._skip_unreadable(line, error, number)
-                continue
-            self.lines += 1
-            if self._only is not None and piece.s not in self._only:
-                continue
+        files = self.files
+        for number, line, piece in self._decoded(block):
             stream = streams.get(piece.s)
             if piece.e in ASIDE:
-                if piece.e in _RAW and stream is not None:
+                if piece.e in RAW and stream is not None:
                     # It says how the reads of its attempt are to be read.
                     self._add_raw(stream, piece, line)
                 continue
             if stream is None:
                 if piece.s in self._ended:
-                    self._skip(AFTER_END, number)
+                    files.skip(AFTER_END, number)
                     continue
-                stream = OpenStream(piece.s, self._text)
-            is_raw = piece.e in _RAW
+                stream = OpenStream(piece.s, self.keeps_text)
+            is_raw = piece.e in RAW
             problem = self._add_raw(stream, piece, line) if is_raw else stream.add(piece, line)
             if problem is not None:
-                self._skip(problem, number)
+                files.skip(problem, number)
             elif piece.e in ENDINGS:
                 self._ended.add(piece.s)
                 streams.pop(piece.s, None)
@@ -232,12 +134,24 @@ class LogReader(Iterator[Timeline]):
             else:
                 streams[piece.s] = stream
 
-    def _skip_unreadable(self, line: bytes, error: Exception, number: int) -> None:
-        reason = why_unreadable(line, error)
-        if reason is not None:
-            self._skip(reason, number)
-            if not line.startswith(_BEGINNING):
-                self._looks_like_a_log = False
+    def _decoded(self, block: BlockOfLines) -> Iterator[tuple[int, bytes, LoggedPiece]]:
+        """Yield the lines that can be read and are asked for."""
+        files = self.files
+        only, written = self._only, self._only_written
+        lines = block.data.split(b"\n")
+        files.took(block.line, len(lines))
+        for number, line in enumerate(lines, block.line):
+            if only is not None:
+                found = _ID.match(line)
+                if found is not None and found[1] not in written:
+                    continue
+            try:
+                piece = decode_piece(line)
+            except UNREADABLE as error:
+                files.skip_unreadable(line, error, number)
+            else:
+                if only is None or piece.s in only:
+                    yield number, line, piece
 
     def _add_raw(self, stream: OpenStream, line: LoggedPiece, raw: bytes) -> str | None:
         """Take in a line of a recording; return why not, if so."""
@@ -291,48 +205,3 @@ def _written(ids: Iterable[str]) -> Iterator[bytes]:
 
 def _is_source(value: object) -> bool:
     return isinstance(value, (str, Path)) or callable(getattr(value, "read", None))
-
-
-def _name(source: Source) -> str:
-    if source == "-":
-        return "<stdin>"
-    if isinstance(source, (str, Path)):
-        return str(source)
-    return str(getattr(source, "name", "<file>"))
-
-
-def _expand(sources: Iterable[Source]) -> Iterator[Source]:
-    """Resolve patterns; name each file once."""
-    seen: set[Path] = set()
-    for source in sources:
-        if source == "-" or not isinstance(source, (str, Path)):
-            yield source
-            continue
-        for path in _files(str(source)):
-            if path.resolve() not in seen:
-                seen.add(path.resolve())
-                yield path
-
-
-def _files(pattern: str) -> list[Path]:
-    if pattern and Path(pattern).exists():
-        return [Path(pattern)]
-    # Not Path.glob: it takes no absolute pattern.
-    found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
-    if not found:
-        message = f"no such file, and no file matches the pattern: {pattern or repr(pattern)}"
-        raise FileNotFoundError(message)
-    return [Path(name) for name in found]
-
-
-def _binary(source: Source, stack: ExitStack) -> IO[bytes]:
-    if source == "-":
-        file: IO[bytes] = sys.stdin.buffer
-    elif isinstance(source, (str, Path)):
-        file = stack.enter_context(Path(source).open("rb"))  # noqa: SIM115 - the stack closes it
-    else:
-        file = source
-    # A peek, not a seek: the file may be a pipe.
-    if isinstance(file, io.BufferedReader) and file.peek(2)[:2] == b"\x1f\x8b":
-        return cast("IO[bytes]", stack.enter_context(gzip.GzipFile(fileobj=file)))
-    return file

@@ -226,7 +226,7 @@ def test_blocks_cut_lines_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     data = log(*map(str, range(5))) + b"half"
     whole = [t.arrivals for t in read(data)[0]]
     for size in (1, 2, 3, 7, 64, 1000):
-        monkeypatch.setattr("lm_deluge.timeline.reading._CHUNK", size)
+        monkeypatch.setattr("lm_deluge.timeline.log_files.CHUNK", size)
         timelines, skipped = read(data)
         assert [t.arrivals for t in timelines] == whole
         assert skipped == {"half or damaged line": (1, "log:21")}
@@ -235,8 +235,8 @@ def test_blocks_cut_lines_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_endless_line_costs_no_memory_and_the_next_keeps_its_number(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("lm_deluge.timeline.reading._CHUNK", 64)
-    monkeypatch.setattr("lm_deluge.timeline.reading._LONGEST_LINE", 1000)
+    monkeypatch.setattr("lm_deluge.timeline.log_files.CHUNK", 64)
+    monkeypatch.setattr("lm_deluge.timeline.log_files._LONGEST_LINE", 1000)
     data = log("a") + b"x" * 5_000 + b"\nhalf\n" + log("b") + b"y" * 5_000
     timelines, skipped = read(data)
     assert [t.stream for t in timelines] == ["a", "b"]

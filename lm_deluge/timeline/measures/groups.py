@@ -9,28 +9,21 @@ from __future__ import annotations
 
 import json
 from array import array
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import pairwise
 from math import fsum
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from lm_deluge.timeline.measures.names import PER_STREAM, POOLED, STATISTICS
 from lm_deluge.timeline.measures.numeric import Counts, Floats, np
+from lm_deluge.timeline.measures.one_stream import Settings, numbers_of
 from lm_deluge.timeline.measures.other_names import own_name
-from lm_deluge.timeline.measures.targets import Target
-from lm_deluge.values.timeline import (
-    CANCELLED,
-    EXPECTED_TTFT,
-    READING_RATE,
-    STALL_THRESHOLD,
-    Timeline,
-)
+from lm_deluge.values.timeline import CANCELLED, Timeline
 
 __all__ = ["Failures", "Group", "Settings", "distribution", "last_moment", "tag_text"]
 
-_COMPLETED_ONLY = ("tpot", "tpot_per_token", "e2e", "rate")
 _COLUMNS = (
     *PER_STREAM,
     "coalescing",
@@ -51,36 +44,6 @@ _NAN = float("nan")
 #: Prompts of a group whose beginning is kept, and characters of it.
 _MOST_OPENINGS = 10_000
 _OPENING = 100
-
-#: Seconds; network reads closer than this belong to one burst of tokens.
-_BURST_PAUSE = 0.05
-
-
-def _not_below_zero(_: Any, attribute: Any, value: float) -> None:
-    if not 0 <= value < float("inf"):
-        message = f"{attribute.name}: finite seconds, not below 0; got {value!r}"
-        raise ValueError(message)
-
-
-def _above_zero(_: Any, attribute: Any, value: float) -> None:
-    if not 0 < value < float("inf"):
-        message = f"{attribute.name}: finite tokens a second, above 0; got {value!r}"
-        raise ValueError(message)
-
-
-@frozen
-class Settings:
-    """What a report measures with; ``ValueError`` where it makes no sense.
-
-    ``stall``: seconds, a longer gap is a stall. ``read_rate``: the reader's tokens a second.
-    ``expected_ttft``: seconds until the first piece that the reader expects. ``targets``: what a
-    stream must meet to count for goodput.
-    """
-
-    stall: float = field(default=STALL_THRESHOLD, validator=_not_below_zero)
-    read_rate: float = field(default=READING_RATE, validator=_above_zero)
-    expected_ttft: float = field(default=EXPECTED_TTFT, validator=_not_below_zero)
-    targets: tuple[Target, ...] = ()
 
 
 @define
@@ -155,58 +118,53 @@ class Group:
     def add(self, timeline: Timeline) -> None:
         """Measure a stream and count it in."""
         settings = self.settings
-        gaps = timeline.gaps
-        self._summary = None
-        self.drawn.clear()
-        self.streams += 1
-        self.tokens += len(timeline)
-        self.ids.append(timeline.stream)
-        self._add_prompt(timeline)
-        self.lost += timeline.lost
-        self.gaps.extend(gaps)
-        self.gap_counts.append(len(gaps))
-        between = timeline.chunk_gaps
-        self.icl.extend(between)
-        self.icl_counts.append(len(between))
-        numbers: dict[str, float | None] = {
-            "ttft": timeline.ttft,
-            "ttfa": timeline.ttfa,
-            "qoe": timeline.qoe(settings.expected_ttft, settings.read_rate),
-            "starvation": timeline.starvation(settings.read_rate),
-            "handlers": timeline.handlers,
-            "loop_lag": timeline.loop_lag,
-            "coalescing": timeline.coalescing,
-            "tokens_per_piece": timeline.tokens_per_piece,
-            "held": timeline.held,
-            "held_up": timeline.held_up,
-            "cost": timeline.cost,
-            "prompt_chars": timeline.prompt_chars,
-            "failed": float(timeline.failed),
-        }
-        model = timeline.model or timeline.model_used
-        if model:
-            self.models[model] = self.models.get(model, 0) + 1
-        if timeline.completed:
-            for name in _COMPLETED_ONLY:
-                numbers[name] = getattr(timeline, name)
-        if gaps:
-            stalls = [gap for gap in gaps if gap > settings.stall]
-            numbers["stalls"] = len(stalls)
-            numbers["stalled"] = sum(stalls)
-            if stalls:
-                self.stall_longest = max(self.stall_longest, *stalls)
-        if len(timeline) > 1:
-            numbers["span"] = timeline.times[-1] - timeline.times[0]
-            numbers["burst"], numbers["silence"] = _bursts(timeline)
+        self._add_facts(timeline, len(timeline))
+        self._add_gaps("gap", timeline.gaps)
+        self._add_gaps("icl", timeline.chunk_gaps)
+        numbers = numbers_of(timeline, settings)
         for name, column in self._columns.items():
             number = numbers.get(name)
             column.append(_NAN if number is None else number)
-        self._add_ending(timeline)
+        if timeline.completed and all(target.is_met(timeline) for target in settings.targets):
+            self.good += 1
+
+    def add_columns(
+        self,
+        timelines: Sequence[Timeline],
+        tokens: Sequence[int],
+        columns: Mapping[str, Floats],
+        pooled: Mapping[str, tuple[Floats, Counts]],
+        good: int,
+    ) -> None:
+        """Count in streams that were measured together.
+
+        ``timelines``: what is known of them beside their tokens, of which they had so many.
+        ``columns``: what ``column`` returns of them; ``pooled`` likewise. ``good``: how many of
+        them completed and met every target.
+        """
+        for timeline, n in zip(timelines, tokens, strict=True):
+            self._add_facts(timeline, n)
+        for name, column in self._columns.items():
+            column.frombytes(columns[name].tobytes())
+        for name, (values, counts) in pooled.items():
+            self._add_gaps(name, values, counts)
+        self.good += good
+
+    def _add_facts(self, timeline: Timeline, tokens: int) -> None:
+        self._summary = None
+        self.drawn.clear()
+        self.streams += 1
+        self.tokens += tokens
+        self.ids.append(timeline.stream)
+        self._add_prompt(timeline)
+        self.lost += timeline.lost
+        model = timeline.model or timeline.model_used
+        if model:
+            self.models[model] = self.models.get(model, 0) + 1
+        self._add_ending(timeline, tokens)
         self.retried += timeline.retried
         for error in timeline.retries:
             self.retries[error] = self.retries.get(error, 0) + 1
-        if timeline.completed and all(target.is_met(timeline) for target in settings.targets):
-            self.good += 1
 
     def _add_prompt(self, timeline: Timeline) -> None:
         key = timeline.prompt_hash
@@ -217,23 +175,35 @@ class Group:
         if key is not None and timeline.prompt and len(self.openings) < _MOST_OPENINGS:
             self.openings.setdefault(key, timeline.prompt[:_OPENING])
 
-    def _add_ending(self, timeline: Timeline) -> None:
+    def _add_gaps(self, name: str, values: Sequence[float] | Floats, counts: Any = None) -> None:
+        """Add the gaps of one stream, or of as many as there are ``counts``."""
+        column, lengths = (
+            (self.gaps, self.gap_counts) if name == "gap" else (self.icl, self.icl_counts)
+        )
+        column.frombytes(np.asarray(values, float).tobytes())
+        lengths.frombytes(np.asarray([len(values)] if counts is None else counts, "I").tobytes())
+        if name == "gap" and len(values):
+            longest = float(max(values) if counts is None else np.max(values))
+            if longest > self.settings.stall:
+                self.stall_longest = max(self.stall_longest, longest)
+
+    def _add_ending(self, timeline: Timeline, tokens: int) -> None:
         ending = timeline.ending
         if ending is None:
             self.unfinished += 1
         elif ending.kind == "complete":
             self.completed += 1
             known = timeline.usage.output_tokens if timeline.usage is not None else None
-            self.output_tokens += len(timeline) if known is None else known
+            self.output_tokens += tokens if known is None else known
         else:
             if timeline.failed:
                 self.failed += 1
-                self._count_never(timeline)
+                self._count_never(timeline, tokens)
             else:
                 self.cancelled += 1
             key = (ending.error or "unknown", ending.phase)
             failures = self.failures.setdefault(key, Failures(*key))
-            failures.tokens.append(len(timeline))
+            failures.tokens.append(tokens)
             failures.seconds.append(ending.t)
         if ending is not None and timeline.ttft is None:
             self.censored += 1
@@ -243,9 +213,10 @@ class Group:
             self._begin = begin if self._begin is None else min(begin, self._begin)
             self._end = end if self._end is None else max(end, self._end)
 
-    def _count_never(self, timeline: Timeline) -> None:
-        for name, moment in (("ttft", timeline.ttft), ("ttfa", timeline.ttfa), ("e2e", None)):
-            if moment is None:
+    def _count_never(self, timeline: Timeline, tokens: int) -> None:
+        came = {"ttft": timeline.ttft is not None, "ttfa": tokens > 0, "e2e": False}
+        for name, has_come in came.items():
+            if not has_come:
                 self.never[name] = self.never.get(name, 0) + 1
 
     def column(self, name: str) -> Floats:
@@ -410,14 +381,6 @@ def distribution(values: Floats) -> dict[str, Any]:
 
 def _mean(values: Floats) -> float | None:
     return float(values.mean()) if len(values) else None
-
-
-def _bursts(timeline: Timeline) -> tuple[float, float | None]:
-    """Return tokens per burst, and seconds from the end of one to the next, on average."""
-    pauses = [after - before for before, after in pairwise(timeline.times)]
-    pauses = [pause for pause in pauses if pause > _BURST_PAUSE]
-    silence = sum(pauses) / len(pauses) if pauses else None
-    return len(timeline) / (len(pauses) + 1), silence
 
 
 def _epoch(at: str | None) -> float | None:

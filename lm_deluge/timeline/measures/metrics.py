@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import define
 
+from lm_deluge.timeline.columnar.measuring import measure_files
 from lm_deluge.timeline.measures.groups import Group, Settings, tag_text
 from lm_deluge.timeline.reading import LogReader, Skipped
 from lm_deluge.values.timeline import Timeline
@@ -89,15 +90,25 @@ def measure(
     asked = (by,) if isinstance(by, str) else tuple(by or ())
     groups: dict[str, Group] = {}
     tags: set[str] = set()
-    for timeline in timelines:
+
+    def group_of(timeline: Timeline) -> Group:
         tags.update(timeline.tags)
         name = group_name(timeline, asked)
         group = groups.get(name)
         if group is None:
             group = groups[name] = Group(name, settings, pair=pair)
-        group.add(timeline)
-        if keep is not None:
-            keep(name, timeline)
+        return group
+
+    if keep is None and isinstance(timelines, LogReader) and timelines.is_whole:
+        timelines.unfinished = measure_files(
+            timelines.files, settings, group_of, keep_prompts=timelines.keeps_text
+        )
+    else:
+        for timeline in timelines:
+            group = group_of(timeline)
+            group.add(timeline)
+            if keep is not None:
+                keep(group.name, timeline)
     ordered = dict(sorted(groups.items()))
     lines, skipped = 0, []
     if isinstance(timelines, LogReader):

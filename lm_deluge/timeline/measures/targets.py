@@ -49,10 +49,25 @@ class Target:
         or E2E that is not there does.
         """
         if self.metric in _GAP:
-            gaps = timeline.gaps if self.metric.startswith("gap") else timeline.chunk_gaps
-            value = percentile(gaps, _GAP[self.metric]) if gaps else None
-        else:
-            value = getattr(timeline, own_name(self.metric))
+            return self.is_met_by_gaps(timeline.gaps if self.pool == "gap" else timeline.chunk_gaps)
+        return self.is_met_by(getattr(timeline, self.column))
+
+    @property
+    def column(self) -> str:
+        """The metric by our own name."""
+        return own_name(self.metric)
+
+    @property
+    def pool(self) -> str | None:
+        """``"gap"`` or ``"icl"`` where it is about a percentile of these."""
+        return self.metric.partition(".")[0] if self.metric in _GAP else None
+
+    def is_met_by_gaps(self, gaps: list[float]) -> bool:
+        """The same of a stream with these gaps, seconds."""
+        return self.is_met_by(percentile(gaps, _GAP[self.metric]) if gaps else None)
+
+    def is_met_by(self, value: float | None) -> bool:
+        """The same of a stream with this value, ``None`` where it has none."""
         if value is None:
             return self.metric not in ("ttft", "ttfa", "ttfo", "e2e")
         return SIGNS[self.sign](value, self.limit)

@@ -1,0 +1,1 @@
+"""Logs read into columns and measured many streams at once: what ``measure`` does with a log."""

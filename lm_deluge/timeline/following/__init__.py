@@ -1,0 +1,1 @@
+"""Logs that grow, followed: the streams of the last minutes."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
 import click
 
-from lm_deluge.cli.command import Command
-from lm_deluge.cli.reporting.held import held_of, read_budget
+from lm_deluge.cli.command import Command, Finite, was_given
+from lm_deluge.cli.reporting.held import Standard, held_of, read_budget
+from lm_deluge.cli.reporting.live import LAST, Duration, check_live, watch
 from lm_deluge.cli.reporting.outputs import Made, Outputs
 from lm_deluge.cli.reporting.pages import readable_twice
 from lm_deluge.cli.reporting.sources import check_content, log_names, measure_log, open_logs
@@ -109,6 +111,25 @@ _BROKEN = 1
     type=float,
     help="When the reader expects text.",
 )
+@click.option(
+    "--watch",
+    "is_live",
+    is_flag=True,
+    help="Follow logs that grow and show their last minutes, until q or Ctrl-C.",
+)
+@click.option(
+    "--last",
+    metavar="TIME",
+    type=Duration(),
+    default=LAST,
+    help="How far --watch looks back: 90s, 5m (unless given), 2h.",
+)
+@click.option(
+    "--interval",
+    metavar="SECONDS",
+    type=Finite(min=0.1),
+    help="How often --watch shows anew; 1 on a terminal, 10 elsewhere, unless given.",
+)
 @click.pass_context
 def report(
     context: click.Context,
@@ -131,23 +152,27 @@ def report(
     stall: float | None,
     read_rate: float | None,
     expected_ttft: float | None,
+    is_live: bool,
+    last: float,
+    interval: float | None,
 ) -> None:
     """Report how streams felt, from timeline logs.
 
     LOG is a path, a glob pattern, or - for standard input. Exit codes: 0 all rules hold, 1 a rule is
-    broken (one line each on stderr), 2 wrong usage, or what is given is no log.
+    broken (one line each on stderr; with --watch when it ends), 2 wrong usage, or what is given is
+    no log.
     """
+    if not is_live and (was_given("last") or was_given("interval")):
+        raise click.UsageError("--last and --interval are about the live view: give --watch, too")
     if max_regression and not baseline:
         raise click.UsageError("--max-regression compares with a log: give --baseline, too")
     outputs = Outputs(as_json, html, csv, md, text=not no_text, title=title, note=note)
     outputs.check_options()
     try:
         # Here, not above: they need the packages of the extra ``report``.
-        from lm_deluge.timeline.measures.comparisons import compare_all
-        from lm_deluge.timeline.measures.findings import findings_of
-        from lm_deluge.timeline.measures.rules import judge_rules
-        from lm_deluge.timeline.measures.verdicts import verdicts_of
-
+        import_module("lm_deluge.timeline.measures.verdicts")
+        if html is not None:
+            import_module("lm_deluge.timeline.report.page")
         held = held_of(
             read_budget(budget),
             fail_if=fail_if,
@@ -156,12 +181,46 @@ def report(
             numbers={"stall": stall, "read_rate": read_rate, "expected_ttft": expected_ttft},
             by=by,
         )
-        if html is not None:
-            import_module("lm_deluge.timeline.report.page")
     except ImportError as error:
         raise click.ClickException(str(error)) from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    if is_live:
+        outputs.check_none()
+        broken = _watch(logs, baseline, held, last, interval)
+    else:
+        broken = _report(logs, baseline, held, outputs, budget)
+    context.exit(_BROKEN if broken else 0)
+
+
+def _watch(
+    logs: Sequence[str],
+    baseline: Sequence[str],
+    held: Standard,
+    last: float,
+    interval: float | None,
+) -> list[str]:
+    """Show the last minutes until somebody ends it; return the rules that are broken then."""
+    check_live(logs, held)
+    old_reader = open_logs((), baseline)[1]
+    old = measure_log(old_reader, held) if old_reader is not None else None
+    broken = watch(logs, held, old, last=last, interval=interval)
+    _tell(broken)
+    return broken
+
+
+def _report(
+    logs: Sequence[str],
+    baseline: Sequence[str],
+    held: Standard,
+    outputs: Outputs,
+    budget: Path | None,
+) -> list[str]:
+    """Read, measure, compare, judge and write; return the rules that are broken."""
+    from lm_deluge.timeline.measures.comparisons import compare_all
+    from lm_deluge.timeline.measures.findings import findings_of
+    from lm_deluge.timeline.measures.rules import judge_rules
+    from lm_deluge.timeline.measures.verdicts import verdicts_of
 
     # All that can be wrong is found before the work, which may take a while.
     reader, old_reader = open_logs(logs, baseline)
@@ -169,7 +228,7 @@ def report(
         raise click.UsageError(f"--budget: {name} compares with a log: give --baseline, too")
     outputs.check_files(reader, old_reader, budget)
     names, old_names = log_names(reader), log_names(old_reader)
-    if html is not None:
+    if outputs.html is not None:
         reader = readable_twice(reader)
     old = measure_log(old_reader, held, pair) if old_reader is not None else None
     new = measure_log(reader, held, pair)
@@ -187,10 +246,14 @@ def report(
     try:
         outputs.show(made)
     except BrokenPipeError:
-        if not made.broken:
+        if not broken:
             raise
     finally:  # whoever closed the pipe has still asked for these
         outputs.name_files()
-        for line in made.broken:
-            click.echo(f"lm-deluge report: broken rule: {printable(line)}", err=True)
-    context.exit(_BROKEN if made.broken else 0)
+        _tell(broken)
+    return broken
+
+
+def _tell(broken: Sequence[str]) -> None:
+    for line in broken:
+        click.echo(f"lm-deluge report: broken rule: {printable(line)}", err=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lm_deluge.timeline.following.recent import Recent
     from lm_deluge.timeline.measures.metrics import Measured
 
-__all__ = ["LAST", "Duration", "check_logs", "watch"]
+__all__ = ["LAST", "Duration", "check_live", "watch"]
 
 LAST: Final = 300.0
 """Seconds: how far the live view looks back."""
@@ -34,7 +34,7 @@ _DURATION: Final = re.compile(r"(\d+\.?\d*|\.\d+)\s*(s|m|min|h|d)?")
 _UNITS: Final = {None: 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0}
 
 
-class Duration(click.ParamType):
+class Duration(click.types.FloatParamType):
     """A time above 0: ``90``, ``90s``, ``5m``, ``2h``; in seconds."""
 
     name = "duration"
@@ -50,13 +50,16 @@ class Duration(click.ParamType):
         return seconds
 
 
-def check_logs(logs: Sequence[str]) -> None:
-    """Raise ``click.UsageError`` for what cannot be followed."""
+def check_live(logs: Sequence[str], held: Standard) -> None:
+    """Raise ``click.UsageError`` for what cannot be followed, and for rules that cannot be judged."""
     from lm_deluge.timeline.following.files import check_followed
+    from lm_deluge.timeline.measures.metrics import measure
+    from lm_deluge.timeline.measures.rules import judge_rules
 
     try:
         for log in logs:
             check_followed(log)
+        judge_rules(measure([], settings=held.settings), held.rules, measure([]))
     except (OSError, ValueError) as error:
         raise click.UsageError(printable(f"--watch: {error}")) from None
 

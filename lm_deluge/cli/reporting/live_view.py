@@ -28,13 +28,15 @@ _COLUMNS = (
     "stalls",
     "failed",
     "retries",
-    "tokens/s",
+    "tok/s",
 )
 _MOST_ROWS = 20
 _MINUTE, _HOUR = 60, 3600
 
 
-def live_table(recent: Recent, *, window: float, kind: str, rules: int, left_out: int) -> RenderableType:
+def live_table(
+    recent: Recent, *, window: float, kind: str, rules: int, left_out: int
+) -> RenderableType:
     """Return what a terminal shows.
 
     ``window``: seconds. ``kind``: what groups are. ``rules``: how many are judged, ``left_out``: how many
@@ -77,7 +79,7 @@ def duration(value: float) -> str:
 
 def _groups(recent: Recent, kind: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column(Text(printable(kind)), overflow="fold", min_width=5)
+    table.add_column(Text(printable(kind)), overflow="fold", min_width=8)
     for column in _COLUMNS:
         table.add_column(column, justify="right", no_wrap=True)
     shown = sorted(recent.groups, key=_size, reverse=True)[:_MOST_ROWS]
@@ -94,10 +96,7 @@ def _size(group: RecentGroup) -> int:
 
 def _cells(now: RecentGroup) -> Iterator[Text]:
     yield Text(f"{now.running:,}")
-    waiting = f"{now.waiting:,}"
-    if now.longest_wait is not None:
-        waiting += f" ({duration(now.longest_wait)})"
-    yield Text(waiting)
+    yield Text(f"{now.waiting:,}")
     if now.group is None:
         yield from (Text(NOTHING) for _ in range(5))
         yield Text(f"{now.retries:,}")
@@ -151,8 +150,10 @@ def _words(now: RecentGroup) -> str:
 
 
 def _foot(recent: Recent) -> str:
+    waits = [group.longest_wait for group in recent.groups if group.longest_wait is not None]
     silences = [group.silent for group in recent.groups if group.silent is not None]
-    silent = f"longest silence now {duration(max(silences))}; " if silences else ""
+    silent = f"longest wait now {duration(max(waits))}; " if waits else ""
+    silent += f"longest silence now {duration(max(silences))}; " if silences else ""
     files = f"{recent.files} file{'' if recent.files == 1 else 's'}"
     skipped = f", {recent.skipped:,} not understood" if recent.skipped else ""
     crowded = "; only the newest streams are measured" if recent.crowded else ""
@@ -163,7 +164,7 @@ def _newest(recent: Recent) -> str:
     if recent.newest is None:
         return ", no line yet" if recent.files else ", no file yet"
     age = recent.now - recent.newest
-    return f", last line {duration(age)} ago" if age >= 2 else ""  # noqa: PLR2004 - seconds
+    return f", last line {duration(age)} ago" if age >= 2 else ""
 
 
 def _time(moment: float) -> str:

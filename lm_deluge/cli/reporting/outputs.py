@@ -18,8 +18,10 @@ from lm_deluge.cli.reporting.tabular import (
     add_to_summary,
     check_stdout_once,
     check_table,
+    csv_of,
+    has_summary,
+    markdown_of,
     put,
-    tables_of,
 )
 from lm_deluge.cli.terminal import make_console
 
@@ -88,6 +90,13 @@ class Outputs:
         tables = {"--csv -": self.csv == STDOUT, "--md -": self.md == STDOUT}
         check_stdout_once({"--json": self.as_json, **tables})
 
+    def check_none(self) -> None:
+        """Raise ``click.UsageError`` if anything was asked for: the live view is on the terminal."""
+        asked = {"--json": self.as_json, "--html": self.html, "--csv": self.csv, "--md": self.md}
+        for option, value in asked.items():
+            if value:
+                raise click.UsageError(f"--watch shows what is now; it writes no {option}")
+
     def check_files(
         self, reader: LogReader, old_reader: LogReader | None, budget: Path | None
     ) -> None:
@@ -116,12 +125,12 @@ class Outputs:
                 shown=self._shown(made),
                 text=self.text,
             )
-        tables = self._tables(made)
-        for name, path in (("--csv", self.csv), ("--md", self.md)):
-            if path not in (None, STDOUT):
-                put(tables[name], path)
-        if made.judged:
-            add_to_summary(tables["--md"])
+        if self.csv is not None and self.csv != STDOUT:
+            put(_csv(made), self.csv)
+        if self.md is not None and self.md != STDOUT:
+            put(_markdown(made), self.md)
+        if made.judged and has_summary():
+            add_to_summary(_markdown(made))
 
     def show(self, made: Made) -> None:
         """Print what goes to standard output: the tables, unless something else was asked for."""
@@ -135,8 +144,10 @@ class Outputs:
                 pairs_json(made.comparisons),
             )
             click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
-        elif STDOUT in (self.csv, self.md):
-            put(self._tables(made)["--csv" if self.csv == STDOUT else "--md"], STDOUT)
+        elif self.csv == STDOUT:
+            put(_csv(made), STDOUT)
+        elif self.md == STDOUT:
+            put(_markdown(made), STDOUT)
         else:
             _print_tables(made)
 
@@ -157,15 +168,20 @@ class Outputs:
         named = {"title": self.title, "note": self.note}
         return shown | {name: text for name, text in named.items() if text is not None}
 
-    def _tables(self, made: Made) -> dict[str, str]:
-        return tables_of(
-            made.new,
-            made.old,
-            made.comparisons,
-            told=made.told,
-            judged=made.judged,
-            headline=[verdict.sentence for verdict in made.verdicts[:_MOST_HEADLINES]],
-        )
+
+def _csv(made: Made) -> str:
+    return csv_of(made.new, made.old, made.comparisons)
+
+
+def _markdown(made: Made) -> str:
+    return markdown_of(
+        made.new,
+        made.old,
+        made.comparisons,
+        told=made.told,
+        judged=made.judged,
+        headline=[verdict.sentence for verdict in made.verdicts],
+    )
 
 
 def _check_page(page: Path | None) -> None:

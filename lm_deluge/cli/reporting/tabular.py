@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from lm_deluge.timeline.measures.metrics import Measured
     from lm_deluge.timeline.measures.rules import Judged
 
-__all__ = ["STDOUT", "add_to_summary", "check_stdout_once", "check_table", "put", "tables_of"]
+__all__ = [
+    "STDOUT",
+    "add_to_summary",
+    "check_stdout_once",
+    "check_table",
+    "csv_of",
+    "has_summary",
+    "markdown_of",
+    "put",
+]
 
 STDOUT: Final = Path("-")
 
@@ -64,7 +73,14 @@ def check_table(option: str, path: Path | None) -> None:
         raise click.UsageError(f"{option}: the file cannot be written: {error}") from None
 
 
-def tables_of(
+def csv_of(new: Measured, old: Measured | None, comparisons: Comparisons) -> str:
+    """Return the report as CSV."""
+    from lm_deluge.timeline.measures.csv_table import csv_table
+
+    return csv_table(new, comparisons if old is not None else None)
+
+
+def markdown_of(
     new: Measured,
     old: Measured | None,
     comparisons: Comparisons,
@@ -72,19 +88,15 @@ def tables_of(
     told: Sequence[str],
     judged: Sequence[Judged],
     headline: Sequence[str] = (),
-) -> dict[str, str]:
-    """Return the report as text by option, ``--csv`` and ``--md``."""
-    from lm_deluge.timeline.measures.csv_table import csv_table
+) -> str:
+    """Return the report as Markdown, with the line by which it is known as ours."""
     from lm_deluge.timeline.measures.markdown import markdown_report
 
     has_baseline = old is not None
     report = markdown_report(
         new, told, comparisons, judged, headline=headline, compared=has_baseline
     )
-    return {
-        "--csv": csv_table(new, comparisons if has_baseline else None),
-        "--md": f"{_MARK}\n{report}",
-    }
+    return f"{_MARK}\n{report}"
 
 
 def put(text: str, path: Path) -> None:
@@ -97,6 +109,11 @@ def put(text: str, path: Path) -> None:
         path.write_bytes(data)
     except OSError as error:
         raise click.ClickException(f"{path} cannot be written: {error}") from None
+
+
+def has_summary() -> bool:
+    """Whether this runs in a GitHub job, which has a summary."""
+    return bool(os.environ.get(_SUMMARY))
 
 
 def add_to_summary(markdown: str) -> None:

@@ -143,7 +143,9 @@ class FollowedLog:
             if piece.e != "start" or piece.s in self._past:
                 return  # its beginning was not read, so that its waits are not known
             about = Timeline(stream=piece.s)
-            running = self.running[piece.s] = RunningStream(OpenStream(piece.s, False), about, None, now)  # noqa: FBT003
+            running = self.running[piece.s] = RunningStream(
+                OpenStream(piece.s, keep_text=False), about, None, now
+            )
             if len(self.running) > MOST_RUNNING:
                 self.running.popitem(last=False)
         if piece.e == "start":

@@ -22,6 +22,7 @@ __all__ = ["code", "escaped", "markdown_report"]
 _MOST_GROUPS = 40
 """Rows of the table; a comment on GitHub has at most 65,536 characters."""
 _MOST_CHANGES = 40
+_MOST_VERDICTS = 5
 _MOST_NAME = 200
 _MOST_SENTENCE = 2_000
 
@@ -50,11 +51,14 @@ def markdown_report(
 ) -> str:
     """Return the report in Markdown, ending with a newline.
 
-    First ``headline``, one sentence each (the verdict), then the rules as ``judged``, a table of all
-    groups, what is clearly different from the baseline where ``comparisons`` are with one
-    (``compared``), and the ``findings``, folded.
+    First the verdict: the first sentence of ``headline`` in bold, and a few others below; then the
+    rules as ``judged``, a table of all groups, what is clearly different from the baseline where
+    ``comparisons`` are with one (``compared``), and the ``findings``, folded.
     """
-    parts = [" ".join(f"**{escaped(sentence)}**" for sentence in headline)]
+    parts = [f"**{escaped(sentence)}**" for sentence in headline[:1]]
+    parts.append(
+        "\n".join(f"- {escaped(sentence)}" for sentence in headline[1 : 1 + _MOST_VERDICTS])
+    )
     parts.append("\n".join(_rules(judged)))
     if measured.groups:
         parts.append("\n".join(_groups(measured)))

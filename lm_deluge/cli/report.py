@@ -180,6 +180,7 @@ def report(
             targets=target,
             numbers={"stall": stall, "read_rate": read_rate, "expected_ttft": expected_ttft},
             by=by,
+            pair=pair,
         )
     except ImportError as error:
         raise click.ClickException(str(error)) from None
@@ -187,6 +188,8 @@ def report(
         raise click.UsageError(str(error)) from None
     if is_live:
         outputs.check_none()
+        if pair is not None:
+            raise click.UsageError("--pair compares prompt by prompt, which --watch does not")
         broken = _watch(logs, baseline, held, last, interval)
     else:
         broken = _report(logs, baseline, held, outputs, budget)
@@ -230,8 +233,8 @@ def _report(
     names, old_names = log_names(reader), log_names(old_reader)
     if outputs.html is not None:
         reader = readable_twice(reader)
-    old = measure_log(old_reader, held, pair) if old_reader is not None else None
-    new = measure_log(reader, held, pair)
+    old = measure_log(old_reader, held) if old_reader is not None else None
+    new = measure_log(reader, held)
     check_content(new, old, held.rules)
     try:
         judged = judge_rules(new, held.rules, old)

@@ -23,11 +23,15 @@ _MOST_BYTES = 1 << 20
 
 @frozen
 class Standard:
-    """What streams are measured with (``settings``), grouped ``by``, and held to (``rules``)."""
+    """What streams are measured with (``settings``), grouped ``by``, and held to (``rules``).
+
+    ``pair``: the tag that says which prompt was the same.
+    """
 
     settings: Settings
     by: tuple[str, ...]
     rules: tuple[Rule, ...]
+    pair: str | None = None
 
     @property
     def compared(self) -> str | None:
@@ -66,6 +70,7 @@ def held_of(
     targets: Sequence[str],
     numbers: Mapping[str, float | None],
     by: Sequence[str],
+    pair: str | None = None,
 ) -> Standard:
     """Join a budget and options: numbers and tags given replace the budget's, the rest is added.
 
@@ -90,4 +95,4 @@ def held_of(
     if not settings.targets and any(rule.metric == "goodput" for rule in rules):
         raise ValueError("a rule on goodput needs at least one --target")
     tags = tuple(by) or (budget.by if budget is not None else ())
-    return Standard(settings, tuple(dict.fromkeys(tags)), tuple(rules))
+    return Standard(settings, tuple(dict.fromkeys(tags)), tuple(rules), pair)

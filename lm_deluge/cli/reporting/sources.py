@@ -82,11 +82,11 @@ def refuse_foreign(reader: LogReader) -> None:
         raise click.UsageError(f"{place} is neither a timeline log nor a recording{why}")
 
 
-def measure_log(reader: LogReader, held: Standard, pair: str | None = None) -> Measured:
+def measure_log(reader: LogReader, held: Standard) -> Measured:
     from lm_deluge.timeline.measures.metrics import measure
 
     try:
-        measured = measure(reader, by=held.by, pair=pair, settings=held.settings)
+        measured = measure(reader, by=held.by, pair=held.pair, settings=held.settings)
     except OSError as error:
         raise click.UsageError(f"cannot read the log: {error}") from None
     refuse_foreign(reader)

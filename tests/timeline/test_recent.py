@@ -14,7 +14,7 @@ from rich.console import Console
 from lm_deluge.cli.reporting.live_view import duration, live_line, live_table
 from lm_deluge.logs.record import encode_lines
 from lm_deluge.timeline import Settings, measure, parse_budget
-from lm_deluge.timeline.following.recent import Recent, Watcher
+from lm_deluge.timeline.following.recent import Lookout, Recent
 from lm_deluge.timeline.following.streams import FollowedLog
 from support.timelines import stream_lines, timeline
 
@@ -43,7 +43,7 @@ class Following:
         self.now = NOON
         self.log = FollowedLog([str(path)], window=300, clock=lambda: self.now)
         rules = parse_budget(RULES).rules
-        self.watcher = Watcher(self.log, Settings(), ("variant",), rules)
+        self.watcher = Lookout(self.log, Settings(), ("variant",), rules)
 
     def write(
         self, stream: str, begin: float, group: str, arrivals: list[float], **fields: Any

@@ -76,14 +76,14 @@ def watch(
 
     On a terminal one view that is drawn anew, else a line every ``interval`` seconds.
     """
-    from lm_deluge.timeline.following.recent import Watcher
+    from lm_deluge.timeline.following.recent import Lookout
     from lm_deluge.timeline.following.streams import FollowedLog
 
     is_live = sys.stdout.isatty() and not wants_no_escapes()
     pause = interval or (_ON_TERMINAL if is_live else _IN_A_LOG)
     recent: Recent | None = None
     with closing(FollowedLog(logs, window=last)) as log, keys_heard() as wait:
-        watcher = Watcher(log, held.settings, held.by, held.rules, baseline)
+        watcher = Lookout(log, held.settings, held.by, held.rules, baseline)
         with _view(watcher, last) if is_live else _lines() as show:
             try:
                 while True:

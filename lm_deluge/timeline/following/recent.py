@@ -13,7 +13,7 @@ from lm_deluge.timeline.measures.metrics import Measured, group_name, measure
 from lm_deluge.timeline.measures.rule_texts import MaxRegression, Rule
 from lm_deluge.timeline.measures.rules import Judged, judge_rules
 
-__all__ = ["BrokenNow", "Recent", "RecentGroup", "Watcher"]
+__all__ = ["BrokenNow", "Lookout", "Recent", "RecentGroup"]
 
 _MOST_ERRORS = 5
 
@@ -66,7 +66,7 @@ class Recent:
 
 
 @define
-class Watcher:
+class Lookout:
     """Look at logs that grow, again and again, and remember since when a rule is broken.
 
     ``rules``: a rule without data to judge by waits, as does a regression without ``baseline``. Raises

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Made", "Outputs"]
 
-_MOST_HEADLINES = 5
 _PAGE_BEGINS = (b"<!doctype html", b"<html")
 
 

@@ -48,5 +48,5 @@ def write_page(
     sample = Sample.of(new)
     ids = sample.ids | wanted_ids(new, old, comparisons)
     sample.fill(read_timelines(rewound(reader.sources), text=text, only=ids))
-    made = html_page(new, told, sample, baseline=old, comparisons=comparisons, **shown)
+    made = html_page(new, told, sample, baseline=old, comparisons=comparisons, text=text, **shown)
     page.write_text(made, encoding="utf-8")

@@ -25,10 +25,12 @@ from lm_deluge.timeline.measures.numeric import Counts, Floats, np
 from lm_deluge.timeline.measures.paired_chance import paired_shares, signed_rank, within_prompts
 
 __all__ = [
+    "LEAST_PROMPTS",
     "PAIRED",
     "WAIT",
     "PairedComparison",
     "Prompts",
+    "is_noticed",
     "prompts_of",
     "values_by_prompt",
     "values_by_stream",
@@ -190,7 +192,7 @@ def _compared(prompts: Prompts, metric: str) -> PairedComparison:
     middle = np.mean if is_mean else np.median
     made.new, made.old = (_whole(float(middle(_finite(values)))) for values in (new, old))
     made.difference = _whole(float(middle(_finite(differences))))
-    noticed = _noticed(metric, new, old)
+    noticed = is_noticed(metric, new, old)
     higher = better_is_higher(metric)
     made.better = int((noticed & ((differences > 0) == higher)).sum())
     made.worse = int(noticed.sum()) - made.better
@@ -276,7 +278,7 @@ def _differences(new: Floats, old: Floats) -> Floats:
     return np.where(same, 0.0, np.where(same, 0.0, new) - np.where(same, 0.0, old))
 
 
-def _noticed(metric: str, new: Floats, old: Floats) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def is_noticed(metric: str, new: Floats, old: Floats) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Tell for which prompts a reader notices; of shares every difference counts."""
     size = np.abs(_differences(new, old))
     if metric in _SHARES:

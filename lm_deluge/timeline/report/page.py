@@ -17,6 +17,7 @@ from lm_deluge.timeline.measures.sampling import Sample
 from lm_deluge.timeline.measures.verdict import Verdict
 from lm_deluge.timeline.measures.verdict_lines import MOST_SHOWN
 from lm_deluge.timeline.measures.verdicts import verdicts_of
+from lm_deluge.timeline.report.by_prompt import pairs_part
 from lm_deluge.timeline.report.charts import charts_part
 from lm_deluge.timeline.report.head import TITLE, head_part
 from lm_deluge.timeline.report.rendering import embedded_json, isolated, render
@@ -46,6 +47,7 @@ def html_page(
     note: str = "",
     logs: Sequence[str] = (),
     baseline_logs: Sequence[str] = (),
+    text: bool = True,
 ) -> str:
     """Return the page.
 
@@ -53,7 +55,8 @@ def html_page(
     or kept by ``measure(keep=sample.keep)``. Everything that comes from the log or the caller is
     escaped; the page's Content-Security-Policy lets no other script run and nothing be loaded.
     ``verdicts``: ``verdicts_of(measured, baseline, comparisons)``, by whoever has them. ``note``: what its
-    makers say about it; ``logs``, ``baseline_logs``: what they are called.
+    makers say about it; ``logs``, ``baseline_logs``: what they are called. ``text``: whether it shows how
+    prompts begin.
     """
     comparisons = comparisons or compare_all(measured, baseline)
     if verdicts is None:
@@ -85,6 +88,14 @@ def html_page(
         if baseline is not None:
             values["comparison"] = comparison_part(comparisons)
         values["charts"] = charts_part(measured, sample)
+        values["pairs"] = pairs_part(
+            measured,
+            comparisons,
+            sample,
+            colors=values["charts"]["colors"],
+            is_baseline=baseline is not None,
+            text=text,
+        )
         values["watch"] = watch_part(measured, sample, colors=values["charts"]["colors"])
         values["strips"] = strips = strips_part(measured, sample)
         values["told_of_strips"] = embedded_json(strips["told"])

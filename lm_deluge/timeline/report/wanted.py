@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from lm_deluge.timeline.measures.comparisons import Comparisons
 from lm_deluge.timeline.measures.metrics import Measured
+from lm_deluge.timeline.report.by_prompt import streams_of_changes
 from lm_deluge.timeline.report.watched import watched_ids
 
 __all__ = ["wanted_ids"]
@@ -14,6 +15,7 @@ __all__ = ["wanted_ids"]
 #: A part of the page that shows particular streams has its own here.
 _PARTS: tuple[Callable[[Measured, Measured | None, Comparisons], Iterable[str]], ...] = (
     watched_ids,
+    streams_of_changes,
 )
 
 

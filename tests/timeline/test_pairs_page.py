@@ -13,6 +13,7 @@ from lm_deluge.timeline import Sample, Timeline, findings_of, html_page, measure
 from lm_deluge.timeline.measures.comparisons import compare_all
 from lm_deluge.timeline.measures.pairs import WAIT, Prompts
 from lm_deluge.timeline.report.answers import answer_facts, answer_parts
+from lm_deluge.timeline.report.by_prompt import streams_of_changes
 from lm_deluge.timeline.report.slopes import LABELLED, slope
 from lm_deluge.timeline.report.wanted import wanted_ids
 from support.browser import Page, open_page
@@ -122,8 +123,9 @@ def test_an_answer_in_words_has_its_retries_and_how_it_broke() -> None:
 def test_the_streams_that_are_shown_are_asked_for_by_their_ids() -> None:
     measured = measure(answered(1000), by="variant")
     comparisons = compare_all(measured)
-    ids = wanted_ids(measured, None, comparisons)
-    assert 6 <= len(ids) <= 10
+    ids = set(streams_of_changes(measured, None, comparisons))
+    assert len(ids) == 10
+    assert ids <= wanted_ids(measured, None, comparisons)
     assert {stream[0] for stream in ids} == {"A", "B"}
 
 

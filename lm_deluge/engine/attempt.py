@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from lm_deluge.config import Limits
 from lm_deluge.dialects.dialect import AnswerReader
-from lm_deluge.engine.cut import cut_error
+from lm_deluge.engine.body import FAILURES, Body, Next, What
 from lm_deluge.engine.deadline import Clock
 from lm_deluge.engine.interruption import Interruption, out_of_time
 from lm_deluge.engine.logging_lines import (
@@ -18,22 +18,13 @@ from lm_deluge.engine.logging_lines import (
     log_output,
 )
 from lm_deluge.engine.plan import ModelRequest, ReadRecorder
-from lm_deluge.engine.reading import Happening, Then, after
-from lm_deluge.engine.reads import NetworkRead, Reads, What
-from lm_deluge.errors import (
-    APITimeoutError,
-    LimitExceededError,
-    ProtocolError,
-    ProviderError,
-    StreamError,
-)
+from lm_deluge.engine.reading import phase_of
+from lm_deluge.engine.reads import Reads
+from lm_deluge.errors import APITimeoutError, StreamError
 from lm_deluge.http.exchange import HttpExchange
-from lm_deluge.http.redacted_errors import redact_error
 from lm_deluge.http.transport import Transport
 from lm_deluge.observers.dispatch import Dispatcher
 from lm_deluge.values.pieces import Delta, Token
-from lm_deluge.wire.beginning import is_object, kind_of
-from lm_deluge.wire.headers import request_id
 
 __all__ = ["Attempt"]
 
@@ -43,22 +34,12 @@ _DRAIN: Final = 0.1
 #: Seconds for the body of a reply that is no answer.
 _ERROR_BODY: Final = 10.0
 
-#: Seconds of silence that make an answer whole which may be over, by a finish reason that cannot be
-#: trusted.
-_SILENCE: Final = 10.0
-
-_EVENTS: Final = "text/event-stream"
-
-_JSON_TYPES: Final = frozenset({"application/json", "text/json", "application/problem+json"})
-
-#: What is a page for people, whatever it holds.
-_PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
-
 #: A limit passed.
 _LIMITS: Final[frozenset[What]] = frozenset({"limit", "total"})
 
-#: The answer will not become whole.
-_FAILURES: Final[frozenset[Then]] = frozenset({"fault", "cut", "lost", "timeout"})
+#: Seconds of silence that make an answer whole which may be over, by a finish reason that cannot be
+#: trusted.
+_SILENCE: Final = 10.0
 
 
 class Attempt:
@@ -119,11 +100,7 @@ class Attempt:
     @property
     def phase(self) -> str:
         """What the attempt waits for; the names are those of ``Timeouts``."""
-        if self.answer.finished:
-            return "tail"
-        if self.answer.has_output:
-            return "between_tokens"
-        return "first_token" if self._connected else "connect"
+        return phase_of(self.answer, has_head=self._connected)
 
     def run(self, transport: Transport) -> Coroutine[Any, Any, None]:
         """Send the request and read the answer."""
@@ -199,9 +176,16 @@ class Attempt:
                 exchange.close()
 
     async def _read(self, exchange: HttpExchange) -> None:
-        """Read the body as what it is: by its status, its content type and its first bytes."""
-        shown = request_id(exchange.headers)
-        self.request_id = None if shown is None else exchange.request.redact(shown)
+        """Read the body and emit its pieces, until the answer is whole."""
+        body = Body(
+            self.target,
+            self.answer,
+            self._limits,
+            status=exchange.status,
+            headers=exchange.headers,
+            content_type=exchange.content_type,
+        )
+        self.request_id = body.request_id
         if is_enabled_for(DEBUG):
             model, at = self.target.info.name, self._clock.at(exchange.arrived)
             log_head(self._stream_id, model, exchange, self.request_id, at)
@@ -211,78 +195,40 @@ class Attempt:
             clock=self._clock,
             recorder=self._recorder,
         )
-        status, content_type = exchange.status, exchange.content_type
-        if not 200 <= status < 300:
-            await self._raise_status(exchange, reads)
-        elif content_type == _EVENTS:
-            await self._read_events(reads)
-        else:
-            kind = await self._read_beginning(reads, content_type)
-            if kind == "events":
-                await self._read_events(reads)
-            elif content_type in _JSON_TYPES or (kind == "json" and content_type not in _PAGES):
-                await self._read_json(reads)
-            elif content_type:
-                await self._raise_content_type(exchange, reads)
-            elif status == 200 and kind is None:
-                # Neither the head nor the body says anything.
-                await self._read_events(reads)
-            else:
-                await self._raise_status(exchange, reads)
+        await self._take(body, reads)
         if self.answer.done:
             # The end is told first; what is left of the body may follow meanwhile.
             self._undrained = exchange
 
-    async def _read_beginning(
-        self, reads: Reads, content_type: str
-    ) -> Literal["events", "json", "other"] | None:
-        """Return what a body is by its first bytes: as many reads as it takes to tell."""
-        begun: list[NetworkRead] = []
-        while (kind := kind_of(_joined(begun))) is None:
-            read = await reads.next()
-            if read.what in _LIMITS and not begun and content_type not in _PAGES:
-                raise self._timeout()
-            if read.what == "lost":
-                raise reads.lost_error()
-            if not read.data:
-                break
-            begun.append(read)
-        reads.again(begun)
-        return kind
-
-    async def _read_events(self, reads: Reads) -> None:
-        """Read the event stream and emit its pieces, until the answer is whole."""
-        answer, interruption, dispatcher = self.answer, self._interruption, self._dispatcher
+    async def _take(self, body: Body, reads: Reads) -> None:
+        interruption, dispatcher = self._interruption, self._dispatcher
         deadline = interruption.deadline
-        phase: Then = "as before"
-        happening: Happening
+        phase: Next = "as before"
+        if body.then != phase:
+            phase = body.then
+            self._wait(phase)
         while True:
             try:
                 read = await reads.next()
             except asyncio.CancelledError:
-                # What arrived before it was received.
                 late = reads.salvage()
-                answer.feed(late.data, late.arrived)
+                body.salvage(late.data, late.arrived)
                 raise
             self.decided = arrived = read.arrived
-            if read.what == "bytes":
-                pieces = answer.feed(read.data, arrived)
-                happening = "pieces" if pieces else "nothing"
-            else:
-                happening = read.what
-                # Where a limit passed, nobody waits for the other half of a character.
-                pieces = answer.give_up() if happening in _LIMITS else answer.close(arrived)
+            pieces = body.take(read)
             if pieces and interruption.stopped is None:
                 dispatcher.emit_pieces(pieces)
             if interruption.stopped is not None:
                 raise interruption.stopped
-            then = after(happening, answer)
+            then = body.then
             if phase == "as before" and (pieces or then == "silence") and is_enabled_for(DEBUG):
                 log_output(self._stream_id, self.target.info.name, arrived)
             if then == "whole":
                 return
-            if then in _FAILURES:
-                raise self._failure(then, reads)
+            if then in FAILURES:
+                if read.what in _LIMITS:
+                    self.decided = self._clock()
+                raise body.error or (reads.lost_error() if then == "lost" else self._timeout())
             if then != phase and then != "as before":
                 phase = then
                 self._wait(phase)
@@ -290,93 +236,20 @@ class Attempt:
                 # Handlers' time is not the server's.
                 deadline.since = arrived + dispatcher.busy
 
-    def _wait(self, phase: Then) -> None:
+    def _wait(self, phase: Next) -> None:
         """Wait for what the table says from now on."""
         deadline, timeouts = self._interruption.deadline, self.target.timeouts
         if phase == "tail":
             deadline.wait("tail", timeouts.tail)
+        elif phase == "rest":
+            deadline.wait_no_longer(_ERROR_BODY)
         elif phase == "silence":
             limit = timeouts.between_tokens
             deadline.wait("between_tokens", _SILENCE if limit is None else min(limit, _SILENCE))
         else:
             deadline.wait("between_tokens", timeouts.between_tokens)
 
-    def _failure(self, then: Then, reads: Reads) -> StreamError:
-        """Return what the reading ended with."""
-        if then == "timeout":
-            return self._timeout()
-        if then == "lost":
-            return reads.lost_error()
-        if then == "cut":
-            return cut_error(self.answer, self.target.choices)
-        return self._reported()
-
-    async def _read_json(self, reads: Reads) -> None:
-        """Take a whole answer from a server that did not stream."""
-        # JSON may spell a character in twelve bytes; the answer itself counts its characters.
-        limit = 12 * self._limits.max_answer_chars + self._limits.max_event_bytes
-        body = bytearray()
-        while len(body) < limit and (read := await reads.next()).what == "bytes":
-            body += read.data
-        self.decided = read.arrived
-        if len(body) >= limit:
-            raise LimitExceededError(
-                "max_answer_chars", limit=self._limits.max_answer_chars, value=len(body)
-            )
-        # All of it may be there though its end is not.
-        if read.what != "end" and not is_object(body):
-            raise reads.lost_error() if read.what == "lost" else self._timeout()
-        pieces = self.answer.feed_json(bytes(body), read.arrived)
-        self._emit(pieces)
-        self._interruption.check()
-        if self.answer.error is not None:
-            raise self._reported()
-
-    def _reported(self) -> StreamError:
-        """Return what the answer failed with, and under which id the server logged it."""
-        error = self.answer.error
-        assert error is not None
-        if isinstance(error, ProviderError) and error.request_id is None:
-            error.request_id = self.request_id
-        return redact_error(error, self.target.request.redactor)
-
-    async def _raise_status(self, exchange: HttpExchange, reads: Reads) -> None:
-        """Raise the exception for a status that is no answer, with the body as far as it comes."""
-        body = await self._error_body(reads, self._limits.max_error_body_bytes)
-        request = exchange.request
-        refusal = self.target.dialect.refusal(
-            exchange.status, exchange.headers, body, shown_url=request.shown_url
-        )
-        from lm_deluge.models.retiring import explain_retirement
-
-        explain_retirement(refusal, self.target.info)
-        raise redact_error(refusal, request.redactor)
-
-    async def _raise_content_type(self, exchange: HttpExchange, reads: Reads) -> None:
-        evidence = await self._error_body(reads, 200)
-        request = exchange.request
-        error = ProtocolError(
-            f"{request.shown_url} answered with {exchange.content_type!r} where "
-            f"'text/event-stream' is expected: is the base_url right? It begins {evidence!r}",
-            offset=0,
-            evidence=evidence,
-            content_type=exchange.content_type,
-        )
-        raise redact_error(error, request.redactor)
-
-    async def _error_body(self, reads: Reads, limit: int) -> bytes:
-        """Return the body as far as it comes: what the head said stands, whatever ends it."""
-        self._interruption.deadline.wait_no_longer(_ERROR_BODY)
-        body = bytearray()
-        while len(body) < limit and (read := await reads.next()).what == "bytes":
-            body += read.data
-        return self.target.request.redactor.beginning(bytes(body), limit)
-
     def _timeout(self) -> StreamError:
         expired = self._interruption.deadline.expired
         assert expired is not None
         return out_of_time(*expired)
-
-
-def _joined(reads: list[NetworkRead]) -> bytes:
-    return b"".join([read.data for read in reads])

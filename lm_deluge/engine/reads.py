@@ -1,41 +1,21 @@
-"""The network reads of one response: what came and when, one value each."""
+"""The network reads of one response, as they come."""
 
 from __future__ import annotations
 
-from collections import deque
-from typing import Literal, TypeAlias
-
-import msgspec
-
+from lm_deluge.engine.body import NetworkRead, What
 from lm_deluge.engine.deadline import Clock
 from lm_deluge.engine.interruption import Interruption
 from lm_deluge.engine.plan import ReadRecorder
 from lm_deluge.errors import ConnectionLostError
 from lm_deluge.http.exchange import HttpExchange
 
-__all__ = ["NetworkRead", "Reads", "What"]
-
-What: TypeAlias = Literal["bytes", "end", "lost", "limit", "total"]
-"""What a wait came to: bytes, the end of the body, a lost connection, or a limit that passed: one on
-this wait, or the one over all attempts."""
-
-
-class NetworkRead(msgspec.Struct, frozen=True, gc=False):
-    """What one wait came to. ``data``: empty for all but bytes. ``arrived``: when the last thing came in,
-    seconds from t0; for a limit that is before it passed.
-
-    A msgspec struct and not an attrs class: there is one per token of a live stream.
-    """
-
-    data: bytes
-    arrived: float
-    what: What = "bytes"
+__all__ = ["Reads"]
 
 
 class Reads:
     """The reads of one response's body, in order; the recorder hears of each here, and nowhere else."""
 
-    __slots__ = ("_again", "_clock", "_exchange", "_interruption", "_lost", "_recorder")
+    __slots__ = ("_clock", "_exchange", "_interruption", "_lost", "_recorder")
 
     def __init__(
         self,
@@ -50,14 +30,11 @@ class Reads:
         self._interruption = interruption
         self._clock = clock
         self._recorder = recorder
-        self._again: deque[NetworkRead] = deque()
 
     async def next(self) -> NetworkRead:
         """Wait for the next bytes, or what comes instead. Raises the error of ``stop`` alone, and not
         while there are bytes.
         """
-        if self._again:
-            return self._again.popleft()
         exchange, interruption = self._exchange, self._interruption
         while True:
             try:
@@ -80,10 +57,6 @@ class Reads:
         """Return why the connection broke, where ``next`` said so."""
         assert self._lost is not None
         return self._lost
-
-    def again(self, reads: list[NetworkRead]) -> None:
-        """Let these come again, before all others: only what they are was looked at."""
-        self._again.extend(reads)
 
     def salvage(self) -> NetworkRead:
         """Return what has arrived and was not taken yet; never raises."""

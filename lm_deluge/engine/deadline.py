@@ -28,9 +28,9 @@ class Clock:
     def __init__(self) -> None:
         self._t0: float | None = None
 
-    def start(self) -> None:
-        """Make now t0."""
-        self._t0 = perf_counter()
+    def start(self, moment: float | None = None) -> None:
+        """Make a moment by ``time.perf_counter`` t0; now, if none is given."""
+        self._t0 = perf_counter() if moment is None else moment
 
     def __call__(self) -> float:
         """Return the seconds since t0."""

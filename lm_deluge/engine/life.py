@@ -24,9 +24,13 @@ from lm_deluge.engine.logging_lines import (
     log_ending,
 )
 from lm_deluge.engine.plan import Plan
-from lm_deluge.engine.results import received_by, response_of, timeline_source_of
+from lm_deluge.engine.results import (
+    bind_error,
+    received_by,
+    response_of,
+    timeline_source_of,
+)
 from lm_deluge.errors import HandlerError, StreamCancelled, StreamError
-from lm_deluge.http.redacted_errors import redact_error
 from lm_deluge.observers.dispatch import Dispatcher
 from lm_deluge.observers.stream import Stream
 from lm_deluge.signals import on_complete, on_error, on_start
@@ -262,16 +266,15 @@ class Engine:
         self.dispatcher.emit(on_start)
 
     def _bind(self, error: StreamError) -> None:
-        """Tell an error what it ended, and what had been received by then; nothing it shows is secret."""
-        redact_error(error, self._plan.redactor)
-        error.stream_id = self.id
-        error.attempts = self._attempts.number
-        error.failed_attempts = list(self._attempts.failed)
-        error.handler_failures = self.dispatcher.complete_failures()
-        error.elapsed = self._attempts.current.decided
-        if error.phase is None:
-            error.phase = self._attempts.current.phase
-        error.partial = self.partial()
+        """Tell an error what it ended, and what had been received by then."""
+        bind_error(
+            error,
+            self._attempts,
+            stream_id=self.id,
+            redactor=self._plan.redactor,
+            failures=self.dispatcher.complete_failures(),
+            partial=self.partial,
+        )
 
     def _decide(self, ending: APIResponse | StreamError, *, is_cut: bool) -> None:
         """Give the ending all it carries. ``is_cut``: something from outside ended the stream."""

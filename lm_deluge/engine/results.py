@@ -3,27 +3,79 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from lm_deluge.engine.attempt import Attempt
-from lm_deluge.engine.attempts import Attempts
+from lm_deluge.dialects.dialect import AnswerReader
 from lm_deluge.engine.missing import missing_from
-from lm_deluge.engine.plan import Plan
+from lm_deluge.engine.plan import ModelRequest
 from lm_deluge.errors import StreamError
+from lm_deluge.http.redacted_errors import redact_error
 from lm_deluge.models.registry import cost_of
 from lm_deluge.values.addresses import endpoint_of
 from lm_deluge.values.conversation import ToolCall
 from lm_deluge.values.failures import HandlerFailure
-from lm_deluge.values.response import SENT_BACK, APIResponse, Choice
+from lm_deluge.values.redaction import Redactor
+from lm_deluge.values.response import SENT_BACK, APIResponse, Choice, FailedAttempt, Partial
 from lm_deluge.values.timeline_source import TimelineSource
 
-__all__ = ["received_by", "response_of", "timeline_source_of"]
+if TYPE_CHECKING:
+    from lm_deluge.engine.prices import Pricing
+
+__all__ = [
+    "ToldAttempt",
+    "ToldAttempts",
+    "ToldPlan",
+    "bind_error",
+    "received_by",
+    "response_of",
+    "timeline_source_of",
+]
 
 logger = logging.getLogger("lm_deluge")
 
 
-def received_by(attempt: Attempt) -> dict[str, Any]:
+class ToldAttempt(Protocol):
+    """What is told of one attempt: the engine's is one, and so is an exchange that a proxy passes on."""
+
+    @property
+    def answer(self) -> AnswerReader: ...
+    @property
+    def target(self) -> ModelRequest: ...
+    @property
+    def request_id(self) -> str | None: ...
+    @property
+    def decided(self) -> float: ...
+    @property
+    def phase(self) -> str: ...
+
+
+class ToldAttempts(Protocol):
+    """What is told of all attempts of a stream."""
+
+    @property
+    def current(self) -> ToldAttempt: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def failed(self) -> list[FailedAttempt]: ...
+
+
+class ToldPlan(Protocol):
+    """What is told of a stream's plan."""
+
+    @property
+    def targets(self) -> Sequence[ModelRequest]: ...
+    @property
+    def redactor(self) -> Redactor: ...
+    @property
+    def tags(self) -> Mapping[str, Any]: ...
+    @property
+    def pricing(self) -> Pricing | None: ...
+
+
+def received_by(attempt: ToldAttempt) -> dict[str, Any]:
     """Return what a ``Partial`` and an ``APIResponse`` have in common, by field."""
     answer = attempt.answer
     facts = answer.facts
@@ -65,7 +117,7 @@ def _name_origin(
 
 
 def response_of(
-    plan: Plan, attempts: Attempts, *, stream_id: str, failures: list[HandlerFailure]
+    plan: ToldPlan, attempts: ToldAttempts, *, stream_id: str, failures: list[HandlerFailure]
 ) -> APIResponse:
     """Return the response of a whole answer; what it lacks of what was asked for is told to the logger."""
     attempt = attempts.current
@@ -94,8 +146,8 @@ def response_of(
 
 
 def timeline_source_of(
-    plan: Plan,
-    attempts: Attempts,
+    plan: ToldPlan,
+    attempts: ToldAttempts,
     *,
     stream_id: str,
     queued: float,
@@ -121,3 +173,27 @@ def timeline_source_of(
         attempts=attempts.number,
         redactor=plan.redactor,
     )
+
+
+def bind_error(
+    error: StreamError,
+    attempts: ToldAttempts,
+    *,
+    stream_id: str,
+    redactor: Redactor,
+    failures: list[HandlerFailure],
+    partial: Callable[[], Partial],
+) -> None:
+    """Tell an error what it ended, and what had been received by then; nothing it shows is secret.
+
+    ``partial``: asked when the error knows the rest, which a timeline of it tells.
+    """
+    redact_error(error, redactor)
+    error.stream_id = stream_id
+    error.attempts = attempts.number
+    error.failed_attempts = list(attempts.failed)
+    error.handler_failures = failures
+    error.elapsed = attempts.current.decided
+    if error.phase is None:
+        error.phase = attempts.current.phase
+    error.partial = partial()

@@ -78,6 +78,8 @@ class StartLine(Line, omit_defaults=True, gc=True):
     prompt_chars: int | None = None
     prompt_hash: str | None = None
     prompt: str | None = None
+    fault: str | None = None
+    app_retry: int | None = None
 
 
 class PieceLine(Line, omit_defaults=True, gc=False):
@@ -156,6 +158,8 @@ def start_line(
     prompt_chars: int | None = None,
     prompt_hash: str | None = None,
     prompt: str | None = None,
+    fault: str | None = None,
+    app_retry: int | None = None,
 ) -> StartLine:
     """Return the line that opens a stream; its ``t`` is 0.
 
@@ -163,7 +167,8 @@ def start_line(
     taken out here. ``queued``: seconds waited for a free slot, before t0. ``tags``: the user's own
     object; values that JSON cannot hold are written as their ``str``. ``prompt_hash``: the same for the same
     conversation. ``prompt``: how its last user message begins. Both ``None`` in a content-free log: a hash
-    of few words can be guessed.
+    of few words can be guessed. ``fault``: what a proxy did to it on purpose. ``app_retry``: which one of the
+    app's own retries it is, 1-based, as a proxy heard of it; ``None`` for a first request.
     """
     return StartLine(
         SCHEMA_VERSION,
@@ -178,6 +183,8 @@ def start_line(
         prompt_chars,
         prompt_hash,
         prompt,
+        fault,
+        app_retry,
     )
 
 

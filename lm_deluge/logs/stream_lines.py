@@ -83,6 +83,9 @@ def start_line_of(
         tags={**stream.tags, **tags} if tags else stream.tags,
         prompt_chars=stream.prompt_chars,
         prompt=(stream.prompt or None) if prompt else None,
+        # Those alone that a proxy watches have them.
+        fault=getattr(stream, "fault", None),
+        app_retry=getattr(stream, "app_retry", None),
     )
 
 

@@ -26,6 +26,7 @@ from weakref import WeakKeyDictionary
 from attrs import define, field
 
 from lm_deluge.observers.method_names import (
+    BESIDE,
     METHODS,
     looks_like_one,
     meant_by,
@@ -324,7 +325,7 @@ def _of_classes(kind: type) -> Iterator[tuple[str, object]]:
         if link is object or _is_base(link):
             continue
         for name, value in vars(link).items():
-            if not name.startswith("_") and name not in METHODS:
+            if not name.startswith("_") and name not in METHODS and name not in BESIDE:
                 yield name, value
 
 

@@ -7,9 +7,12 @@ from typing import Final
 from lm_deluge.signals import SIGNALS
 from lm_deluge.values.spelling import nearest
 
-__all__ = ["METHODS", "looks_like_one", "meant_by", "misspelt"]
+__all__ = ["BESIDE", "METHODS", "looks_like_one", "meant_by", "misspelt"]
 
 METHODS: Final = tuple(signal.name for signal in SIGNALS)
+
+#: Methods that a handler may have besides: a proxy calls them.
+BESIDE: Final = frozenset({"on_request", "on_note"})
 
 #: The six without ``on_`` and their inflections: what a hurried hand or memory makes of them.
 _FORMS: Final = {

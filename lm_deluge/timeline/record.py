@@ -4,6 +4,7 @@ See ``lm_deluge.logs.record`` (a line from its values) and ``lm_deluge.logs.stre
 that tell of a whole stream, from the ``Stream``: ``start_line_of`` and its like).
 """
 
+from lm_deluge.logs.passed_lines import NoteLine, PassedLine, note_line_of, request_line_of
 from lm_deluge.logs.record import (
     SCHEMA_VERSION,
     CompleteLine,
@@ -41,6 +42,8 @@ __all__ = [
     "DeltaLine",
     "ErrorLine",
     "Line",
+    "NoteLine",
+    "PassedLine",
     "PieceEvent",
     "PieceLine",
     "RetryLine",
@@ -53,8 +56,10 @@ __all__ = [
     "encode_lines",
     "error_line",
     "error_line_of",
+    "note_line_of",
     "piece_line",
     "read_start_line",
+    "request_line_of",
     "retry_line",
     "retry_line_of",
     "start_line",

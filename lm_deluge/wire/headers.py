@@ -5,11 +5,32 @@ from __future__ import annotations
 import email.utils
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC
 from typing import Final
 
-__all__ = ["header_text", "request_id", "retry_after"]
+__all__ = ["Caseless", "header_text", "request_id", "retry_after"]
+
+
+class Caseless(Mapping[str, str]):
+    """Headers by name, in whatever case of letters; of those that come twice the first."""
+
+    def __init__(self, headers: Iterable[tuple[str, str]]) -> None:
+        self._values: dict[str, str] = {}
+        for name, value in headers:
+            self._values.setdefault(name.lower(), value)
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._values
 
 
 def header_text(value: str) -> str:

@@ -24,8 +24,10 @@ from lm_deluge.timeline.record import (
     encode,
     encode_lines,
     error_line_of,
+    note_line_of,
     piece_line,
     read_start_line,
+    request_line_of,
     retry_line_of,
     start_line_of,
     token_line,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from lm_deluge import Redactor
+    from lm_deluge.proxy import Note, PassedRequest
 
 __all__ = ["FileLogger"]
 
@@ -184,6 +187,14 @@ class FileLogger(StreamHandler):
         pieces = self._log(stream).pieces
         self._add(error_line_of(stream, error, pieces=pieces, text=self._text))
         return self._ended(stream)
+
+    def on_request(self, request: PassedRequest) -> None:
+        """Log a request that a proxy passed on and that did not stream: model, status, wait and size."""
+        self._add(request_line_of(request))
+
+    def on_note(self, note: Note) -> None:
+        """Log what a proxy did not understand, and where."""
+        self._add(note_line_of(note))
 
     def flush(self) -> None:
         """Write what waits, now; blocks until it is written, and raises what kept it from that."""

@@ -1,0 +1,175 @@
+"""What a request of an app asks for, read from its head and its body."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from attrs import field, frozen
+
+from lm_deluge.config import Timeouts
+from lm_deluge.dialects import dialect_named
+from lm_deluge.engine.plan import ModelRequest
+from lm_deluge.http.request import Request
+from lm_deluge.models.registry import ModelInfo, unknown_model
+from lm_deluge.models.resolving import resolve_model
+from lm_deluge.proxy.prompts import messages_in
+from lm_deluge.proxy.tags import TAGS_HEADER
+from lm_deluge.values.addresses import redact_url
+from lm_deluge.values.prompt_facts import PromptFacts
+from lm_deluge.values.redaction import Redactor, redactor_of
+from lm_deluge.values.secret_values import secrets_in_data, secrets_in_headers, secrets_in_query
+from lm_deluge.wire.json import decode_any
+
+__all__ = ["AppAsks", "asks_of", "redactor_of_request", "target_of", "with_usage"]
+
+#: The model in a path: Gemini's, and a deployment of Azure's.
+_IN_PATH: Final = re.compile(r"/(?:models|tunedModels|deployments)/([^/:?]+)")
+
+#: Names of headers that look like those of secrets, and hold none. Each request has others.
+_HARMLESS: Final = frozenset({"idempotency-key", TAGS_HEADER})
+
+#: What stands for a model that no request names.
+_UNNAMED: Final = "unknown"
+
+#: Answers that one request may ask for.
+_MOST: Final = 1024
+
+
+@frozen(eq=False, kw_only=True)
+class AppAsks:
+    """What a request asks for.
+
+    ``streams``: whether it wants its answer as a stream, ``None`` where that cannot be read. ``model``:
+    ``None`` where it names none. ``choices``: answers asked for. ``body``: as data, ``None`` where there is
+    none that was read. ``problem``: why not, if there is one that was not.
+    """
+
+    streams: bool | None
+    model: str | None = None
+    choices: int = 1
+    logprobs: bool = False
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    prompt: PromptFacts = field(factory=PromptFacts, repr=False)
+    problem: str | None = None
+
+
+def asks_of(dialect: str | None, target: str, body: bytes, *, is_whole: bool) -> AppAsks:
+    """Return what a request asks for. ``target``: path and query. ``is_whole``: all of the body is there."""
+    path, _, query = target.partition("?")
+    named = _IN_PATH.search(path)
+    in_path = unquote(named[1]) if named is not None else None
+    if not body and is_whole:
+        # An answer that is made is asked for again: GET /v1/responses/ID?stream=true.
+        streams = dialect == "responses" and dict(parse_qsl(query)).get("stream") == "true"
+        return AppAsks(streams=streams, model=in_path)
+    by_path = path.endswith(":streamGenerateContent") if dialect == "gemini" else None
+    if not is_whole:
+        return AppAsks(
+            streams=by_path, model=in_path, problem="the request's body is too long to be looked at"
+        )
+    try:
+        data = decode_any(body)
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict):
+        problem = None if dialect is None else "the request's body is no JSON object"
+        return AppAsks(streams=by_path, model=in_path, problem=problem)
+    model = data.get("model")
+    given = model if isinstance(model, str) and model else in_path
+    if dialect is None:
+        return AppAsks(streams=False, model=given)
+    return AppAsks(
+        streams=data.get("stream") is True if by_path is None else by_path,
+        model=given,
+        choices=_choices(dialect, data),
+        logprobs=dialect == "chat" and bool(data.get("logprobs")),
+        body=data,
+        prompt=PromptFacts(messages_in(dialect, data)),
+    )
+
+
+def _choices(dialect: str, body: Mapping[str, Any]) -> int:
+    """Return how many answers are asked for; only chat completions stream several."""
+    count = body.get("n") if dialect == "chat" else 1
+    return min(count, _MOST) if type(count) is int and count > 0 else 1
+
+
+def redactor_of_request(
+    headers: Sequence[tuple[str, str]], target: str, body: Mapping[str, Any] | None
+) -> Redactor:
+    """Return what knows the secrets of a request: none of them is written down anywhere."""
+    return redactor_of(tuple(dict.fromkeys(_secrets(headers, target, body))))
+
+
+def _secrets(
+    headers: Sequence[tuple[str, str]], target: str, body: Mapping[str, Any] | None
+) -> Iterator[str]:
+    for name, value in headers:
+        if name.lower() not in _HARMLESS:
+            yield from secrets_in_headers({name: value})
+    for pair in parse_qsl(target.partition("?")[2]):
+        yield from secrets_in_query(dict([pair]))
+    if body is not None and (tools := body.get("tools")):
+        yield from secrets_in_data(tools)
+
+
+def target_of(
+    asks: AppAsks, dialect: str, base_url: str, path: str, redactor: Redactor, body: bytes
+) -> ModelRequest:
+    """Return the request as the engine knows one: nothing in it is secret but the body.
+
+    ``body``: for a recording.
+    """
+    shown = redact_url(base_url)
+    return ModelRequest(
+        info=_info_of(asks.model or _UNNAMED, base_url, dialect),
+        dialect=dialect_named(dialect),
+        request=Request(
+            url=shown, shown_url=shown, path=path, headers={}, body=body, redactor=redactor
+        ),
+        timeouts=_NO_LIMITS,
+        choices=asks.choices,
+        logprobs=asks.logprobs,
+    )
+
+
+#: The app's own hold, and nobody here waits.
+_NO_LIMITS: Final = Timeouts().resolved(False)  # noqa: FBT003
+
+
+def _info_of(name: str, base_url: str, dialect: str) -> ModelInfo:
+    """Return what is known of a model, as our own client would know it."""
+    try:
+        parts = urlsplit(base_url)
+        return resolve_model(
+            name, base_url=f"{parts.scheme}://{parts.netloc}", env_base_url=None, dialect=dialect
+        )
+    except (ValueError, TypeError):  # a name that is none
+        return unknown_model(name)
+
+
+def with_usage(body: bytes) -> bytes:
+    """Return the body of a streamed chat request that asks for its usage, too; any other as it is.
+
+    ``body``: all of it, uncompressed. What the app says of ``include_usage`` itself stands.
+    """
+    try:
+        data = decode_any(body)
+    except (ValueError, RecursionError):
+        return body
+    if not isinstance(data, dict) or data.get("stream") is not True:
+        return body
+    if "stream_options" not in data:
+        # What the app wrote stays as it wrote it, numbers and white space included.
+        at = body.index(b"{") + 1
+        return body[:at] + b'"stream_options":{"include_usage":true},' + body[at:]
+    options = data["stream_options"]
+    if options is not None and (not isinstance(options, dict) or "include_usage" in options):
+        return body
+    return json.dumps(
+        {**data, "stream_options": {**(options or {}), "include_usage": True}}
+    ).encode()

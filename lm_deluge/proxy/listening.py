@@ -1,0 +1,302 @@
+"""Who listens to one exchange: what the app asks for, when, and what came of it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec
+from uuid import uuid4
+
+from lm_deluge.errors import (
+    APIConnectionError,
+    ConnectionLostError,
+    StreamCancelled,
+    StreamError,
+)
+from lm_deluge.http.translation import BROKE
+from lm_deluge.proxy.asked import AppAsks, asks_of, redactor_of_request
+from lm_deluge.proxy.decoding import Decoding, decoding_of
+from lm_deluge.proxy.exchange import Ending, RequestHead, WatchedExchange
+from lm_deluge.proxy.telling import Note, PassedRequest
+from lm_deluge.values.addresses import redact_url
+from lm_deluge.values.foreign import log, traceback_of
+from lm_deluge.values.redaction import Redactor
+from lm_deluge.wire.headers import Caseless
+
+if TYPE_CHECKING:
+    from lm_deluge.proxy.exchange import Watcher
+    from lm_deluge.proxy.watched import Watched
+
+__all__ = ["Listening"]
+
+P = ParamSpec("P")
+
+#: Bytes of a request's body that are kept to be looked at.
+_MOST: Final = 16 << 20
+
+_EVENTS: Final = "text/event-stream"
+_STOPPED: Final = "the proxy was stopped"
+
+
+def _harmless(
+    method: Callable[Concatenate[Listening, P], None],
+) -> Callable[Concatenate[Listening, P], None]:
+    """A mistake of ours ends the watching, and hurts nothing that passes."""
+
+    @functools.wraps(method)
+    def guarded(self: Listening, /, *args: P.args, **named: P.kwargs) -> None:
+        try:
+            method(self, *args, **named)
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            self.broke(error)
+
+    return guarded
+
+
+class Listening(WatchedExchange):
+    """Makes a stream of an exchange that is one, and tells of others."""
+
+    __slots__ = (
+        "_asks",
+        "_body",
+        "_bytes",
+        "_decoding",
+        "_expected",
+        "_head",
+        "_headers",
+        "_id",
+        "_is_over",
+        "_redactor",
+        "_size",
+        "_status",
+        "_t0",
+        "_wait",
+        "_watched",
+        "_watcher",
+    )
+
+    def __init__(self, watcher: Watcher, head: RequestHead) -> None:
+        self._watcher: Watcher | None = watcher
+        self._head = head
+        self._headers = Caseless(head.headers)
+        self._id = uuid4().hex
+        self._redactor: Redactor | None = None
+        self._asks: AppAsks | None = None
+        self._body: bytearray | None = None
+        self._size = 0
+        self._t0: float | None = None
+        self._watched: Watched | None = None
+        self._status: int | None = None
+        self._wait: float | None = None
+        self._bytes = 0
+        self._decoding: Decoding | None = None
+        self._is_over = False
+        length = self._headers.get("content-length", "")
+        self._expected = int(length) if length.isascii() and length.isdigit() else None
+        content_type = self._headers.get("content-type", "").lower()
+        if head.dialect is not None or "json" in content_type:
+            self._body = bytearray()
+        if self._expected is None and "transfer-encoding" not in self._headers:
+            self._expected = 0
+
+    @_harmless
+    def sent(self, data: bytes) -> None:
+        if self._asks is not None or self._is_over:
+            return
+        self._size += len(data)
+        if self._body is not None:
+            if self._size > _MOST:
+                self._body = None
+            else:
+                self._body += data
+        if not data or (self._expected is not None and self._size >= self._expected):
+            self._know()
+
+    @_harmless
+    def asked(self, connected: float) -> None:
+        self._t0 = perf_counter() - connected
+        if self._asks is not None:
+            self._begin(self._asks)
+        elif self._expected == 0:
+            self._know()
+
+    @_harmless
+    def head(
+        self, status: int, headers: Sequence[tuple[str, str]], arrived: float | None = None
+    ) -> None:
+        if self._is_over:
+            return
+        arrived = perf_counter() if arrived is None else arrived
+        if self._t0 is None:
+            self._t0 = self._head.received
+        self._status, self._wait = status, arrived - self._t0
+        asks = self._asks or self._know()
+        known = Caseless(headers)
+        content_type = known.get("content-type", "").partition(";")[0].strip().lower()
+        if asks.streams is None and self._head.dialect is not None and content_type == _EVENTS:
+            self._watch(asks)
+        if self._watched is None:
+            return
+        self._decoding = decoding_of(known.get("content-encoding", ""))
+        if self._decoding is not None:
+            # What is heard, and recorded, is not encoded any more.
+            headers = [pair for pair in headers if pair[0].lower() not in _OF_ENCODING]
+        self._watched.answered(status, headers, arrived)
+        self._look_at_decoding(self._watched, arrived)
+
+    @_harmless
+    def read(self, data: bytes, arrived: float) -> None:
+        watched, decoding = self._watched, self._decoding
+        self._bytes += len(data)
+        if watched is None:
+            return
+        if decoding is not None:
+            data = decoding.feed(data)
+            self._look_at_decoding(watched, arrived)
+        watched.read(data, arrived)
+
+    @_harmless
+    def ended(
+        self, how: Ending, cause: BaseException | None = None, arrived: float | None = None
+    ) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        arrived = perf_counter() if arrived is None else arrived
+        if self._t0 is None:
+            self._t0 = self._head.received
+        asks = self._asks or self._know()
+        if asks.streams and self._watched is None:
+            self._watch(asks)
+        watched = self._watched
+        try:
+            if watched is not None:
+                self._end(watched, how, cause, arrived)
+            else:
+                self._tell_passed(asks, arrived - self._t0)
+        finally:
+            self._let_go()
+
+    def broke(self, error: Exception) -> None:
+        """The watching itself failed: it ends here, and what passes goes on."""
+        redact = self._redactor.text if self._redactor is not None else None
+        log(40, "watching a request failed\n%s", traceback_of(error, redact))
+        watched = self._watched
+        self._is_over = True
+        self._let_go()
+        if watched is not None:
+            watched.broke(error.with_traceback(None))
+
+    def _know(self) -> AppAsks:
+        """Read what the request asks for; a stream begins with it."""
+        head, body = self._head, self._body
+        self._body = None
+        expected = self._expected
+        is_whole = body is not None and (expected is None or self._size >= expected)
+        data = bytes(body or b"")
+        encoding = self._headers.get("content-encoding", "")
+        if data and encoding and (decoding := decoding_of(encoding)) is not None:
+            data = decoding.feed(data)
+        asks = self._asks = asks_of(head.dialect, head.target, data, is_whole=is_whole)
+        self._redactor = redactor_of_request(head.headers, head.target, asks.body)
+        if asks.problem is not None and head.dialect is not None and head.method == "POST":
+            self._note(0, asks.problem)
+        if self._t0 is not None:
+            self._begin(asks, data)
+        return asks
+
+    def _begin(self, asks: AppAsks, body: bytes = b"") -> None:
+        if asks.streams and self._watched is None:
+            self._watch(asks, body)
+
+    def _watch(self, asks: AppAsks, body: bytes = b"") -> None:
+        watcher, redactor = self._watcher, self._redactor
+        if watcher is None or redactor is None or self._t0 is None:
+            return
+        watched, stream = watcher.watch(
+            self._head,
+            self._headers,
+            asks,
+            began=self._t0,
+            known_as=self._id,
+            redactor=redactor,
+            body=body,
+            note=self._note,
+        )
+        self._watched = watched
+        stream.start()
+
+    def _end(
+        self, watched: Watched, how: Ending, cause: BaseException | None, arrived: float
+    ) -> None:
+        if how == "whole" and self._status is not None:
+            watched.over(arrived)
+        elif how == "reader left":
+            watched.left(arrived)
+        elif how == "cut by us":
+            watched.fail(StreamCancelled(_STOPPED), arrived)
+        else:
+            error = self._lost(how, cause)
+            error.__cause__ = _shown(cause, self._redactor)
+            watched.lost(error, arrived)
+
+    def _lost(self, how: Ending, cause: BaseException | None) -> StreamError:
+        """Return the error for a connection that was lost, or never there, in our client's words."""
+        detail = " ".join(str(cause).split()) if cause is not None else ""
+        if self._status is not None:
+            why = detail or ("it was reset" if how == "reset" else "the body is not whole")
+            return ConnectionLostError(f"{BROKE}: {why}")
+        where = redact_url(self._head.base_url)
+        if how == "unreachable":
+            text = f"no connection to {where}: {detail or 'it is not reachable'}"
+        elif how == "short":
+            text = f"{where} closed the connection without an answer"
+        else:
+            text = f"the request to {where} failed: {detail or 'the connection was reset'}"
+        return APIConnectionError(text, phase="connect")
+
+    def _tell_passed(self, asks: AppAsks, elapsed: float) -> None:
+        watcher = self._watcher
+        if watcher is not None:
+            redact = (self._redactor or Redactor()).text
+            watcher.telling.request(
+                PassedRequest(
+                    id=self._id,
+                    model=None if asks.model is None else redact(asks.model),
+                    status=self._status,
+                    wait=self._wait,
+                    elapsed=elapsed,
+                    bytes=self._bytes,
+                )
+            )
+
+    def _look_at_decoding(self, watched: Watched, arrived: float) -> None:
+        """End the watching of what cannot be read: the app may well read it."""
+        decoding = self._decoding
+        if decoding is not None and decoding.failed is not None:
+            self._note(self._bytes, decoding.failed)
+            watched.fail(StreamCancelled(f"it is watched no longer: {decoding.failed}"), arrived)
+            self._watched = self._decoding = None
+
+    def _note(self, offset: int, what: str) -> None:
+        watcher = self._watcher
+        if watcher is not None:
+            since = self._t0 if self._t0 is not None else self._head.received
+            elapsed = max(0.0, perf_counter() - since)
+            watcher.telling.note(Note(id=self._id, elapsed=elapsed, offset=offset, what=what))
+
+    def _let_go(self) -> None:
+        self._watched = self._watcher = self._body = self._asks = None
+
+
+#: Headers of a response that speak of its bytes as they came.
+_OF_ENCODING: Final = frozenset({"content-encoding", "content-length"})
+
+
+def _shown(cause: BaseException | None, redactor: Redactor | None) -> BaseException | None:
+    """Return what may be chained to our error: nothing that shows a secret."""
+    if cause is None:
+        return None
+    shown: Any = f"{cause!r} {cause}"
+    return None if redactor is not None and redactor.find(shown) else cause

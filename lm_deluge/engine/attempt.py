@@ -134,6 +134,9 @@ class Attempt:
             interruption.reading(exchange.wake, exchange.heard)
             try:
                 await self._read(exchange)
+                if self.answer.done:
+                    # The end is told first; what is left of the body may follow meanwhile.
+                    self._undrained = exchange
             finally:
                 interruption.done_reading()
                 if self._undrained is None:
@@ -195,12 +198,6 @@ class Attempt:
             clock=self._clock,
             recorder=self._recorder,
         )
-        await self._take(body, reads)
-        if self.answer.done:
-            # The end is told first; what is left of the body may follow meanwhile.
-            self._undrained = exchange
-
-    async def _take(self, body: Body, reads: Reads) -> None:
         interruption, dispatcher = self._interruption, self._dispatcher
         deadline = interruption.deadline
         phase: Next = "as before"

@@ -223,7 +223,8 @@ class Engine:
         queued = perf_counter()
         slots = self._plan.slots
         try:
-            self._interruption.check()
+            if self._interruption.stopped is not None:
+                raise self._interruption.stopped
             if slots.are_bounded:
                 await self._interruption.run(slots.acquire())
         except StreamError as error:
@@ -262,7 +263,9 @@ class Engine:
     def _begin(self) -> None:
         self.started_at = datetime.now(UTC)
         self.elapsed.start()
-        self._interruption.deadline.start_total(self._attempts.current.target.timeouts.total)
+        total = self._attempts.current.target.timeouts.total
+        if total is not None:
+            self._interruption.deadline.start_total(total)
         self.dispatcher.emit(on_start)
 
     def _bind(self, error: StreamError) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol
 from uuid import uuid4
 
 from lm_deluge.errors import (
@@ -18,15 +18,15 @@ from lm_deluge.http.translation import BROKE
 from lm_deluge.proxy.asked import AppAsks, asks_of, redactor_of_request
 from lm_deluge.proxy.decoding import Decoding, decoding_of
 from lm_deluge.proxy.exchange import Ending, RequestHead, WatchedExchange
-from lm_deluge.proxy.telling import Note, PassedRequest
+from lm_deluge.proxy.telling import Note, PassedRequest, Telling
 from lm_deluge.values.addresses import redact_url
 from lm_deluge.values.foreign import log, traceback_of
 from lm_deluge.values.redaction import Redactor
 from lm_deluge.wire.headers import Caseless
 
 if TYPE_CHECKING:
-    from lm_deluge.proxy.exchange import Watcher
-    from lm_deluge.proxy.watched import Watched
+    from lm_deluge.proxy.planned import AppStream
+    from lm_deluge.proxy.watched import AppLife
 
 __all__ = ["Listening"]
 
@@ -37,6 +37,26 @@ _MOST: Final = 16 << 20
 
 _EVENTS: Final = "text/event-stream"
 _STOPPED: Final = "the proxy was stopped"
+
+
+class _AllExchanges(Protocol):
+    """What an exchange needs of ``proxy.watcher``."""
+
+    @property
+    def telling(self) -> Telling: ...
+
+    def watch(
+        self,
+        head: RequestHead,
+        headers: Mapping[str, str],
+        asks: AppAsks,
+        *,
+        began: float,
+        known_as: str,
+        redactor: Redactor,
+        body: bytes,
+        note: Callable[[int, str], object],
+    ) -> tuple[AppLife, AppStream]: ...
 
 
 def _harmless(
@@ -76,8 +96,8 @@ class Listening(WatchedExchange):
         "_watcher",
     )
 
-    def __init__(self, watcher: Watcher, head: RequestHead) -> None:
-        self._watcher: Watcher | None = watcher
+    def __init__(self, watcher: _AllExchanges, head: RequestHead) -> None:
+        self._watcher: _AllExchanges | None = watcher
         self._head = head
         self._headers = Caseless(head.headers)
         self._id = uuid4().hex
@@ -86,7 +106,7 @@ class Listening(WatchedExchange):
         self._body: bytearray | None = None
         self._size = 0
         self._t0: float | None = None
-        self._watched: Watched | None = None
+        self._watched: AppLife | None = None
         self._status: int | None = None
         self._wait: float | None = None
         self._bytes = 0
@@ -228,7 +248,7 @@ class Listening(WatchedExchange):
         stream.start()
 
     def _end(
-        self, watched: Watched, how: Ending, cause: BaseException | None, arrived: float
+        self, watched: AppLife, how: Ending, cause: BaseException | None, arrived: float
     ) -> None:
         if how == "whole" and self._status is not None:
             watched.over(arrived)
@@ -271,7 +291,7 @@ class Listening(WatchedExchange):
                 )
             )
 
-    def _look_at_decoding(self, watched: Watched, arrived: float) -> None:
+    def _look_at_decoding(self, watched: AppLife, arrived: float) -> None:
         """End the watching of what cannot be read: the app may well read it."""
         decoding = self._decoding
         if decoding is not None and decoding.failed is not None:

@@ -15,10 +15,10 @@ from lm_deluge.observers.stream import Stream
 from lm_deluge.values.redaction import Redactor
 from lm_deluge.values.response import FailedAttempt
 
-__all__ = ["AppAttempt", "AppAttempts", "WatchedPlan", "WatchedStream"]
+__all__ = ["AppAttempt", "AppAttempts", "AppStream", "WatchedPlan"]
 
 
-class WatchedStream(Stream):
+class AppStream(Stream):
     """A stream of an app that a proxy passes on. To cancel it ends the watching alone: the app's bytes go on.
 
     ``app_retry``: which one of the app's own retries it is, ``None`` for a first request. ``fault``: the

@@ -10,11 +10,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from lm_deluge.http.dialling import Dialer
-from lm_deluge.proxy.exchange import Watcher
 from lm_deluge.proxy.guards import Guard
 from lm_deluge.proxy.reader_side import ReaderSide
 from lm_deluge.proxy.routes import Routes
 from lm_deluge.proxy.shared import Shared
+from lm_deluge.proxy.watcher import Watcher
 from lm_deluge.values.checks import checked_flag, checked_integer, checked_number, checked_text
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import Protocol
 from attrs import define, field
 
 from lm_deluge.http.dialling import Dialer
-from lm_deluge.proxy.exchange import Watcher
 from lm_deluge.proxy.guards import Guard
 from lm_deluge.proxy.heads import AskedLine, BadRequestHead, HeaderField
 from lm_deluge.proxy.routes import Destination, Routes
+from lm_deluge.proxy.watcher import Watcher
 
 __all__ = ["Connected", "Shared"]
 

@@ -30,7 +30,7 @@ from lm_deluge.values.response import APIResponse, Partial
 from lm_deluge.values.timeline_source import TimelineSource
 from lm_deluge.wire.headers import Caseless
 
-__all__ = ["Watched"]
+__all__ = ["AppLife"]
 
 #: What ``StreamCancelled`` says of a caller who leaves, as ``Stream.aclose`` has it.
 _LEFT: Final = "its consumer walked away"
@@ -49,7 +49,7 @@ class _Stop:
                 self.wake()
 
 
-class Watched:
+class AppLife:
     """One stream of an app: a ``Life``, as ``observers.life`` has it. Nothing here is raised to the pipe.
 
     ``start`` of its ``Stream`` tells ``on_start``; then ``answered``, ``take`` and one ``end`` follow.

@@ -21,7 +21,8 @@ from lm_deluge.errors import (
     StreamCancelled,
     StreamError,
 )
-from lm_deluge.proxy.exchange import Ending, Watcher
+from lm_deluge.proxy.exchange import Ending
+from lm_deluge.proxy.watcher import Watcher
 from support.exchanges import EVENTS, WatchingEar, asks, by_our_client, opened, told, watched
 from support.promises import KEY, check_error, check_hidden, check_one_ending, check_response
 from support.scripted import ending, events, sse

@@ -15,8 +15,9 @@ from lm_deluge.errors import ConnectionLostError, StreamError
 from lm_deluge.http.exchange import HttpExchange
 from lm_deluge.http.request import Request
 from lm_deluge.http.transport import Transport
-from lm_deluge.proxy.exchange import Ending, RequestHead, WatchedExchange, Watcher
+from lm_deluge.proxy.exchange import Ending, RequestHead, WatchedExchange
 from lm_deluge.proxy.telling import Note, PassedRequest
+from lm_deluge.proxy.watcher import Watcher
 from lm_deluge.values.response import APIResponse
 from support.promises import KEY, Ear
 

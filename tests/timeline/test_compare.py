@@ -65,6 +65,21 @@ def test_resampling_agrees_with_a_plain_bootstrap(metric: str, n: int) -> None:
         assert np.percentile(fast, q) == pytest.approx(np.percentile(plain, q), abs=0.25 * spread)
 
 
+@pytest.mark.parametrize("metric", ["gap.p50", "gap.p95", "gap.mean", "qoe.mean"])
+def test_of_many_streams_normal_draws_agree_with_the_bootstrap(metric: str) -> None:
+    one = group(*streams(3, 400))
+    drawn, normal = (
+        resample(one, metric, 4_000, np.random.default_rng(1), most) for most in (400, 399)
+    )
+    assert drawn is not None
+    assert normal is not None
+    assert not np.array_equal(drawn, normal)
+    for q in (2.5, 50, 97.5):
+        assert np.percentile(normal, q) == pytest.approx(
+            np.percentile(drawn, q), abs=0.35 * drawn.std()
+        )
+
+
 def test_gap_intervals_resample_streams_not_gaps() -> None:
     """Of two streams, one slow and one fast, the interval must know that they are only two."""
     slow, fast = timeline([k * 1.0 for k in range(500)]), timeline([k * 0.01 for k in range(500)])

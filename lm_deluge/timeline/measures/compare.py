@@ -16,6 +16,7 @@ from lm_deluge.timeline.measures.chance import difference_of_shares
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.names import PER_STREAM, POOLED, look_up
+from lm_deluge.timeline.measures.normal_draws import normal_means, normal_of_gaps
 from lm_deluge.timeline.measures.numeric import (
     Counts,
     Floats,
@@ -61,6 +62,9 @@ COMPARED = (
 SIGNIFICANT = 0.05
 """A difference that chance explains in no more than this part of reports is called one."""
 
+MOST_RESAMPLED = 5_000
+"""Streams of a group that are drawn anew; of more, normal draws say the same and take no time."""
+
 _BINS = 512
 _CELLS = 4_000_000
 
@@ -98,17 +102,26 @@ class Comparison:
 
 
 def compare_groups(
-    new: Group, old: Group, metric: str, *, resamples: int = RESAMPLES, seed: int = 0
+    new: Group,
+    old: Group,
+    metric: str,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    most_resampled: int = MOST_RESAMPLED,
 ) -> Comparison:
     """Compare one metric of two groups, named as in a rule: ``"ttft.p95"``.
 
-    The same ``seed`` gives the same interval, whatever else is compared. Raises ``ValueError`` for
-    a metric that does not exist.
+    The same ``seed`` gives the same interval, whatever else is compared. A group of more than
+    ``most_resampled`` streams is not drawn anew, where a normal distribution says the same. Raises
+    ``ValueError`` for a metric that does not exist.
     """
     comparison = Comparison(metric, look_up(new.summary(), metric), look_up(old.summary(), metric))
     if comparison.difference is not None:
         own = own_name(metric)
-        comparison.low, comparison.high = _interval(new, old, own, resamples, seed)
+        comparison.low, comparison.high = _interval(
+            new, old, own, (resamples, most_resampled), seed
+        )
     return comparison
 
 
@@ -120,7 +133,7 @@ def hits(group: Group, metric: str) -> int | None:
 
 
 def _interval(
-    new: Group, old: Group, metric: str, resamples: int, seed: int
+    new: Group, old: Group, metric: str, sizes: tuple[int, int], seed: int
 ) -> tuple[float, float] | tuple[None, None]:
     count, other = hits(new, metric), hits(old, metric)
     if count is not None and other is not None:
@@ -128,7 +141,7 @@ def _interval(
             return None, None
         return difference_of_shares(count, new.streams, other, old.streams)
     streams = [
-        _drawn(group, metric, resamples, (seed, crc32(metric.encode()), k))
+        _drawn(group, metric, sizes, (seed, crc32(metric.encode()), k))
         for k, group in enumerate((new, old))
     ]
     if streams[0] is None or streams[1] is None:
@@ -137,10 +150,14 @@ def _interval(
     return low, high
 
 
-def _drawn(group: Group, metric: str, resamples: int, seed: tuple[int, int, int]) -> Floats | None:
-    key = (metric, resamples, seed)
+def _drawn(
+    group: Group, metric: str, sizes: tuple[int, int], seed: tuple[int, int, int]
+) -> Floats | None:
+    resamples, most_resampled = sizes
+    key = (metric, resamples, group.streams > most_resampled, seed)
     if key not in group.drawn:  # a group that is compared with many is resampled once
-        group.drawn[key] = resample(group, metric, resamples, np.random.default_rng(seed))
+        generator = np.random.default_rng(seed)
+        group.drawn[key] = resample(group, metric, resamples, generator, most_resampled)
     return group.drawn[key]
 
 
@@ -158,23 +175,40 @@ def pair_groups(new: Measured, old: Measured) -> dict[str, tuple[Group | None, G
 
 
 def resample(
-    group: Group, metric: str, resamples: int, generator: np.random.Generator
+    group: Group,
+    metric: str,
+    resamples: int,
+    generator: np.random.Generator,
+    most_resampled: int = MOST_RESAMPLED,
 ) -> Floats | None:
     """Return the metric of ``resamples`` resamples of the group's streams.
+
+    Of more than ``most_resampled`` streams, means and percentiles of gaps are drawn from the normal
+    distribution that they have.
 
     ``None`` for fewer than two streams with the metric, for shares of streams, counts, sums, maxima
     and deviations.
     """
     name, _, statistic = own_name(metric).partition(".")
     if metric in ("coalescing", "tokens_per_piece"):
-        return means(group.values(metric), resamples, generator)
+        return _means(group.values(metric), resamples, generator, most_resampled)
     if statistic == "mean" and name in PER_STREAM:
-        return means(group.values(name), resamples, generator)
+        return _means(group.values(name), resamples, generator, most_resampled)
     if name in POOLED and (statistic == "mean" or statistic.startswith("p")):
-        return _gap_statistics(*group.pooled(name), statistic, resamples, generator)
+        gaps, counts = group.pooled(name)
+        if len(counts) > most_resampled and len(gaps):
+            return normal_of_gaps(gaps, counts, statistic, resamples, generator)
+        return _gap_statistics(gaps, counts, statistic, resamples, generator)
     if name in PER_STREAM and statistic.startswith("p"):
         return percentiles(group.values(name), float(statistic[1:]), resamples, generator)
     return None
+
+
+def _means(
+    values: Floats, resamples: int, generator: np.random.Generator, most_resampled: int
+) -> Floats | None:
+    draw = normal_means if len(values) > most_resampled else means
+    return draw(values, resamples, generator)
 
 
 def means(values: Floats, resamples: int, generator: np.random.Generator) -> Floats | None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from attrs import define, frozen
 
 from lm_deluge.timeline.measures.chance import fisher_more
-from lm_deluge.timeline.measures.compare import hits
+from lm_deluge.timeline.measures.compare import SIGNIFICANT, Comparison, compare_groups, hits
 from lm_deluge.timeline.measures.comparisons import Pair
 from lm_deluge.timeline.measures.enough import MOST_MORE, more_for_share, more_for_time
 from lm_deluge.timeline.measures.groups import Group
@@ -45,6 +45,8 @@ RULES = (
 
 SUSPICION = 0.2
 """More failures are suspicious where chance makes so many in fewer than one of five reports."""
+
+_MOST_RESAMPLED = 200
 
 
 @define
@@ -153,17 +155,18 @@ def starts_with_text(*groups: Group) -> bool:
 
 
 def _reason(pair: Pair, rule: Rule) -> Reason | None:
-    comparison = pair.with_interval(rule.metric)
+    comparison = pair.comparisons[rule.metric]
     if comparison.new is None or comparison.old is None:
         return None
+    low, high = _interval(pair, rule, comparison)
     settings = pair.new.settings
     reason = Reason(
         metric=rule.metric,
         level=rule.level,
         new=comparison.new,
         old=comparison.old,
-        low=comparison.low,
-        high=comparison.high,
+        low=low,
+        high=high,
         threshold=threshold_of(
             rule.metric,
             comparison.new,
@@ -190,6 +193,18 @@ def _reason(pair: Pair, rule: Rule) -> Reason | None:
     if reason.difference and not reason.is_clear:
         reason.is_suspicious = fisher_more(*more, *fewer) <= SUSPICION
     return reason
+
+
+def _interval(pair: Pair, rule: Rule, comparison: Comparison) -> tuple[float | None, float | None]:
+    """Return the interval; what is not clear is not worth a long bootstrap of many streams."""
+    may_be_clear = comparison.corrected is not None and comparison.corrected <= SIGNIFICANT
+    if comparison.low is None and not may_be_clear:
+        if rule.level == "beside":
+            return None, None
+        found = compare_groups(pair.new, pair.old, rule.metric, most_resampled=_MOST_RESAMPLED)
+        return found.low, found.high
+    comparison = pair.with_interval(rule.metric)
+    return comparison.low, comparison.high
 
 
 def _by_prompt(pair: Pair, metric: str) -> PairedComparison | None:

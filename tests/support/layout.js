@@ -57,6 +57,13 @@
     }
   }
 
+  // Beside a column that stays while its table scrolls there is room for the others.
+  for (const table of document.querySelectorAll(".scroll.more > table")) {
+    const [frame, first] = [table.parentElement, table.querySelector("tbody > tr > :first-child")];
+    if (!first || !shown(first) || getComputedStyle(first).position !== "sticky") continue;
+    if (first.getBoundingClientRect().width > 0.65 * frame.clientWidth) complaints.add(`no room beside: ${named(first)}`);
+  }
+
   // No text lies on another one's, or on a chart that is not its own.
   const meets = (a, b) =>
     Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1.5 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1;

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from lm_deluge.timeline import Measured, measure
+from lm_deluge.timeline import Measured, Timeline, measure
 from support.browser import Page, open_page
 from support.layout import layout_complaints
 from support.pictured import page_of, study
+from support.timelines import timeline
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +38,46 @@ def pictures(tmp_path: Path) -> Path:
     folder = Path(os.environ.get("LM_DELUGE_PICTURES") or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+LONG = "SomeErrorWithAVeryLongNameThatNobodyWouldEverWriteError"
+OTHERS: dict[str, list[Timeline]] = {
+    "one": [timeline([0.2, 0.5, 3.0], tags={"variant": "A"})],
+    "all-failed": [
+        timeline([], failed="APITimeoutError", phase="first_token", ended=10.0 + k,
+                 stream=f"s{k}", tags={"variant": "AB"[k % 2]})
+        for k in range(20)
+    ],
+    "without-text": [
+        timeline([0.1 * k for k in range(1, 20)] + [5.0], texts=None, tags={"variant": v})
+        for v in "ABAB"
+    ],
+    "at-once": [timeline([0.0, 0.0], tags={"variant": "A"}, stream=f"s{k}") for k in range(5)],
+    "outliers": [
+        timeline([0.2, 0.4], ended=600.0 if k > 56 else 0.5, failed="E" if k > 56 else None,
+                 stream=f"s{k}", tags={"variant": "A"})
+        for k in range(59)
+    ],
+    "long-errors": [
+        timeline([0.2], failed=f"{LONG}{k % 5}", ended=1.0, stream="s" * 200 + str(k),
+                 tags={"variant": "gpt-4o-mini-2024-07-18 and words"})
+        for k in range(20)
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+async def test_odd_logs_overlap_nowhere_either(kind: str, tmp_path: Path, pictures: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(page_of(OTHERS[kind], by="variant"), encoding="utf-8")
+    complaints: dict[int, list[str]] = {}
+    async with open_page(path) as page:
+        for width in (390, 1280):
+            await page.screenshot(pictures / f"{kind}-{width}.png", width)
+            await unfolded(page)
+            complaints[width] = await layout_complaints(page)
+        assert page.complaints == []
+    assert complaints == {390: [], 1280: []}
 
 
 @pytest.mark.parametrize("kind", NAMES)

@@ -76,7 +76,7 @@ def test_an_outlier_leaves_the_axis_with_an_arrow_and_its_seconds() -> None:
     part = drawn(*many(50), timeline([0.3, 0.4], failed="E", ended=600.0))
     (block,) = part["strips"][0].blocks
     assert (part["clipped"], part["longest"]) == (1, "600 s")
-    assert [mark.text for mark in block.beyond] == ["→ 600 s"]
+    assert [mark.text for mark in block.beyond] == ["→ × 600 s"]
     assert [mark.left for mark in block.broken] == [100.0]
 
 
@@ -84,7 +84,7 @@ def test_neighbours_that_leave_the_axis_share_a_label() -> None:
     slow = [timeline([0.3], failed="E", ended=600.0 + k) for k in range(2)]
     part = drawn(*many(58), *slow)
     (block,) = part["strips"][0].blocks
-    assert [mark.text for mark in block.beyond] == ["→ 600 s to 601 s (2)"]
+    assert [mark.text for mark in block.beyond] == ["→ × 600 s to 601 s (2)"]
 
 
 def test_pieces_that_cannot_be_told_apart_are_merged_and_it_is_said_how_close() -> None:

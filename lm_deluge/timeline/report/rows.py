@@ -99,9 +99,9 @@ def block_of(
         [
             Mark(_percent(axis, end), middle)
             for stream, end, middle in zip(rows, ends, middles, strict=True)
-            if not stream.completed and not stream.cancelled
+            if _is_broken(stream)
         ],
-        _beyond(clipped, middles, ends),
+        _beyond(clipped, middles, ends, [_is_broken(stream) for stream in rows]),
         merged,
         len(clipped),
         {
@@ -155,8 +155,20 @@ def _runs(stream: Timeline, axis: Axis, slices: int) -> tuple[Any, Any]:
     return begins, ends - begins + 1
 
 
-def _beyond(clipped: Sequence[int], middles: Sequence[int], ends: Sequence[float]) -> list[Mark]:
-    """Say how far rows go that leave the axis: once for neighbours too close for two labels."""
+def _is_broken(stream: Timeline) -> bool:
+    return not stream.completed and not stream.cancelled
+
+
+def _beyond(
+    clipped: Sequence[int],
+    middles: Sequence[int],
+    ends: Sequence[float],
+    broken: Sequence[bool],
+) -> list[Mark]:
+    """Say how far rows go that leave the axis, once for neighbours too close for two labels.
+
+    A cross, as at the other endings, where all of them broke.
+    """
     marks: list[Mark] = []
     run: list[int] = []
     for place, row in enumerate(clipped):
@@ -165,7 +177,8 @@ def _beyond(clipped: Sequence[int], middles: Sequence[int], ends: Sequence[float
         if follows is not None and middles[follows] - middles[run[-1]] < _LABEL:
             continue
         least, most = (seconds(pick(ends[row] for row in run)) for pick in (min, max))
-        words = f"→ {most}" if least == most else f"→ {least} to {most}"
+        arrow = "→ ×" if all(broken[row] for row in run) else "→"
+        words = f"{arrow} {most}" if least == most else f"{arrow} {least} to {most}"
         more = f" ({len(run)})" if len(run) > 1 else ""
         marks.append(Mark(100.0, (middles[run[0]] + middles[run[-1]]) / 2, words + more))
         run = []

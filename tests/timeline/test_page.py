@@ -111,7 +111,7 @@ def test_of_hundreds_of_groups_the_page_says_which_have_no_chart() -> None:
     timelines = [timeline([0.5, 0.6], tags={"user": f"user-{k:03d}"}) for k in range(300)]
     page = page_of(timelines, by="user")
     assert "Of 300 groups the 120 largest have charts, the 12 largest of them open" in page
-    assert page.count(">user-299</bdi>") == 2
+    assert page.count(">user-299</bdi>") >= 2
     assert len(page) < 3_000_000
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import click
 from attrs import define, field
 
-from lm_deluge.cli.command import Command, Finite, was_given
+from lm_deluge.cli.command import Command, Finite, Whole, was_given
+from lm_deluge.cli.files import distinct
 from lm_deluge.cli.replaying.choosing import Named, named_streams
+from lm_deluge.cli.replaying.exporting import check_picture, write_picture
 from lm_deluge.cli.reporting.sources import open_logs, refuse_foreign
 from lm_deluge.cli.reporting.spooling import rewound, spooled
 from lm_deluge.cli.terminal import make_console
@@ -21,6 +23,11 @@ from lm_deluge.values.spelling import nearest
 from lm_deluge.values.timeline import STALL_THRESHOLD, Timeline
 
 __all__ = ["replay"]
+
+MIN_WIDTH, MAX_WIDTH = 240, 4000
+
+#: Options that change nothing where streams are only listed.
+_OF_SHOWN = ("speed", "stall", "out", "width")
 
 
 @click.command(cls=Command)
@@ -47,6 +54,18 @@ __all__ = ["replay"]
     default=STALL_THRESHOLD,
     help=f"A longer silence is a stall; without it {STALL_THRESHOLD:g}.",
 )
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write an animation instead, for slides and pull requests: FILE ends in .svg or .gif.",
+)
+@click.option(
+    "--width",
+    metavar="PIXELS",
+    type=Whole(min=MIN_WIDTH, max=MAX_WIDTH),
+    help="How wide the animation is.",
+)
 @click.option("--no-text", is_flag=True, help="Show bars in the place of the text.")
 def replay(
     log: str,
@@ -55,6 +74,8 @@ def replay(
     speed: float,
     no_wait: bool,
     stall: float,
+    out: Path | None,
+    width: int | None,
     no_text: bool,
 ) -> None:
     """Show streams of a log again, at the pace at which their text came.
@@ -68,19 +89,32 @@ def replay(
     lm-deluge replay chat.jsonl worst                 watch the worst stall
     lm-deluge replay chat.jsonl --by variant median   A's and B's, side by side
     lm-deluge replay chat.jsonl --by variant A:median B:broken --speed 2
+    lm-deluge replay chat.jsonl --by variant median --out both.svg
 
     Into a pipe the text alone is written; a line on stderr tells when it came and how it ended.
     """
     if no_wait and was_given("speed"):
         raise click.UsageError("--no-wait shows all text at once: there is no --speed")
-    if not streams and (given := [f"--{name}" for name in ("speed", "stall") if was_given(name)]):
-        raise click.UsageError(f"{given[0]} is for streams that are shown: name one")
+    if not streams and (given := [name for name in _OF_SHOWN if was_given(name)]):
+        raise click.UsageError(
+            f"--{given[0]} is for streams that are shown: name one, such as median"
+        )
+    if out is None and width is not None:
+        raise click.UsageError("--width is the width of an animation: give --out, too")
+    if out is not None and no_wait:
+        raise click.UsageError("--no-wait shows all text at once: there is no animation of it")
     for word in streams:
         if Path(word).is_file():
             raise click.UsageError(
                 f"{word} is a file and no stream: give several logs as one pattern in quotes"
             )
     reader, _ = open_logs([log], [])
+    if out is not None:
+        check_picture(out)
+        reads = {
+            f"the log {source}": source for source in reader.sources if isinstance(source, Path)
+        }
+        distinct({"--out": out}, reads=reads, stdin="-" in reader.sources)
     reader = read_timelines([spooled(source) for source in reader.sources], text=False)
     seen = _Seen(by)
     try:
@@ -96,7 +130,11 @@ def replay(
         list_streams(facts, seen.tags)
         return
     named = named_streams(streams, facts, seen.groups(facts))
-    _play(_read(reader, named, stall, text=not no_text), speed, waits=not no_wait)
+    shown = _read(reader, named, stall, text=not no_text)
+    if out is None:
+        _play(shown, speed, waits=not no_wait)
+    else:
+        write_picture(out, shown, width=width, speed=speed)
 
 
 @define

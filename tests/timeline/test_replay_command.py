@@ -119,7 +119,7 @@ def test_options_and_files_that_make_no_sense_are_refused(
 ) -> None:
     for args, words in (
         ([log, log], "is a file and no stream"),
-        ([log, "--speed", "2"], "--speed is for streams that are shown: name one"),
+        ([log, "--speed", "2"], "--speed is for streams that are shown: name one, such as median"),
         ([log, "median", "--speed", "0"], "--speed"),
         ([log, "median", "--stall", "nan"], "--stall"),
         ([tmp_path / "none.jsonl"], "no such file"),
@@ -232,3 +232,42 @@ def test_the_log_is_not_changed_and_a_recorded_stream_is_the_one_in_the_log(
     (line,) = read_timelines(log, only=["01B-three"])
     assert replay("01B-three").out == (line.texts or {})[0]
     assert log.read_bytes() == before
+
+
+@pytest.mark.parametrize(("name", "begins"), [("a.svg", b"<svg"), ("A.GIF", b"GIF89a")])
+def test_an_animation_is_written_and_written_over(
+    call: Call, log: Path, tmp_path: Path, name: str, begins: bytes
+) -> None:
+    out = tmp_path / name
+    for _ in range(2):
+        done = call("replay", log, "--by", "variant", "A:median", "worst", "--out", out)
+        assert (done.code, done.out) == (0, "")
+        assert out.read_bytes().startswith(begins)
+        assert f"lm-deluge: the picture is in {out} (" in done.err
+
+
+def test_no_animation_goes_where_something_else_is(call: Call, log: Path, tmp_path: Path) -> None:
+    notes = tmp_path / "notes.svg"
+    notes.write_text("my notes")
+    logged = log.rename(tmp_path / "log.gif")
+    for out, words in (
+        (notes, "exists and is no SVG; it is not overwritten"),
+        (tmp_path / "a.png", ".png; pictures are .svg and .gif"),
+        (tmp_path / "a", "no suffix; pictures are .svg and .gif"),
+        (tmp_path / "nowhere" / "a.svg", "there is no directory"),
+        (logged, "exists and is no GIF"),
+    ):
+        done = call("replay", logged, "median", "--out", out)
+        assert done.code == 2, out
+        assert words in done.err
+    assert notes.read_text() == "my notes"
+    for args, words in (
+        (["--out", tmp_path / "a.svg"], "--out is for streams that are shown: name one"),
+        (["median", "--width", "500"], "--width is the width of an animation"),
+        (["median", "--no-wait", "--out", tmp_path / "a.svg"], "there is no animation of it"),
+        (["median", "--width", "10", "--out", tmp_path / "a.svg"], "--width"),
+    ):
+        done = call("replay", logged, *args)
+        assert done.code == 2, args
+        assert words in done.err
+    assert not (tmp_path / "a.svg").exists()

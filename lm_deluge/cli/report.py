@@ -233,6 +233,7 @@ def _report(
     names, old_names = log_names(reader), log_names(old_reader)
     if outputs.html is not None:
         reader = readable_twice(reader)
+        old_reader = readable_twice(old_reader) if old_reader is not None else None
     old = measure_log(old_reader, held) if old_reader is not None else None
     new = measure_log(reader, held)
     check_content(new, old, held.rules)
@@ -245,7 +246,7 @@ def _report(
     verdicts = verdicts_of(new, old, comparisons, broken=broken)
     told = findings_of(new, old, comparisons)
     made = Made(new, old, comparisons, told, judged, verdicts, names, old_names)
-    outputs.write_files(made, reader)
+    outputs.write_files(made, reader, old_reader)
     try:
         outputs.show(made)
     except BrokenPipeError:

@@ -149,5 +149,18 @@ def test_one_that_broke_is_read_for_it_even_where_a_sample_has_none() -> None:
     assert shown(data_of(part), "broken") == ["broke"]
 
 
+def test_beside_a_group_stands_what_it_was_in_the_baseline() -> None:
+    now, before = Sample(), Sample()
+    measured = measure(several(), by="variant", keep=now.keep)
+    was = [line(f"old{k}", "A", 0.9, 3.0 + k / 10) for k in range(3)]
+    old = measure([*was, line("gone", "Z", 0.5, 1.0)], by="variant", keep=before.keep)
+    part = watch_part(measured, now, before=(old, before))
+    assert part is not None
+    data = data_of(part)
+    assert [group["name"] for group in data["groups"]] == ["A, baseline", "A", "B"]
+    assert shown(data, "median") == ["old1", "a2"]
+    assert "b-broke" in {stream["id"] for stream in data["streams"]}
+
+
 def test_where_no_stream_was_kept_nothing_is_shown() -> None:
     assert watch_part(measure([timeline([0.1])]), Sample()) is None

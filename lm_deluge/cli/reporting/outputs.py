@@ -111,8 +111,10 @@ class Outputs:
         written = {name: path for name, path in files.items() if path != STDOUT}
         distinct(written, reads=reads, stdin="-" in sources)
 
-    def write_files(self, made: Made, reader: LogReader) -> None:
-        """Write the page, which reads what ``reader`` has read once more, tables and a job's summary."""
+    def write_files(
+        self, made: Made, reader: LogReader, old_reader: LogReader | None = None
+    ) -> None:
+        """Write the page, which reads what the readers have read once more, tables and a job's summary."""
         if self.html is not None:
             write_page(
                 self.html,
@@ -123,6 +125,7 @@ class Outputs:
                 told=made.told,
                 shown=self._shown(made),
                 text=self.text,
+                old_reader=old_reader,
             )
         if self.csv is not None and self.csv != STDOUT:
             put(_csv(made), self.csv)

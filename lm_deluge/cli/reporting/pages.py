@@ -36,17 +36,34 @@ def write_page(
     told: Sequence[str],
     shown: Mapping[str, Any],
     text: bool,
+    old_reader: LogReader | None = None,
 ) -> None:
     """Write the page on ``new``, which ``reader`` has read; ``text``: whether texts are in it.
 
-    ``shown``: what else ``html_page`` takes, by keyword.
+    ``shown``: what else ``html_page`` takes, by keyword. ``old_reader`` has read ``old``: its streams
+    are then watched beside those of ``new``.
     """
     from lm_deluge.timeline.measures.sampling import Sample
     from lm_deluge.timeline.report.page import html_page
     from lm_deluge.timeline.report.wanted import wanted_ids
+    from lm_deluge.timeline.report.watched import watched_ids
 
     sample = Sample.of(new)
     ids = sample.ids | wanted_ids(new, old, comparisons)
     sample.fill(read_timelines(rewound(reader.sources), text=text, only=ids))
-    made = html_page(new, told, sample, baseline=old, comparisons=comparisons, text=text, **shown)
+    before = None
+    if old is not None and old_reader is not None:
+        before = Sample.of(old)
+        wanted = before.ids | set(watched_ids(old))
+        before.fill(read_timelines(rewound(old_reader.sources), text=text, only=wanted))
+    made = html_page(
+        new,
+        told,
+        sample,
+        baseline=old,
+        comparisons=comparisons,
+        baseline_sample=before,
+        text=text,
+        **shown,
+    )
     page.write_text(made, encoding="utf-8")

@@ -48,6 +48,7 @@ def html_page(
     logs: Sequence[str] = (),
     baseline_logs: Sequence[str] = (),
     text: bool = True,
+    baseline_sample: Sample | None = None,
 ) -> str:
     """Return the page.
 
@@ -55,8 +56,8 @@ def html_page(
     or kept by ``measure(keep=sample.keep)``. Everything that comes from the log or the caller is
     escaped; the page's Content-Security-Policy lets no other script run and nothing be loaded.
     ``verdicts``: ``verdicts_of(measured, baseline, comparisons)``, by whoever has them. ``note``: what its
-    makers say about it; ``logs``, ``baseline_logs``: what they are called. ``text``: whether it shows how
-    prompts begin.
+    makers say about it; ``logs``, ``baseline_logs``: what they are called. ``baseline_sample``: streams of
+    the baseline, which are then watched beside those of now. ``text``: whether it shows how prompts begin.
     """
     comparisons = comparisons or compare_all(measured, baseline)
     if verdicts is None:
@@ -96,7 +97,12 @@ def html_page(
             is_baseline=baseline is not None,
             text=text,
         )
-        values["watch"] = watch_part(measured, sample, colors=values["charts"]["colors"])
+        values["watch"] = watch_part(
+            measured,
+            sample,
+            colors=values["charts"]["colors"],
+            before=(baseline, baseline_sample) if baseline and baseline_sample else None,
+        )
         values["strips"] = strips = strips_part(measured, sample)
         values["told_of_strips"] = embedded_json(strips["told"])
         values["errors"] = errors_part(measured)

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lm_deluge.timeline.measures.groups import Group, last_moment
+from lm_deluge.timeline.measures.compare import pair_groups
+from lm_deluge.timeline.measures.groups import last_moment
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.sampling import Sample
 from lm_deluge.timeline.replay.pieces import ReplayedAnswer, answer_of
 from lm_deluge.timeline.replay.told import ending_kind, ending_told, short, stream_told
 from lm_deluge.timeline.report.drawing import Markup
 from lm_deluge.timeline.report.rendering import embedded_json
-from lm_deluge.timeline.report.watched import Watched, WatchedStream, watched
+from lm_deluge.timeline.report.watched import (
+    MOST_PANELS,
+    Watched,
+    WatchedGroup,
+    WatchedStream,
+    watched,
+)
 
 __all__ = ["MOST_BYTES", "watch_part"]
 
@@ -33,16 +40,18 @@ def watch_part(
     sample: Sample,
     *,
     colors: Mapping[str, str] | None = None,
+    before: tuple[Measured, Sample] | None = None,
     most_bytes: int = MOST_BYTES,
 ) -> dict[str, Any] | None:
     """Return what ``watch.html`` shows; ``None`` where no stream was kept.
 
     Of each group the median stream, the worst stall and one that broke, and others to choose from
     while there is room; of large groups among those in ``sample``. Side by side: the four largest
-    groups, in the order given. Long texts are cut until all streams need ``most_bytes`` at most.
+    groups, in the order given; with a baseline, ``before``, the two largest that both have, each beside
+    what it was. Long texts are cut until all streams need ``most_bytes`` at most.
     """
-    groups = list(measured.groups.values())
-    chosen = watched(groups, sample)
+    groups, side = _side_by_side(measured, sample, before)
+    chosen = watched(groups, side)
     if not chosen.needed:
         return None
     stall = measured.settings.stall
@@ -67,6 +76,30 @@ def watch_part(
             for stream in held
         ],
     }
+
+
+def _side_by_side(
+    measured: Measured, sample: Sample, before: tuple[Measured, Sample] | None
+) -> tuple[list[WatchedGroup], list[int]]:
+    """Return all groups that can be watched, and the places of those that stand side by side."""
+    groups = [WatchedGroup(name, group, sample) for name, group in measured.groups.items()]
+    if before is None:
+        largest = sorted(range(len(groups)), key=lambda place: -groups[place].group.streams)
+        return groups, sorted(largest[:MOST_PANELS])
+    old, old_sample = before
+    both: list[tuple[int, WatchedGroup, WatchedGroup]] = []
+    for new_group, old_group in pair_groups(measured, old).values():
+        if new_group is not None and old_group is not None:
+            was = WatchedGroup(f"{old_group.name}, baseline", old_group, old_sample)
+            now = WatchedGroup(new_group.name, new_group, sample)
+            both.append((new_group.streams, was, now))
+    if not both:
+        return _side_by_side(measured, sample, None)
+    paired = {id(now.group) for _, _, now in both}
+    others = [each for each in groups if id(each.group) not in paired]
+    listed = [each for _, was, now in both for each in (was, now)]
+    largest = sorted(range(len(both)), key=lambda place: -both[place][0])[: MOST_PANELS // 2]
+    return [*listed, *others], [place for k in sorted(largest) for place in (2 * k, 2 * k + 1)]
 
 
 def _sentence(words: str) -> str:
@@ -152,7 +185,7 @@ def _notes(answer: ReplayedAnswer, kept: int) -> list[str]:
     return notes
 
 
-def _groups_note(groups: Sequence[Group], side: Sequence[int]) -> str:
+def _groups_note(groups: Sequence[WatchedGroup], side: Sequence[int]) -> str:
     if len(side) == len(groups):
         return ""
     return (
@@ -160,21 +193,21 @@ def _groups_note(groups: Sequence[Group], side: Sequence[int]) -> str:
     )
 
 
-def _broken_note(groups: Sequence[Group], chosen: Watched) -> str:
+def _broken_note(groups: Sequence[WatchedGroup], chosen: Watched) -> str:
     broken = chosen.presets["broken"]
     have = {stream.group for stream in broken}
     notes = []
     for place in chosen.side:
         name = groups[place].name
-        if not groups[place].failed and broken:
+        if not groups[place].group.failed and broken:
             notes.append(f"No answer of {name} broke.")
-        elif groups[place].failed and place not in have:
+        elif groups[place].group.failed and place not in have:
             notes.append(f"None of those of {name} that broke is in this page.")
     return " ".join(notes)
 
 
 def _document(
-    groups: Sequence[Group],
+    groups: Sequence[WatchedGroup],
     colors: Mapping[str, str],
     stall: float,
     presets: Sequence[Mapping[str, Any]],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from lm_deluge.timeline.measures.comparisons import Comparisons
 from lm_deluge.timeline.measures.groups import Group
@@ -21,9 +21,9 @@ from lm_deluge.timeline.replay.chosen import (
 )
 from lm_deluge.values.timeline import Timeline
 
-__all__ = ["Watched", "WatchedStream", "watched", "watched_ids"]
+__all__ = ["MOST_PANELS", "Watched", "WatchedGroup", "WatchedStream", "watched", "watched_ids"]
 
-_MOST_PANELS = 4
+MOST_PANELS = 4
 _MOST_BY_CHANCE = 8
 _FEW = 4  # streams of a group, of which none is quick or slow
 
@@ -37,6 +37,15 @@ class WatchedStream:
     group: int
     timeline: Timeline
     labels: list[str]
+
+
+@frozen
+class WatchedGroup:
+    """A group whose streams can be watched: ``name``, as it is shown, and where its streams are."""
+
+    name: str
+    group: Group
+    sample: Sample
 
 
 @define
@@ -99,11 +108,10 @@ def _one(streams: Sequence[Timeline], facts: StreamFacts | None) -> Timeline | N
     return streams[facts.place] if facts is not None else None
 
 
-def watched(groups: Sequence[Group], sample: Sample) -> Watched:
-    """Choose among the streams in ``sample``: the four largest groups side by side, all to choose from."""
-    largest = sorted(range(len(groups)), key=lambda place: (-groups[place].streams, place))
-    chosen = Watched(sorted(largest[:_MOST_PANELS]))
-    kept = [_kept(group, sample) for group in groups]
+def watched(groups: Sequence[WatchedGroup], side: Sequence[int]) -> Watched:
+    """Choose among the streams that were kept: those of the groups at ``side`` stand side by side."""
+    chosen = Watched(list(side))
+    kept = [_kept(each.group, each.sample) for each in groups]
     for place in chosen.side:
         for preset, label, stream in _told(kept[place]):
             chosen.add(place, stream, label, preset)
@@ -147,7 +155,9 @@ def _particular(kept: _Kept) -> Iterator[tuple[str, str, Timeline]]:
             yield "", label, stream
 
 
-def watched_ids(measured: Measured, _: Measured | None, __: Comparisons) -> Iterator[str]:
+def watched_ids(
+    measured: Measured, _: Measured | None = None, __: Comparisons | None = None
+) -> Iterator[str]:
     """Yield the ids of streams to watch that a sample may lack: of each group one that broke."""
     for group in measured.groups.values():
         if group.failed:

@@ -90,7 +90,8 @@ def study(n: int, names: Sequence[str], seed: int = 1) -> list[Timeline]:
             timeline(
                 arrivals, pieces=[numbers.choice(words) for _ in arrivals], stream=f"s{k}",
                 tags={"variant": names[place]}, model="gpt-4o-mini", cost=0.001,
-                output_tokens=len(arrivals) or None, **ending,
+                output_tokens=len(arrivals) or None, prompt_hash=f"hash-{k // len(names) % 30}",
+                prompt=f"What is <b>{k // len(names) % 30}</b> times seven? " * 3, **ending,
             )
         )  # fmt: skip
     return made

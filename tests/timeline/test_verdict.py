@@ -164,6 +164,25 @@ def test_a_baseline_is_what_was_before(
     assert told.keep == keep
 
 
+def test_where_no_two_groups_are_compared_it_says_why() -> None:
+    told = verdict(group("A", 30), before=[*group("B", 30), *group("C", 30)])
+    assert told.sentence == "Nothing to compare: no variant of it was there before."
+    apart = [
+        *group("A", 30, tags={"v": "A", "r": "eu"}),
+        *group("B", 30, tags={"v": "B", "r": "us"}),
+    ]
+    (told,) = verdicts_of(measure(apart, by=["v", "r"]))
+    assert told.sentence == "Nothing to compare: no two of 2 groups differ in the first tag alone."
+
+
+def test_groups_that_were_not_compared_are_counted() -> None:
+    told = verdicts(*[group(f"g{k:02}", 6) for k in range(14)])
+    assert (
+        told[0].sentence
+        == "No one of 12 variants compared (of 14) is told to be better than another."
+    )
+
+
 def test_one_group_is_held_against_what_readers_bear() -> None:
     told = verdict(group("A", wait=0.5, broke=3, stalled=1))
     assert (told.kind, told.new, told.old) == ("alone", "A", None)
@@ -228,7 +247,10 @@ def test_several_groups_since_before_are_told_with_the_worse_first() -> None:
     now = [*group("a", wait=0.9), *group("b", wait=0.6), *group("c", wait=0.4)]
     before = [*group("a", wait=0.5), *group("b", wait=0.6), *group("c", wait=0.9)]
     told = verdicts(now, before=before)
-    assert told[0].sentence == "variant a is worse than before, variant c is better, 1 is neither."
+    assert (
+        told[0].sentence
+        == "variant a is worse than before, variant c is better, and 1 is told to be neither."
+    )
     assert told[1].new == "a"
 
 
@@ -260,7 +282,9 @@ def test_what_is_open_of_prompts_needs_more_prompts() -> None:
     wait = next(reason for reason in told.reasons if reason.metric == "ttft.p50")
     assert wait.more is not None
     line = next(line for line in lines_of(told) if line.reason is wait)
-    assert re.search(r"; about \d+ more prompts answered by both would decide it$", line.words)
+    assert re.search(
+        r"; (about \d+|a few) more prompts answered by both would decide it$", line.words
+    )
 
 
 HOSTILE = [

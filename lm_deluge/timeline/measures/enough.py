@@ -98,11 +98,11 @@ def _more(factor: float, n: int, m: int) -> int:
 
 
 def rounded(streams: int) -> str:
-    """Return a number of streams as people say it: ``about 140``, ``more than 10,000``."""
+    """Return a number of streams as people say it: ``a few``, ``about 140``, ``more than 10,000``."""
     if streams > MOST_MORE:
         return f"more than {MOST_MORE:,}"
     if streams < 10:
-        return f"about {streams}"
+        return "a few"
     step = 10 ** (int(log10(streams)) - 1)
     return f"about {ceil(streams / step) * step:,}"
 

@@ -119,9 +119,8 @@ def more_phrase(reason: Reason, each: str) -> str:
         message = f"nothing is open about {reason.metric}"
         raise ValueError(message)
     if reason.prompts is not None:
-        one = "prompt" if reason.more == 1 else "prompts"
-        return f"{rounded(reason.more)} more {one} answered by both"
-    return f"{rounded(reason.more)} more stream{'' if reason.more == 1 else 's'} {each}"
+        return f"{rounded(reason.more)} more prompts answered by both"
+    return f"{rounded(reason.more)} more streams {each}"
 
 
 def metric_label(metric: str, *, text: str = "text") -> str:

@@ -15,13 +15,21 @@ _WEIGHT = ("better_but_broken", "better", "trade_off", "undecided", "alike", "to
 
 
 def about_all(
-    verdicts: Sequence[Verdict], spoken: Mapping[str, str], *, kind: str, is_baseline: bool
+    verdicts: Sequence[Verdict],
+    spoken: Mapping[str, str],
+    *,
+    kind: str,
+    left_out: int,
+    is_baseline: bool,
 ) -> tuple[str, dict[str, str], str | None]:
-    """Return a template, the names in it, and which group is best, if one is."""
+    """Return a template, the names in it, and which group is best, if one is.
+
+    ``kind``: what a group is called in general; ``left_out``: how many were not compared.
+    """
     if is_baseline:
         template, names = _since_before(verdicts, spoken)
         return template, names, None
-    return _best(verdicts, spoken, kind)
+    return _best(verdicts, spoken, kind, left_out)
 
 
 def in_order(verdicts: Sequence[Verdict], best: str | None) -> list[Verdict]:
@@ -37,7 +45,7 @@ def in_order(verdicts: Sequence[Verdict], best: str | None) -> list[Verdict]:
 
 
 def _best(
-    verdicts: Sequence[Verdict], spoken: Mapping[str, str], kind: str
+    verdicts: Sequence[Verdict], spoken: Mapping[str, str], kind: str, left_out: int
 ) -> tuple[str, dict[str, str], str | None]:
     groups = sorted({name for verdict in verdicts for name in (verdict.new, verdict.old) if name})
     beaten = {
@@ -47,6 +55,8 @@ def _best(
     }
     names = _Names(spoken)
     of_all = f"{len(groups)} {kind}s"
+    if left_out:
+        of_all = f"{of_all} compared (of {len(groups) + left_out})"
     if not beaten:
         if all(verdict.kind == "alike" for verdict in verdicts):
             return f"All {of_all} feel alike: a reader would not notice the differences", {}, None
@@ -91,9 +101,10 @@ def _since_before(
     if not said:
         return "Nothing is told to be better or worse than before", {}
     if open_ones:
-        said.append(f"{len(open_ones)} {_are(open_ones)} neither")
-    first = said[0] if worse else f"{said[0]} than before"
-    return ", ".join([first, *said[1:]]), names.used
+        said.append(f"{len(open_ones)} {_are(open_ones)} told to be neither")
+    if not worse:
+        said[0] = f"{said[0]} than before"
+    return ", and ".join(filter(None, (", ".join(said[:-1]), said[-1]))), names.used
 
 
 def _are(names: Sequence[str]) -> str:

@@ -40,12 +40,7 @@ def verdicts_of(
     if comparisons is None:
         comparisons = compare_all(measured, baseline)
     if not comparisons.pairs:
-        return [
-            Verdict(
-                "alone", about_one(group, broken), {"new": _spoken(measured, group)}, group.name
-            )
-            for group in list(measured.groups.values())[:1]
-        ]
+        return [_without_pairs(measured, baseline, broken)]
     left = comparisons.n - sum(1 for _ in comparisons.clear())
     verdicts = [
         _verdict(comparisons, pair, left, is_baseline=baseline is not None)
@@ -55,16 +50,37 @@ def verdicts_of(
         return verdicts
     spoken = {group.name: _spoken(measured, group) for group in measured.groups.values()}
     template, names, best = about_all(
-        verdicts, spoken, kind=_kind(measured), is_baseline=baseline is not None
+        verdicts,
+        spoken,
+        kind=_kind(measured),
+        left_out=len(comparisons.left_out),
+        is_baseline=baseline is not None,
     )
     leading = Verdict("ranking", template, names, better=best, keep=best)
     return [leading, *in_order(verdicts, best)]
 
 
+def _without_pairs(measured: Measured, baseline: Measured | None, broken: Sequence[str]) -> Verdict:
+    """Return the verdict on one group, or say why there is none on several."""
+    groups = list(measured.groups.values())
+    if baseline is not None:
+        return Verdict(
+            "no_data", f"Nothing to compare: no {_kind(measured)} of it was there before", {}
+        )
+    if len(groups) > 1:
+        why = f"no two of {len(groups):,} groups differ in the first tag alone"
+        return Verdict("no_data", f"Nothing to compare: {why}", {})
+    (group,) = groups
+    names = {"new": _spoken(measured, group)}
+    return Verdict("alone", about_one(group, broken), names, group.name)
+
+
 def _verdict(comparisons: Comparisons, pair: Pair, left: int, *, is_baseline: bool) -> Verdict:
     reasons = reasons_of(pair, left=left)
     decision = _decision(pair, reasons, comparisons.n)
-    if decision.kind in ("all_failed", "too_few"):
+    if decision.kind == "all_failed":
+        reasons = []
+    if decision.kind == "too_few":
         reasons = [evolve(reason, more=None) for reason in reasons]
     each = "on both sides" if is_baseline else f"of each {_kind(comparisons.measured)}"
     text = first_text(is_text=starts_with_text(pair.new, pair.old))

@@ -167,12 +167,28 @@ def test_a_baseline_is_what_was_before(
 def test_where_no_two_groups_are_compared_it_says_why() -> None:
     told = verdict(group("A", 30), before=[*group("B", 30), *group("C", 30)])
     assert told.sentence == "Nothing to compare: no variant of it was there before."
-    apart = [
-        *group("A", 30, tags={"v": "A", "r": "eu"}),
-        *group("B", 30, tags={"v": "B", "r": "us"}),
-    ]
-    (told,) = verdicts_of(measure(apart, by=["v", "r"]))
-    assert told.sentence == "Nothing to compare: no two of 2 groups differ in the first tag alone."
+
+
+def crossed(**waits: float) -> list[Timeline]:
+    """Variants in regions, named ``A_eu``."""
+    made: list[Timeline] = []
+    for name, wait in waits.items():
+        variant, region = name.split("_")
+        made += group(name, 60, wait=wait, tags={"variant": variant, "region": region})
+    return made
+
+
+def test_groups_of_several_tags_are_told_within_the_other_tags() -> None:
+    streams = crossed(A_eu=0.9, B_eu=0.5, A_us=0.9, B_us=0.5)
+    told = verdicts_of(measure(streams, by=["variant", "region"]))
+    assert told[0].sentence == (
+        "Compared within the other tags, 2 of 2 comparisons name one to take: variant=B, region=eu and "
+        "variant=B, region=us."
+    )
+    assert len(told) == 3
+    same = crossed(A_eu=0.5, B_eu=0.5, A_us=0.5, B_us=0.5)
+    told = verdicts_of(measure(same, by=["variant", "region"]))
+    assert told[0].sentence == "Compared within the other tags, no comparison of 2 decides."
 
 
 def test_groups_that_were_not_compared_are_counted() -> None:

@@ -54,6 +54,17 @@ def _best(
         if verdict.keep is not None
     }
     names = _Names(spoken)
+    if len(verdicts) < len(groups) * (len(groups) - 1) // 2:
+        taken = list(dict.fromkeys(winner for winner, _ in beaten if winner is not None))
+        head = f"Compared within the other tags, {len(beaten)} of {len(verdicts)} comparisons"
+        if not taken:
+            return (
+                f"Compared within the other tags, no comparison of {len(verdicts)} decides",
+                {},
+                None,
+            )
+        verb = "names" if len(beaten) == 1 else "name"
+        return f"{head} {verb} one to take: {names.listed(sorted(taken))}", names.used, None
     of_all = f"{len(groups)} {kind}s"
     if left_out:
         of_all = f"{of_all} compared (of {len(groups) + left_out})"

@@ -61,16 +61,12 @@ def verdicts_of(
 
 
 def _without_pairs(measured: Measured, baseline: Measured | None, broken: Sequence[str]) -> Verdict:
-    """Return the verdict on one group, or say why there is none on several."""
-    groups = list(measured.groups.values())
+    """Return the verdict on one group, or say why nothing is compared with before."""
     if baseline is not None:
         return Verdict(
             "no_data", f"Nothing to compare: no {_kind(measured)} of it was there before", {}
         )
-    if len(groups) > 1:
-        why = f"no two of {len(groups):,} groups differ in the first tag alone"
-        return Verdict("no_data", f"Nothing to compare: {why}", {})
-    (group,) = groups
+    (group,) = measured.groups.values()  # more than one are always compared
     names = {"new": _spoken(measured, group)}
     return Verdict("alone", about_one(group, broken), names, group.name)
 

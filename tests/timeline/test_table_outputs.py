@@ -155,6 +155,19 @@ def test_markdown_of_forty_five_groups_shows_the_largest_and_says_so(
     assert "| `g40` |" not in text
 
 
+def test_markdown_fits_a_comment_whatever_the_log_holds(report: Call, tmp_path: Path) -> None:
+    names = [f"{'group' * 30} {k}" for k in range(300)]
+    log = [
+        stream_lines(str(k), [0.5], tags={"variant": name}, failed="APIError", phase="tail")
+        for k, name in enumerate(names)
+    ]
+    rules = [part for k in range(9) for part in ("--fail-if", f"failed>{k / 10}%")]
+    done = report(write(tmp_path / "log", log), "--md", "-", "--by", "variant", *rules)
+    assert done.code == 1
+    assert "; and 290 more" in done.out
+    assert len(done.out) < 65_536
+
+
 @pytest.mark.parametrize(
     "options",
     [["--json", "--csv", "-"], ["--csv", "-", "--md", "-"], ["--json", "--csv", "-", "--md", "-"]],

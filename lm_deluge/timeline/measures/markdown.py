@@ -23,6 +23,8 @@ _MOST_GROUPS = 40
 """Rows of the table; a comment on GitHub has at most 65,536 characters."""
 _MOST_CHANGES = 40
 _MOST_VERDICTS = 5
+_MOST_PROBLEMS = 10
+_MOST_FINDINGS = 40
 _MOST_NAME = 200
 _MOST_SENTENCE = 2_000
 
@@ -66,7 +68,9 @@ def markdown_report(
             parts.append("\n".join(_changes(measured, comparisons)))
     else:
         parts.append("The log holds no stream.")
-    listed = "\n".join(f"- {escaped(finding)}" for finding in findings)
+    listed = "\n".join(f"- {escaped(finding)}" for finding in findings[:_MOST_FINDINGS])
+    if (more := len(findings) - _MOST_FINDINGS) > 0:
+        listed += f"\n- and {more:,} more"
     parts.append(_folded(f"Findings ({len(findings)})", listed) if listed else "")
     parts.append(f"<sub>{escaped(settings_in_words(measured))}</sub>")
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -125,8 +129,10 @@ def _rules(judged: Sequence[Judged]) -> Iterator[str]:
             escaped(problem.words)
             if problem.group is None
             else f"{code(problem.group)} {escaped(problem.words)}"
-            for problem in each.problems
+            for problem in each.problems[:_MOST_PROBLEMS]
         )
+        if (more := len(each.problems) - _MOST_PROBLEMS) > 0:
+            found += f"; and {more:,} more"
         yield f"- ❌ {named}{code(rule.text)}{where}: {found}.{why}"
 
 

@@ -20,6 +20,7 @@ from lm_deluge.values.checks import checked_flag, checked_integer, checked_numbe
 if TYPE_CHECKING:
     from typing import Self
 
+    from lm_deluge.recording import Recorder
     from lm_deluge.simulator.serving.background import Background
 
 __all__ = ["Proxy"]
@@ -48,6 +49,7 @@ class Proxy:
         handlers: as those of ``LLMClient``; they hear every stream.
         tags: of every stream, for ``lm-deluge report --by``.
         body_tags: whether a request's ``metadata`` and ``user`` become tags of its stream.
+        record: a file of recordings that every stream's raw bytes go into.
         host: the address to listen on.
         port: 0 takes a free one.
         allow_remote: needed to listen on an address that other machines reach.
@@ -70,6 +72,7 @@ class Proxy:
         handlers: Sequence[object] = (),
         tags: Mapping[str, Any] | None = None,
         body_tags: bool = False,
+        record: Recorder | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         allow_remote: bool = False,
@@ -91,6 +94,7 @@ class Proxy:
             "handlers": handlers,
             "tags": tags,
             "body_tags": checked_flag("body_tags", body_tags),
+            "record": record,
         }
         self._shared: Shared | None = None
         self._server: asyncio.Server | None = None
@@ -204,7 +208,8 @@ class Proxy:
         await self.close()
 
     def __enter__(self) -> Self:
-        from lm_deluge.simulator.serving.background import Background
+        from lm_deluge.recording import Recorder
+    from lm_deluge.simulator.serving.background import Background
 
         self._background = Background(self.start, self.close)
         self._background.open()

@@ -1,0 +1,1 @@
+"""What ``lm-deluge proxy`` says and shows."""

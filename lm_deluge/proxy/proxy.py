@@ -90,12 +90,7 @@ class Proxy:
         self._guard: Final = Guard((*own, *_names(allow_hosts)))
         self.routes: Final = Routes(upstream, named)
         self._head_timeout: Final = checked_number("head_timeout", head_timeout, low=0, above=True)
-        self._watching: Final[dict[str, Any]] = {
-            "handlers": handlers,
-            "tags": tags,
-            "body_tags": checked_flag("body_tags", body_tags),
-            "record": record,
-        }
+        self._watcher: Final = Watcher(handlers, tags=tags, body_tags=body_tags, record=record)
         self._shared: Shared | None = None
         self._server: asyncio.Server | None = None
         self._bound = 0
@@ -134,7 +129,7 @@ class Proxy:
         shared = Shared(
             routes=self.routes,
             guard=self._guard,
-            watcher=Watcher(**self._watching),
+            watcher=self._watcher,
             dialer=Dialer(),
             dropped=_OURS,
             head_timeout=self._head_timeout,
@@ -208,8 +203,7 @@ class Proxy:
         await self.close()
 
     def __enter__(self) -> Self:
-        from lm_deluge.recording import Recorder
-    from lm_deluge.simulator.serving.background import Background
+        from lm_deluge.simulator.serving.background import Background
 
         self._background = Background(self.start, self.close)
         self._background.open()

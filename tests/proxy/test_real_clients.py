@@ -36,7 +36,9 @@ def test_openai_chats_and_responds(through: tuple[Simulator, Proxy]) -> None:
                 kinds = [event.type for event in stream]
             whole = client.chat.completions.create(model="gpt-4o", messages=HI)
             models = [model.id for model in client.models.list()]
-            heard.append(([c.choices and c.choices[0].delta for c in chunks], kinds, models, whole.choices))
+            heard.append(
+                ([c.choices and c.choices[0].delta for c in chunks], kinds, models, whole.choices)
+            )
     direct, passed = heard
     assert repr(passed)[:200] == repr(direct)[:200]
     assert [len(part) for part in passed] == [len(part) for part in direct]
@@ -49,10 +51,12 @@ def test_openai_chats_and_responds(through: tuple[Simulator, Proxy]) -> None:
 
 def test_openai_raises_the_same_error(through: tuple[Simulator, Proxy]) -> None:
     openai = pytest.importorskip("openai", reason="openai is not installed (extra test)")
-    with Simulator(text="one two three four", faults=["reset:2", "eof:2", "status:429"]) as simulator:
+    with Simulator(
+        text="one two three four", faults=["reset:2", "eof:2", "status:429"]
+    ) as simulator:
         with Proxy(simulator.url) as proxy:
             with openai.OpenAI(base_url=proxy.base_url, api_key="k", max_retries=0) as client:
-                with pytest.raises(Exception, match="(?i)reset|disconnected|closed|ReadError"):
+                with pytest.raises(Exception, match=r"(?i)reset|disconnected|closed|ReadError"):
                     list(client.chat.completions.create(model="gpt-4o", messages=HI, stream=True))
                 list(client.chat.completions.create(model="gpt-4o", messages=HI, stream=True))
                 with pytest.raises(openai.RateLimitError):
@@ -72,7 +76,9 @@ def test_anthropic_streams_and_counts(through: tuple[Simulator, Proxy]) -> None:
     anthropic = pytest.importorskip("anthropic", reason="anthropic is not installed (extra test)")
     for base_url in (through[0].url, through[1].url):
         with anthropic.Anthropic(base_url=base_url, api_key="k", max_retries=0) as client:
-            with client.messages.stream(model="claude-sonnet-5", max_tokens=90, messages=HI) as stream:
+            with client.messages.stream(
+                model="claude-sonnet-5", max_tokens=90, messages=HI
+            ) as stream:
                 kinds = [event.type for event in stream]
                 message = stream.get_final_message()
             assert kinds[-1] == "message_stop"
@@ -116,7 +122,15 @@ async def test_curl_uploads_and_downloads(run: Run, tmp_path: Path, version: str
     port = server.sockets[0].getsockname()[1]
     async with Proxy(f"http://127.0.0.1:{port}") as proxy:
         done = await run(
-            "curl", "-sS", version, "--fail", "-T", given, "-o", tmp_path / "got", f"{proxy.url}/v1/files"
+            "curl",
+            "-sS",
+            version,
+            "--fail",
+            "-T",
+            given,
+            "-o",
+            tmp_path / "got",
+            f"{proxy.url}/v1/files",
         )
     server.close()
     assert (done.code, done.err) == (0, "")

@@ -163,7 +163,9 @@ class LiveStreams(StreamHandler):
         words = [f"{total:,} stream{'' if total == 1 else 's'} ended"]
         words += [f"{counts[kind]:,} {kind}" for kind in ("failed", "left") if counts[kind]]
         if counts["others"]:
-            words.append(f"{counts['others']:,} other request{'' if counts['others'] == 1 else 's'}")
+            words.append(
+                f"{counts['others']:,} other request{'' if counts['others'] == 1 else 's'}"
+            )
         return " · ".join(words)
 
     def table(self) -> RenderableType:

@@ -1,10 +1,10 @@
-"""Fixtures of pytest for the tests of programs that stream: ``simulator`` and ``replay``.
+"""Fixtures of pytest for the tests of programs that stream: ``simulator``, ``replay`` and ``proxy``.
 
 Register them in ``conftest.py``::
 
     pytest_plugins = ["lm_deluge.testing"]
 
-Both serve from a thread of their own: a plain ``def`` test with a client that blocks is served as well
+They serve from a thread of their own: a plain ``def`` test with a client that blocks is served as well
 as an ``async`` one, in whatever event loop. Nothing else of lm_deluge imports this module, or pytest.
 """
 
@@ -22,12 +22,13 @@ except ModuleNotFoundError as error:
     message = f"lm_deluge.testing needs {error.name}: pip install pytest"
     raise ModuleNotFoundError(message, name=error.name) from None
 
+from lm_deluge.proxy import Proxy
 from lm_deluge.simulator import Simulator
 
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["Replayed", "StartReplay", "replay", "simulator"]
+__all__ = ["Replayed", "StartProxy", "StartReplay", "proxy", "replay", "simulator"]
 
 
 class Replayed(Simulator):
@@ -40,6 +41,10 @@ class Replayed(Simulator):
 
 StartReplay = Callable[..., Replayed]
 """``replay(path, speed="max", by="order")``, or ``await replay(...)``: a running ``Replayed``."""
+
+
+StartProxy = Callable[..., Proxy]
+"""``proxy(upstream=None, handlers=[…], …)``: a running ``Proxy``."""
 
 
 @pytest.fixture
@@ -72,6 +77,28 @@ def replay(monkeypatch: pytest.MonkeyPatch) -> Iterator[StartReplay]:
         ) -> Replayed:
             running = stack.enter_context(Replayed(replay=path, speed=speed, replay_by=by))
             _lead(monkeypatch, running)
+            return running
+
+        yield start
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[StartProxy]:
+    """Watch what the program under test streams: ``running = proxy(handlers=[collector])``.
+
+    Arguments are those of ``Proxy``. Without an upstream it stands before whatever ``OPENAI_BASE_URL``
+    leads to, as the fixture ``simulator``, or else before the providers. That variable,
+    ``ANTHROPIC_BASE_URL`` and ``GOOGLE_GEMINI_BASE_URL`` lead to the one that was started last.
+    """
+    with ExitStack() as stack:
+
+        def start(upstream: str | None = None, **arguments: Any) -> Proxy:
+            if upstream is None:
+                upstream = os.environ.get("OPENAI_BASE_URL") or None
+            running = stack.enter_context(Proxy(upstream, **arguments))
+            monkeypatch.setenv("OPENAI_BASE_URL", running.base_url)
+            monkeypatch.setenv("ANTHROPIC_BASE_URL", running.url)
+            monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", running.url)
             return running
 
         yield start

@@ -190,8 +190,8 @@ print(sorted({"aiohttp", "asyncio", "blinker"} & set(sys.modules)))
 def test_importing_lm_deluge_imports_no_plugin_and_no_simulator() -> None:
     program = (
         "import sys, lm_deluge; "
-        "print([m for m in ('lm_deluge_plugins', 'lm_deluge.simulator', 'click', 'rich', 'numpy')"
-        " if m in sys.modules])"
+        "print([m for m in ('lm_deluge_plugins', 'lm_deluge.simulator', 'lm_deluge.proxy', 'click', 'rich',"
+        " 'numpy') if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],

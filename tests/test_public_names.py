@@ -19,6 +19,7 @@ PROMISED = {
     "AuthenticationError RateLimitError BadRequestError UnsupportedModelError StreamCancelled "
     "HandlerError ConnectionLostError AnswerCutError ProviderError ProtocolError",
     "lm_deluge.simulator": "Simulator Gap Fault",
+    "lm_deluge.proxy": "Proxy",
     "lm_deluge.timeline": "Timeline read_timelines",
     "lm_deluge_plugins": "StdoutPrinter ChunkCollector FileLogger",
 }
@@ -30,6 +31,7 @@ COMPLETE = (
     "lm_deluge.appending",
     "lm_deluge.config",
     "lm_deluge.errors",
+    "lm_deluge.proxy",
     "lm_deluge.recording",
     "lm_deluge.signals",
     "lm_deluge.simulator",

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import socket
 import struct
 import sys
 from typing import Final
 
-__all__ = ["reset_when_sent", "unsent"]
+__all__ = ["has_left", "reset_when_sent", "unsent"]
 
 _NO_LINGER: Final = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 
@@ -42,6 +43,20 @@ def unsent(transport: asyncio.Transport) -> int:
     except OSError:
         return 0
     return int.from_bytes(left, sys.byteorder)
+
+
+def has_left(transport: asyncio.Transport) -> bool:
+    """Whether the other side has closed its connection behind bytes that nobody has read yet.
+
+    ``False`` where the system does not tell (all but Linux): reading goes on until it is known.
+    """
+    sock = transport.get_extra_info("socket")
+    descriptor = -1 if sock is None else sock.fileno()
+    if descriptor < 0 or not hasattr(select, "POLLRDHUP"):
+        return False
+    poll = select.poll()
+    poll.register(descriptor, select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 def reset_when_sent(transport: asyncio.Transport) -> None:

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from lm_deluge.errors import APIConnectionError
-from lm_deluge.proxy.endings import reset_when_sent
+from lm_deluge.proxy.endings import has_left, reset_when_sent
 from lm_deluge.proxy.exchange import RequestHead, WatchedExchange
 from lm_deluge.proxy.framing import FramingError, of_request
 from lm_deluge.proxy.guards import check_target
@@ -32,6 +32,9 @@ __all__ = ["ReaderSide"]
 #: connection.
 _HIGH_WATER: Final = 64 << 10
 
+#: Seconds between two looks at whether a reader is still there that is not read from.
+_LOOK: Final = 0.25
+
 #: Seconds that a reader which was refused may go on sending; closing under it would reset what it was told.
 _LINGER: Final = 2.0
 
@@ -52,6 +55,7 @@ class ReaderSide(asyncio.Protocol):
         self._upstream: UpstreamSide | None = None
         self._dialling: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._looking: asyncio.TimerHandle | None = None
         self._reached = ""
         self._is_paused = False
         # Its upstream takes no more for now; the reader takes no more.
@@ -346,6 +350,9 @@ class ReaderSide(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
         if self._dialling is not None:
             self._dialling.cancel()
             self._dialling = None
@@ -362,10 +369,25 @@ class ReaderSide(asyncio.Protocol):
         if is_paused == self._is_paused or self.transport.is_closing():
             return
         self._is_paused = is_paused
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
         if is_paused:
             self.transport.pause_reading()
+            self._looking = self._loop.call_later(_LOOK, self._look)
         else:
             self.transport.resume_reading()
+
+    def _look(self) -> None:
+        """See whether the reader has left: what is not read tells of no end."""
+        self._looking = None
+        if not self._is_paused or self._is_done:
+            return
+        if has_left(self.transport):
+            self._left(None)
+            self.transport.abort()
+        else:
+            self._looking = self._loop.call_later(_LOOK, self._look)
 
 
 def _path_of(target: bytes) -> str:

@@ -16,8 +16,12 @@ from lm_deluge.recording import read_recording
 from lm_deluge.simulator import Simulator
 from support.clients import client_for
 from support.programs import Call, clean_environment
+from support.raw_http import Asker, Side, Upstream
 
 HERE = ("proxy", "--listen", "0")
+
+MEGA = 1 << 20
+PIECE = bytes(range(256)) * 256  # 64 KiB
 
 
 async def _address(running: Any) -> str:
@@ -194,3 +198,48 @@ def test_an_address_that_is_taken_is_told_in_a_line(call: Call) -> None:
         done = call("proxy", "--listen", simulator.url.removeprefix("http://"))
     assert done.code == 1
     assert "in use" in done.err
+
+
+@pytest.mark.slow
+async def test_100_megabytes_up_and_down_take_little_memory(start, tmp_path: Path) -> None:
+    size = 100 * MEGA
+
+    async def script(side: Side) -> None:
+        await side.head()
+        for _ in range(size // len(PIECE)):
+            await side.reader.readexactly(len(PIECE))
+        await side.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        for _ in range(size // len(PIECE)):
+            await side.write(PIECE)
+
+    async with Upstream(script) as upstream:
+        running = await start(
+            "proxy", "--listen", "0", "--upstream", upstream.url, "--log", str(tmp_path / "log"),
+            env=clean_environment(),
+        )  # fmt: skip
+        await running.until("GoogleGenAI")
+        url = re.search(r"OPENAI_BASE_URL=(\S+)/v1", running.out)
+        assert url is not None
+        status = Path(f"/proc/{running.process.pid}/status")
+        before = _peak(status)
+        async with Asker(url[1]) as asker:
+            # The path of a dialect: its body is looked at, too.
+            await asker.write(
+                b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+                % size
+            )
+            for _ in range(size // len(PIECE)):
+                await asker.write(PIECE)
+            await asker.head()
+            for _ in range(size // len(PIECE)):
+                await asker.reader.readexactly(len(PIECE))
+        assert _peak(status) - before < 48 * MEGA
+        running.interrupt()
+        assert await running.ended() == 0
+
+
+def _peak(status: Path) -> int:
+    """Return the most memory that a process had, in bytes."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+    assert found is not None
+    return int(found[1]) * 1024

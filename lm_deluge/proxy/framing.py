@@ -25,6 +25,7 @@ __all__ = [
 _LENGTH: Final = re.compile(rb"\d{1,18}")
 #: A chunk's first line: sixteen digits are more than any machine has memory for.
 _SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
+_ONLY: Final = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n")
 _KIND_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?", re.S)
 _TRAILER: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00-\x08\x0a-\x1f\x7f]*")
 #: What a trailer must not say (RFC 9110, section 6.5.1): how the message is framed or where it goes.
@@ -106,6 +107,13 @@ class Chunked:
 
     def feed(self, data: bytes) -> tuple[bytes, int]:
         """See ``Framing``."""
+        if self._left == -1 and not self._line:
+            # One whole chunk and nothing else: what servers write that stream.
+            only = _ONLY.match(data)
+            if only is not None and data[-2:] == b"\r\n":
+                size = int(only[1], 16)
+                if size and size == len(data) - only.end() - 2:
+                    return data[only.end() : -2], len(data)
         found: list[bytes] = []
         try:
             at = self._take(data, found)

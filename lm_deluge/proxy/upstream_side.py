@@ -184,7 +184,7 @@ class UpstreamSide(asyncio.Protocol):
         arrived: float,
     ) -> None:
         head = forwarded_response(first, fields)
-        told(passing.exchange.head, first.status, pairs(fields))
+        told(passing.exchange.head, first.status, pairs(fields), arrived)
         if first.status == 101:
             passing.is_tunnel = True
             self._framing = UntilClose()

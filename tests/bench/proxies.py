@@ -3,9 +3,9 @@
     python tests/bench/proxies.py --streams 1000 --rate 20 --seconds 10 --rounds 3 [--nginx PATH]
 
 One server process plays streams of pieces that say when they were written; each proxy is a process of its
-own; this process reads. All that is told of a proxy is the time of its own process (user and system), its resident
-memory, and the moments at which its pieces are here. ``direct`` is the way without a proxy: what the two ends
-cost is in every row. Ratios are to the bare aiohttp pass-through of the same round.
+own; this process reads. All that is told of a proxy is the time of its own process (user and system), its
+resident memory, and the moments at which its pieces are here. ``direct`` is the way without a proxy: what
+the two ends cost is in every row. Ratios are to the bare aiohttp pass-through of the same round.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import Awaitable, Callable
 from typing import Any, Self
@@ -71,18 +72,19 @@ Script = Callable[[Side], Awaitable[Any]]
 class Upstream:
     """``async with Upstream(script) as upstream``: the script plays each connection, which it ends by ending.
 
-    ``bytes`` for a script answer every request so, whatever it is.
+    ``bytes`` for a script answer every request so, whatever it is. ``tls``: its side, if it speaks that.
     """
 
-    def __init__(self, script: Script | bytes = OK) -> None:
+    def __init__(self, script: Script | bytes = OK, *, tls: ssl.SSLContext | None = None) -> None:
         self._script = script
+        self._tls = tls
         self.sides: list[Side] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}"
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:

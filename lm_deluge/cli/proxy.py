@@ -46,6 +46,14 @@ _LISTEN: Final = re.compile(r"(?:(?P<host>\[[^\]]*\]|[^:\[\]]*):)?(?P<port>\d{1,
 @log_option
 @record_option
 @click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="NAME[:ARG][@SHARE%]",
+    help="Break streams on purpose, and mark them in the log: eof:3@5% cuts one in twenty after 3 pieces; "
+    "also status:429, reset:3, stall:3, pause:SECONDS, buffer:SECONDS … (lm-deluge simulate --help).",
+)
+@click.option(
     "--tag",
     "tags",
     multiple=True,
@@ -80,6 +88,7 @@ def proxy(
     upstreams: tuple[str, ...],
     log: Path | None,
     record: Path | None,
+    faults: tuple[str, ...],
     tags: tuple[str, ...],
     body_tags: bool,
     content_free: bool,
@@ -108,6 +117,7 @@ def proxy(
         tags=_tags(tags),
         body_tags=body_tags,
         record=recorder,
+        faults=faults,
         host=host,
         port=port,
         allow_remote=allow_remote,

@@ -71,21 +71,20 @@ class StatusLine:
     line: bytes
 
 
-def find_request_end(data: bytes | bytearray) -> int | None:
+def find_request_end(data: bytes | bytearray, known: int = 0) -> int | None:
     """Return where the head of a request ends, ``None`` if it is not all there.
 
-    Raises ``BadRequestHead`` as soon as what is there can be no beginning of one.
+    ``known``: how many bytes were looked at before. Raises ``BadRequestHead`` as soon as what is there can
+    be no beginning of one.
     """
-    end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
-    head = data[: end if end >= 0 else MAX_HEAD + 1]
-    if _BARE.search(head) is not None:
+    end = data.find(b"\r\n\r\n", max(0, known - 3), MAX_HEAD)
+    if _BARE.search(data, max(0, known - 1), end if end >= 0 else MAX_HEAD) is not None:
         raise BadRequestHead(400, "a line of the head does not end with CR LF")
     if end >= 0:
         return end + 4
-    first = head.find(b"\r\n")
-    if len(head) > _MAX_LINE and not 0 <= first <= _MAX_LINE:
+    if len(data) > _MAX_LINE and data.find(b"\r\n", 0, _MAX_LINE + 2) < 0:
         raise BadRequestHead(414, f"the request line has more than {_MAX_LINE} bytes")
-    if len(head) > MAX_HEAD:
+    if len(data) > MAX_HEAD:
         raise BadRequestHead(431, f"the head has more than {MAX_HEAD} bytes")
     return None
 

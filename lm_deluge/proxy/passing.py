@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
 from lm_deluge.proxy.exchange import Ending, WatchedExchange
+from lm_deluge.proxy.faults import InjectedFault
 from lm_deluge.proxy.framing import Framing
 from lm_deluge.proxy.headers import keeps_open
 from lm_deluge.proxy.heads import AskedLine, HeaderField
@@ -30,8 +31,9 @@ def told(call: Callable[P, T], *args: P.args, **named: P.kwargs) -> T | None:
 
 
 class Passing:
-    """``framing``: of the request's body. ``exchange``: who is told. ``keep``: the reader's connection may
-    carry another request. ``waiting``: bytes of the body that came before there was a connection.
+    """``framing``: of the request's body. ``exchange``: who is told. ``fault``: what is injected. ``keep``:
+    the reader's connection may carry another request. ``waiting``: bytes of the body that came before there
+    was a connection.
 
     ``sent``: the request is whole. ``begun``: something of an answer was passed on. ``answered``: the answer
     is whole. ``is_tunnel``: both sides speak something else by now.
@@ -42,6 +44,7 @@ class Passing:
         "answered",
         "begun",
         "exchange",
+        "fault",
         "fields",
         "first",
         "framing",
@@ -59,12 +62,14 @@ class Passing:
         framing: Framing,
         route: Destination,
         exchange: WatchedExchange,
+        fault: InjectedFault | None = None,
     ) -> None:
         self.first = first
         self.fields = fields
         self.framing = framing
         self.route = route
         self.exchange = exchange
+        self.fault = fault
         self.keep = keeps_open(first.minor, fields)
         self.waiting: list[bytes] = []
         self.sent = False

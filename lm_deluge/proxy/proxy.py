@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from lm_deluge.http.dialling import Dialer
+from lm_deluge.proxy.faults import FaultDice
 from lm_deluge.proxy.guards import Guard
 from lm_deluge.proxy.reader_side import ReaderSide
 from lm_deluge.proxy.routes import Routes
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from lm_deluge.recording import Recorder
+    from lm_deluge.simulator import Fault
     from lm_deluge.simulator.serving.background import Background
 
 __all__ = ["Proxy"]
@@ -50,6 +52,8 @@ class Proxy:
         tags: of every stream, for ``lm-deluge report --by``.
         body_tags: whether a request's ``metadata`` and ``user`` become tags of its stream.
         record: a file of recordings that every stream's raw bytes go into.
+        faults: what goes wrong on purpose with streamed answers: the simulator's names with a share, as
+            ``"eof:3@5%"``; at most one for each request, those without a share in equal parts the rest.
         host: the address to listen on.
         port: 0 takes a free one.
         allow_remote: needed to listen on an address that other machines reach.
@@ -73,6 +77,7 @@ class Proxy:
         tags: Mapping[str, Any] | None = None,
         body_tags: bool = False,
         record: Recorder | None = None,
+        faults: Sequence[str | Fault] | str | Fault = (),
         host: str = "127.0.0.1",
         port: int = 0,
         allow_remote: bool = False,
@@ -91,6 +96,7 @@ class Proxy:
         self.routes: Final = Routes(upstream, named)
         self._head_timeout: Final = checked_number("head_timeout", head_timeout, low=0, above=True)
         self._watcher: Final = Watcher(handlers, tags=tags, body_tags=body_tags, record=record)
+        self._dice: Final = FaultDice(faults)
         self._shared: Shared | None = None
         self._server: asyncio.Server | None = None
         self._bound = 0
@@ -131,6 +137,7 @@ class Proxy:
             guard=self._guard,
             watcher=self._watcher,
             dialer=Dialer(),
+            dice=self._dice,
             dropped=_OURS,
             head_timeout=self._head_timeout,
         )

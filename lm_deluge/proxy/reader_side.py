@@ -10,19 +10,16 @@ from time import perf_counter
 from typing import Any, Final
 
 from lm_deluge.errors import APIConnectionError
+from lm_deluge.proxy.admission import RefusedError, admit, refused
 from lm_deluge.proxy.endings import has_left, reset_when_sent
-from lm_deluge.proxy.exchange import RequestHead, WatchedExchange
-from lm_deluge.proxy.framing import FramingError, of_request
-from lm_deluge.proxy.guards import check_target
-from lm_deluge.proxy.headers import forwarded_request, pairs
+from lm_deluge.proxy.framing import FramingError
+from lm_deluge.proxy.headers import forwarded_request
 from lm_deluge.proxy.heads import (
     BadRequestHead,
     find_request_end,
-    read_request,
 )
 from lm_deluge.proxy.passing import Passing, told
-from lm_deluge.proxy.refusals import refusal
-from lm_deluge.proxy.routes import wire_of
+from lm_deluge.proxy.pretending import PretendedSide
 from lm_deluge.proxy.shared import Shared
 from lm_deluge.proxy.upstream_side import UpstreamSide
 
@@ -52,7 +49,7 @@ class ReaderSide(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._held = bytearray()
         self._passing: Passing | None = None
-        self._upstream: UpstreamSide | None = None
+        self._upstream: UpstreamSide | PretendedSide | None = None
         self._dialling: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._looking: asyncio.TimerHandle | None = None
@@ -101,8 +98,9 @@ class ReaderSide(asyncio.Protocol):
         if self._is_done:
             return
         if passing is None:
+            known = len(self._held)
             self._held += data
-            self._next()
+            self._next(known)
         elif passing.is_tunnel:
             self._to_upstream(data)
         elif self._dialling is not None and not passing.sent:
@@ -157,6 +155,12 @@ class ReaderSide(asyncio.Protocol):
         if passing.sent or not keep:
             self._over()
 
+    def tunnel_is_open(self) -> None:
+        """See ``Before``."""
+        held = bytes(self._held)
+        self._held.clear()
+        self._to_upstream(held)
+
     def upstream_is_gone(self, error: BaseException | None) -> None:
         """See ``Before``."""
         self._upstream = None
@@ -182,53 +186,57 @@ class ReaderSide(asyncio.Protocol):
         self._timer = None
         if self._held:
             seconds = f"{self._shared.head_timeout:g} s"
-            self._refuse(408, f"the head of the request did not come in within {seconds}")
+            self._refuse(refused(None, 408, f"no head of a request came in within {seconds}"))
         else:
             self._close()
 
-    def _next(self) -> None:
-        """Begin with the next request, if its head is there."""
+    def _next(self, known: int = 0) -> None:
+        """Begin with the next request, if its head is there. ``known``: bytes that were looked at before."""
         if self._passing is not None or self._is_done:
             return
         held = self._held
         while held[:2] == b"\r\n":  # RFC 9112, section 2.2
             del held[:2]
+            known = 0
         if not held:
             return
         self._wait_for_head()
-        wire, head_only = "chat", False
         try:
-            end = find_request_end(held)
+            end = find_request_end(held, known)
             if end is None:
                 return
             head, rest = bytes(held[:end]), bytes(held[end:])
             held.clear()
-            first, fields = read_request(head)
-            wire, head_only = wire_of(_path_of(first.target)), first.method == b"HEAD"
-            check_target(first)
-            self._shared.guard.check(first, fields, self._reached)
-            framing = of_request(first, fields)
-            route = self._shared.route_of(first, fields)
+            passing = admit(self._shared, head, self._reached)
         except BadRequestHead as error:
-            self._refuse(error.status, str(error), wire, head_only=head_only)
+            self._refuse(refused(None, error.status, str(error)))
+            return
+        except RefusedError as error:
+            self._refuse(error.reply)
             return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        asked = RequestHead(
-            method=first.method.decode("ascii"),
-            target=first.target.decode("latin-1"),
-            headers=pairs(fields),
-            base_url=route.base_url,
-            path=route.path,
-            dialect=route.dialect,
-        )
-        exchange = told(self._shared.watcher.open, asked) or WatchedExchange()
-        passing = self._passing = Passing(first, fields, framing, route, exchange)
-        if rest or framing.done:
+        self._begin(passing, rest)
+
+    def _begin(self, passing: Passing, rest: bytes) -> None:
+        """Pass a request on. ``rest``: what came behind its head."""
+        self._passing = passing
+        if rest or passing.framing.done:
             passing.waiting.append(rest)
-        upstream = self._upstream
-        if upstream is not None and upstream.is_usable and upstream.origin == route.upstream.origin:
+        upstream, fault = self._upstream, passing.fault
+        if fault is not None and fault.is_early:
+            if upstream is not None:
+                upstream.leave()
+            self._upstream = PretendedSide(self, passing, fault)
+            told(passing.exchange.asked, 0.0)
+            self._pass_waiting(passing)
+            return
+        if (
+            isinstance(upstream, UpstreamSide)
+            and upstream.is_usable
+            and upstream.origin == passing.route.upstream.origin
+        ):
             self._ask(passing, upstream, 0.0)
             return
         if upstream is not None:
@@ -244,8 +252,7 @@ class ReaderSide(asyncio.Protocol):
         except (APIConnectionError, ValueError, ImportError) as error:
             self._dialling = None
             passing.ended("unreachable", error)
-            wire = wire_of(_path_of(passing.first.target))
-            self._refuse(502, str(error), wire, head_only=passing.first.method == b"HEAD")
+            self._refuse(refused(passing.first, 502, str(error)))
             return
         self._dialling = None
         upstream.adopt(dialled)
@@ -271,6 +278,9 @@ class ReaderSide(asyncio.Protocol):
         )
         upstream.ask(passing, head)
         told(passing.exchange.asked, connected)
+        self._pass_waiting(passing)
+
+    def _pass_waiting(self, passing: Passing) -> None:
         waiting, passing.waiting = passing.waiting, []
         if waiting:
             self._pass_body(passing, b"".join(waiting))
@@ -281,7 +291,7 @@ class ReaderSide(asyncio.Protocol):
             content, used = passing.framing.feed(data)
         except FramingError as error:
             passing.ended("cut by us", error)
-            self._refuse(400, str(error), wire_of(_path_of(passing.first.target)))
+            self._refuse(refused(passing.first, 400, str(error)))
             return
         self._to_upstream(data if used == len(data) else data[:used])
         if content:
@@ -290,6 +300,8 @@ class ReaderSide(asyncio.Protocol):
             passing.sent = True
             told(passing.exchange.sent, b"")
             self._held += data[used:]
+            if self._upstream is not None:
+                self._upstream.request_is_whole()
             if passing.answered:
                 self._over()
 
@@ -310,16 +322,14 @@ class ReaderSide(asyncio.Protocol):
 
     # -- endings
 
-    def _refuse(
-        self, status: int, message: str, wire: str = "chat", *, head_only: bool = False
-    ) -> None:
+    def _refuse(self, reply: bytes) -> None:
         """Answer with an error of ours, unless an answer has begun, and close."""
         passing, self._passing = self._passing, None
         if passing is not None and passing.begun:
             self._drop()
             self.transport.abort()
             return
-        self.transport.write(refusal(wire, status, message, head_only=head_only))
+        self.transport.write(reply)
         self._close(lingers=True)
 
     def _close(self, *, lingers: bool = False) -> None:
@@ -388,7 +398,3 @@ class ReaderSide(asyncio.Protocol):
             self.transport.abort()
         else:
             self._looking = self._loop.call_later(_LOOK, self._look)
-
-
-def _path_of(target: bytes) -> str:
-    return target.partition(b"?")[0].decode("latin-1")

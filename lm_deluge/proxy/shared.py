@@ -9,6 +9,7 @@ from typing import Protocol
 from attrs import define, field
 
 from lm_deluge.http.dialling import Dialer
+from lm_deluge.proxy.faults import FaultDice
 from lm_deluge.proxy.guards import Guard
 from lm_deluge.proxy.heads import AskedLine, BadRequestHead, HeaderField
 from lm_deluge.proxy.routes import Destination, Routes
@@ -39,6 +40,7 @@ class Shared:
     guard: Guard
     watcher: Watcher
     dialer: Dialer
+    dice: FaultDice = field(factory=FaultDice)
     dropped: frozenset[bytes] = frozenset()
     head_timeout: float = 30.0
     readers: set[Connected] = field(factory=set)

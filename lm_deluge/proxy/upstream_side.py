@@ -10,6 +10,7 @@ from lm_deluge.http.dialling import Dialled
 from lm_deluge.proxy.framing import Framing, FramingError, UntilClose, of_response
 from lm_deluge.proxy.headers import forwarded_response, keeps_open, pairs
 from lm_deluge.proxy.heads import HeaderField, StatusLine, find_response_end, read_response
+from lm_deluge.proxy.meddling import Meddler
 from lm_deluge.proxy.passing import Passing, told
 
 __all__ = ["Before", "UpstreamSide"]
@@ -27,6 +28,9 @@ class Before(Protocol):
     def answer_is_whole(self, *, keep: bool) -> None:
         """The answer is whole; ``keep``: the upstream's connection may carry another request."""
 
+    def tunnel_is_open(self) -> None:
+        """Both sides speak something else from here on."""
+
     def upstream_is_gone(self, error: BaseException | None) -> None:
         """It closed its connection, or ``error`` broke it."""
 
@@ -40,6 +44,8 @@ class UpstreamSide(asyncio.Protocol):
     ``origin``: whose it is.
     """
 
+    _meddled: Passing
+
     def __init__(self, before: Before, origin: str) -> None:
         self.origin: Final = origin
         self.dialled: Dialled | None = None
@@ -50,6 +56,7 @@ class UpstreamSide(asyncio.Protocol):
         self._held = bytearray()
         self._framing: Framing | None = None
         self._keeps = False
+        self._meddler: Meddler | None = None
         self._is_paused = False
         self._is_over = False
 
@@ -70,12 +77,16 @@ class UpstreamSide(asyncio.Protocol):
         self._passing = passing
         self._held.clear()
         self._framing = None
+        self._meddler = None
         self.write(head)
 
     def write(self, data: bytes) -> None:
         """Write bytes of a request."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
+
+    def request_is_whole(self) -> None:
+        """All of the request was written: the upstream knows that itself."""
 
     def write_eof(self) -> None:
         """Nothing more is written; only of a tunnel."""
@@ -86,6 +97,8 @@ class UpstreamSide(asyncio.Protocol):
         """Close it at once: nobody reads what would come."""
         self._is_over = True
         self._passing = None
+        if self._meddler is not None:
+            self._meddler.cancel()
         if self._transport is not None:
             self._transport.abort()
 
@@ -189,9 +202,16 @@ class UpstreamSide(asyncio.Protocol):
             passing.is_tunnel = True
             self._framing = UntilClose()
             self._write(passing, head + rest)
+            self._before.tunnel_is_open()
             return
         framing = self._framing = of_response(passing.first.method, first, fields)
         self._keeps = keeps_open(first.minor, fields) and not isinstance(framing, UntilClose)
+        if passing.fault is not None and first.status == 200 and not framing.done:
+            self._write(passing, head)
+            self._meddled = passing
+            self._meddler = Meddler(passing.fault, passing.route.dialect, self)
+            self._meddler.begin(fields)
+            head = b""
         self._take_body(passing, framing, head, rest, arrived)
 
     def _take_body(
@@ -200,6 +220,8 @@ class UpstreamSide(asyncio.Protocol):
         try:
             content, used = framing.feed(data)
         except FramingError as error:
+            if self._meddler is not None:
+                self._meddler.close()
             self._write(passing, head + data)
             if error.found:
                 told(passing.exchange.read, error.found, arrived)
@@ -210,6 +232,13 @@ class UpstreamSide(asyncio.Protocol):
         if used < len(data):
             self._keeps = False  # there is more than an answer: nobody can say whose that is
             data = data[:used]
+        if self._meddler is not None:
+            if framing.done:
+                self._passing = None
+            self._meddler.take(content)
+            if framing.done:
+                self._meddler.end()
+            return
         self._write(passing, head + data if head else data)
         if content and not passing.is_tunnel and not passing.is_over:
             told(passing.exchange.read, content, arrived)
@@ -217,6 +246,40 @@ class UpstreamSide(asyncio.Protocol):
             self._passing = None
             passing.ended("whole", None, arrived)
             self._before.answer_is_whole(keep=self._keeps)
+
+    # -- called by a meddler
+
+    def pass_content(self, data: bytes, content: bytes, arrived: float) -> None:
+        """See ``Between``."""
+        passing = self._meddled
+        self._write(passing, data)
+        told(passing.exchange.read, content, arrived)
+
+    def pass_end(self, data: bytes) -> None:
+        """See ``Between``."""
+        passing = self._meddled
+        self._write(passing, data)
+        passing.ended("whole")
+        self._before.answer_is_whole(keep=self._keeps)
+
+    def break_off(self, how: str, data: bytes) -> None:
+        """See ``Between``."""
+        passing = self._meddled
+        self._write(passing, data)
+        self.leave()
+        if data:  # as if the answer had ended here
+            passing.ended("whole")
+            self._before.answer_is_whole(keep=False)
+        elif how == "reset":
+            error = ConnectionResetError("an injected fault reset the connection")
+            passing.ended("reset", error)
+            self._before.upstream_is_gone(error)
+        elif how == "half-close":
+            passing.ended("short")
+            self._before.transport.write_eof()
+        elif how in ("drop", "eof"):
+            passing.ended("short")
+            self._before.upstream_is_gone(None)
 
     def _pass_unread(self, passing: Passing, arrived: float) -> None:
         """What came is no HTTP: it passes on all the same, until the connection ends."""
@@ -236,6 +299,8 @@ class UpstreamSide(asyncio.Protocol):
             return
         self._is_over = True
         passing, self._passing = self._passing, None
+        if self._meddler is not None:
+            self._meddler.close()
         if passing is not None:
             if self._framing is None:
                 self._write(passing, bytes(self._held))  # of a head, what there is

@@ -177,6 +177,8 @@ async def test_no_escapes_and_a_line_for_each_where_they_are_not_wanted(start) -
         (["--tag", "variant"], "KEY=VALUE"),
         (["--tag", "a=1", "--tag", "a=2"], "--tag a is given twice"),
         (["--allow-host", "http://x"], "allow_hosts"),
+        (["--fault", "nosuch"], "no fault is called"),
+        (["--fault", "eof@60%", "--fault", "reset@60%"], "add up to 120%"),
         (["--content-free"], "--log"),
         (["--log", "LOG", "--record", "LOG"], "same file"),
         (["--log", "LOG", "--record", "REC", "--content-free"], "recording holds all"),

@@ -180,3 +180,15 @@ def test_an_address_that_others_reach_wants_to_be_allowed() -> None:
 def test_a_name_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="allow_hosts"):
         Proxy(allow_hosts=[name])
+
+
+async def test_a_head_in_single_bytes_is_read_and_refused_as_in_one() -> None:
+    async with Upstream() as upstream, Proxy(upstream.url) as proxy:
+        for request, status in ((b"GET /v1/x HTTP/1.1\r\nHost: localhost\r\n\r\n", b"200"),
+                                (b"GET /v1/x HTTP/1.1\r\nHost: localhost\rX: a\r\n\r\n", b"400"),
+                                (b"GET /v1/x HTTP/1.1\r\nHost: localhost\n\r\n", b"400")):  # fmt: skip
+            async with Asker(proxy.url) as asker, asyncio.timeout(5):
+                for byte in request:
+                    asker.writer.write(bytes([byte]))
+                    await asyncio.sleep(0)
+                assert (await asker.head()).split(b" ")[1] == status

@@ -249,6 +249,24 @@ async def test_a_websocket_passes_both_ways() -> None:
         assert await asker.ending() == (b"\xffend", "end")
 
 
+async def test_what_is_said_before_a_websocket_is_open_waits_for_it() -> None:
+    async def script(side: Side) -> None:
+        await side.head()
+        await side.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        await side.write((await side.exactly(3))[::-1])
+
+    async with (
+        Upstream(script) as upstream,
+        Proxy(upstream.url) as proxy,
+        Asker(proxy.url) as asker,
+    ):
+        got = await asker.ask(
+            b"GET /v1/realtime HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+            b"Connection: Upgrade\r\n\r\n\x00\x01\x02"
+        )
+    assert got == (b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x02\x01\x00", "end")
+
+
 async def test_no_name_of_the_proxy_is_added_either_way() -> None:
     raw, got, _ = await asked(b"GET /v1/x HTTP/1.1\r\nHost: <host>\r\n" + LAST + b"\r\n")
     assert got == OK

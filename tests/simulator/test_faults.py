@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 import zlib
+from itertools import pairwise
 
 import aiohttp
 import pytest
 
 from lm_deluge.simulator import Simulator
 from lm_deluge.simulator.faults.table import KINDS
-from support.faulty import TEXT, THREE, over_the_wire, simulator
+from support.faulty import TEXT, THREE, WORDS, over_the_wire, simulator
 from support.plain_client import Ask, hang_up
 
 
@@ -280,3 +281,22 @@ async def test_every_fault_leaves_an_unstreamed_request_healthy_or_cuts_its_byte
         else:
             assert heard.error or heard.status != 200 or b"prompt_tokens" not in heard.body
         assert sim.requests[0].fault == name
+
+
+async def test_a_pause_comes_after_its_pieces_and_the_answer_is_whole(ask: Ask) -> None:
+    async with simulator("pause:0.15:2") as sim:
+        assert (await ask(sim, patience=5)).done
+        moments = sim.requests[0].sent_at
+        gaps = [after - before for before, after in pairwise(moments)]
+        assert gaps.index(max(gaps)) == 1
+        assert max(gaps) >= 0.14
+
+
+async def test_a_buffer_hands_on_what_came_every_so_many_seconds() -> None:
+    async with Simulator(text=WORDS, gap=0.04, faults="buffer:0.1") as sim:
+        got, _ = await over_the_wire(sim, patience=1)
+        moments = sim.requests[0].sent_at
+    assert got.count(b'"content":') == len(WORDS) + 1  # with the empty one that has the role
+    assert b"[DONE]" in got
+    assert len(moments) < len(WORDS)
+    assert min(after - before for before, after in pairwise(moments)) > 0.09

@@ -144,6 +144,8 @@ TABLE: list[Row] = [
     *cut("half-close", ConnectionLostError),
     *cut("eof", AnswerCutError, reads="[DONE]"),
     *cut("truncated-utf8", AnswerCutError),
+    healthy("pause:0.05"),
+    healthy("buffer:0.05"),
     healthy("bad-utf8", with_third("\ufffd\ufffd\ufffd(")),
     *cut("malformed-json", ProtocolError, reads="oops"),
     *(

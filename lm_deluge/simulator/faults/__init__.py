@@ -31,6 +31,9 @@ In an answer (the request is checked first):
 ``drop[:K]``               K pieces, then FIN without the end of the chunked body
 ``half-close[:K]``         K pieces, then FIN on the writing side; the server goes on reading
 ``eof[:K]``                K pieces, then a proper end of the body: no finish reason, no [DONE]
+``pause[:S[:K]]``          K pieces, S seconds of nothing (default 1), then the rest; healthy
+``buffer[:S]``             what came is handed on every S seconds (default 1), as by a proxy that
+                           buffers; healthy
 ``truncated-utf8[:K]``     like ``eof``, the last event cut inside a character
 ``bad-utf8[:K]``           an event with bytes that are not UTF-8 after K pieces; then the rest
 ``malformed-json[:K]``     an event that is not JSON after K pieces; then the rest

@@ -12,6 +12,7 @@ import attrs
 from lm_deluge.simulator.checks.refusals import json_reply
 from lm_deluge.simulator.faults.arguments import (
     FaultKind,
+    a_duration,
     nothing,
     pieces,
     seconds,
@@ -34,6 +35,9 @@ from lm_deluge.simulator.wires.chat_chunks import ChunkPrinter
 
 _LINE = Overhead(b"a" * 16_384)
 _SHAPES = ("object", "text", "flat", "choices", "finish", "event", "event-bare", "failed", "echo")
+#: Seconds, where none are given: a stall that anybody notices.
+_PAUSE = 1.0
+
 _ERROR = "The server had an error processing your request. Sorry about that!"
 
 
@@ -159,6 +163,39 @@ def _endless_stream(gap: float | None, answer: SimulatedAnswer) -> Reply:
     return answer.reply(steps())
 
 
+def _parse_pause(args: Sequence[str]) -> tuple[float, int]:
+    return a_duration(args[0]) if args else _PAUSE, pieces(3)(args[1:])
+
+
+def _pause(args: tuple[float, int], answer: SimulatedAnswer) -> Reply:
+    wait, count = args
+    return answer.reply([*answer.until(count), wait, *answer.after(count)])
+
+
+def _buffer(wait: float, answer: SimulatedAnswer) -> Reply:
+    def steps() -> Iterator[Step]:
+        # What a proxy does that hands on what it gathered, every so many seconds.
+        held, due = b"".join(answer.opening), wait
+        now = answer.ttft
+        pieces_and_end = [*zip(answer.pieces, answer.waits, strict=True), (_rest(answer), 0.0)]
+        for data, gap in pieces_and_end:
+            now += gap
+            while now >= due and held:
+                yield wait
+                yield held
+                held, due = b"", due + wait
+            held += data
+        yield wait
+        if held:
+            yield held
+
+    return answer.reply(steps())
+
+
+def _rest(answer: SimulatedAnswer) -> bytes:
+    return b"".join(step for step in answer.end() if isinstance(step, bytes))
+
+
 def _comments(count: int, answer: SimulatedAnswer) -> Reply:
     def steps() -> Iterator[Step]:
         yield from answer.start()
@@ -227,6 +264,8 @@ KINDS: dict[str, FaultKind] = {
     "drop": _cut(ABORT),
     "half-close": _cut(HALF_CLOSE),
     "eof": _cut(EOF),
+    "pause": FaultKind(parse=_parse_pause, late=_pause, streamed_only=True),
+    "buffer": FaultKind(parse=seconds(_PAUSE), late=_buffer, streamed_only=True),
     "truncated-utf8": FaultKind(parse=pieces(3), late=_truncated),
     "bad-utf8": _inserted(_bad_utf8),
     "malformed-json": _inserted(_malformed),

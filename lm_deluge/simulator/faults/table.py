@@ -65,6 +65,11 @@ class Fault:
     def __str__(self) -> str:
         return self.spec
 
+    @property
+    def argument(self) -> Any:
+        """What follows the name, as the table reads it."""
+        return self._value
+
     def early(self, record: ReceivedRequest, error: ErrorReply) -> Reply | None:
         """The reply in place of an answer, or ``None`` for a fault within one.
 

@@ -66,6 +66,11 @@ _LISTEN: Final = re.compile(r"(?:(?P<host>\[[^\]]*\]|[^:\[\]]*):)?(?P<port>\d{1,
     help="Make tags of the metadata and user that requests have, too.",
 )
 @click.option(
+    "--ask-usage",
+    is_flag=True,
+    help="Make chats that stream ask for usage, where the app does not: tokens are known then.",
+)
+@click.option(
     "--content-free",
     is_flag=True,
     help="Write lengths into the log instead of what was asked and answered.",
@@ -91,6 +96,7 @@ def proxy(
     faults: tuple[str, ...],
     tags: tuple[str, ...],
     body_tags: bool,
+    ask_usage: bool,
     content_free: bool,
     allow_hosts: tuple[str, ...],
     allow_remote: bool,
@@ -116,6 +122,7 @@ def proxy(
         handlers=[view] if logger is None else [logger, view],
         tags=_tags(tags),
         body_tags=body_tags,
+        ask_usage=ask_usage,
         record=recorder,
         faults=faults,
         host=host,

@@ -54,22 +54,22 @@ class Framing(Protocol):
 
 
 class Sized:
-    """A body of so many bytes."""
+    """A body of so many bytes. ``left``: of them to come."""
 
-    __slots__ = ("_left", "done")
+    __slots__ = ("done", "left")
 
     def __init__(self, length: int) -> None:
-        self._left = length
+        self.left = length
         self.done = length == 0
 
     def feed(self, data: bytes) -> tuple[bytes, int]:
         """See ``Framing``."""
         size = len(data)
-        if size < self._left:
-            self._left -= size
+        if size < self.left:
+            self.left -= size
             return data, size
-        taken = self._left
-        self._left = 0
+        taken = self.left
+        self.left = 0
         self.done = True
         return (data if taken == size else data[:taken]), taken
 

@@ -51,6 +51,8 @@ class Proxy:
         handlers: as those of ``LLMClient``; they hear every stream.
         tags: of every stream, for ``lm-deluge report --by``.
         body_tags: whether a request's ``metadata`` and ``user`` become tags of its stream.
+        ask_usage: whether chats that stream are made to ask for usage, which apps seldom do: the one thing
+            that is changed on the way, and the app gets one event more.
         record: a file of recordings that every stream's raw bytes go into.
         faults: what goes wrong on purpose with streamed answers: the simulator's names with a share, as
             ``"eof:3@5%"``; at most one for each request, those without a share in equal parts the rest.
@@ -76,6 +78,7 @@ class Proxy:
         handlers: Sequence[object] = (),
         tags: Mapping[str, Any] | None = None,
         body_tags: bool = False,
+        ask_usage: bool = False,
         record: Recorder | None = None,
         faults: Sequence[str | Fault] | str | Fault = (),
         host: str = "127.0.0.1",
@@ -96,6 +99,7 @@ class Proxy:
         self.routes: Final = Routes(upstream, named)
         self._head_timeout: Final = checked_number("head_timeout", head_timeout, low=0, above=True)
         self._watcher: Final = Watcher(handlers, tags=tags, body_tags=body_tags, record=record)
+        self._asks_usage: Final = checked_flag("ask_usage", ask_usage)
         self._dice: Final = FaultDice(faults)
         self._shared: Shared | None = None
         self._server: asyncio.Server | None = None
@@ -140,6 +144,7 @@ class Proxy:
             dice=self._dice,
             dropped=_OURS,
             head_timeout=self._head_timeout,
+            asks_usage=self._asks_usage,
         )
         shared.none_left.set()
         for upstream in self.routes.upstreams:

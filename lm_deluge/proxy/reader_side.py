@@ -5,14 +5,14 @@ Nothing here is a task but opening a connection: bytes pass in the turn of the l
 
 from __future__ import annotations
 
-import asyncio
 from time import perf_counter
-from typing import Any, Final
+from typing import Any
 
 from lm_deluge.errors import APIConnectionError
 from lm_deluge.proxy.admission import RefusedError, admit, refused
-from lm_deluge.proxy.endings import has_left, reset_when_sent
-from lm_deluge.proxy.framing import FramingError
+from lm_deluge.proxy.app_connection import AppConnection
+from lm_deluge.proxy.endings import reset_when_sent
+from lm_deluge.proxy.framing import FramingError, Sized
 from lm_deluge.proxy.headers import forwarded_request
 from lm_deluge.proxy.heads import (
     BadRequestHead,
@@ -20,63 +20,17 @@ from lm_deluge.proxy.heads import (
 )
 from lm_deluge.proxy.passing import Passing, told
 from lm_deluge.proxy.pretending import PretendedSide
-from lm_deluge.proxy.shared import Shared
 from lm_deluge.proxy.upstream_side import UpstreamSide
+from lm_deluge.proxy.usage import may_ask, with_length, with_usage
 
 __all__ = ["ReaderSide"]
 
-#: Bytes of a reader's that wait for their turn: behind a request that is not answered yet, or for a
-#: connection.
-_HIGH_WATER: Final = 64 << 10
 
-#: Seconds between two looks at whether a reader is still there that is not read from.
-_LOOK: Final = 0.25
-
-#: Seconds that a reader which was refused may go on sending; closing under it would reset what it was told.
-_LINGER: Final = 2.0
-
-
-class ReaderSide(asyncio.Protocol):
+class ReaderSide(AppConnection):
     """One connection of an app, and the one behind it to the upstream of its requests.
 
     Both live and end together: an app that keeps connections for later finds them as open as its upstream's.
     """
-
-    transport: asyncio.Transport
-
-    def __init__(self, shared: Shared) -> None:
-        self._shared = shared
-        self._loop = asyncio.get_running_loop()
-        self._held = bytearray()
-        self._passing: Passing | None = None
-        self._upstream: UpstreamSide | PretendedSide | None = None
-        self._dialling: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._looking: asyncio.TimerHandle | None = None
-        self._reached = ""
-        self._is_paused = False
-        # Its upstream takes no more for now; the reader takes no more.
-        self._is_full = False
-        self._is_slow = False
-        # Nothing that comes in is read any more.
-        self._is_done = False
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no request is on its way."""
-        return self._passing is None
-
-    def finish(self) -> None:
-        """Close it when the request that is on its way is answered; at once if none is."""
-        if self._passing is None and not self._is_done:
-            self._close()
-
-    def cut(self) -> None:
-        """Break it now."""
-        if self._passing is not None:
-            self._passing.ended("cut by us")
-        self._drop()
-        self.transport.abort()
 
     # -- called by the connection
 
@@ -98,14 +52,15 @@ class ReaderSide(asyncio.Protocol):
         if self._is_done:
             return
         if passing is None:
-            known = len(self._held)
             self._held += data
-            self._next(known)
+            self._next()
         elif passing.is_tunnel:
             self._to_upstream(data)
         elif self._dialling is not None and not passing.sent:
             passing.waiting.append(data)
             self._regulate()
+        elif self._collected is not None:
+            self._collect(passing, data)
         elif not passing.sent:
             self._pass_body(passing, data)
         else:
@@ -124,25 +79,6 @@ class ReaderSide(asyncio.Protocol):
         else:
             self._drop()
         return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """See ``asyncio.Protocol``."""
-        self._left(exc)
-        self._shared.readers.discard(self)
-        if not self._shared.readers:
-            self._shared.none_left.set()
-
-    def pause_writing(self) -> None:
-        """See ``asyncio.Protocol``."""
-        self._is_slow = True
-        if self._upstream is not None:
-            self._upstream.pause()
-
-    def resume_writing(self) -> None:
-        """See ``asyncio.Protocol``."""
-        self._is_slow = False
-        if self._upstream is not None:
-            self._upstream.resume()
 
     # -- called by the upstream's side
 
@@ -190,19 +126,20 @@ class ReaderSide(asyncio.Protocol):
         else:
             self._close()
 
-    def _next(self, known: int = 0) -> None:
-        """Begin with the next request, if its head is there. ``known``: bytes that were looked at before."""
+    def _next(self) -> None:
+        """Begin with the next request, if its head is there."""
         if self._passing is not None or self._is_done:
             return
         held = self._held
         while held[:2] == b"\r\n":  # RFC 9112, section 2.2
             del held[:2]
-            known = 0
+            self._looked = 0
         if not held:
             return
         self._wait_for_head()
         try:
-            end = find_request_end(held, known)
+            end = find_request_end(held, self._looked)
+            self._looked = len(held) if end is None else 0
             if end is None:
                 return
             head, rest = bytes(held[:end]), bytes(held[end:])
@@ -222,6 +159,32 @@ class ReaderSide(asyncio.Protocol):
     def _begin(self, passing: Passing, rest: bytes) -> None:
         """Pass a request on. ``rest``: what came behind its head."""
         self._passing = passing
+        if (
+            self._shared.asks_usage
+            and passing.route.dialect == "chat"
+            and may_ask(passing.first, passing.fields, passing.framing)
+        ):
+            self._collected = bytearray()
+            self._collect(passing, rest)
+            return
+        self._start(passing, rest)
+
+    def _collect(self, passing: Passing, data: bytes) -> None:
+        """Hold the body of a request until it is whole, and pass it on with a word more."""
+        collected, framing = self._collected, passing.framing
+        assert collected is not None
+        assert isinstance(framing, Sized)
+        collected += data
+        if len(collected) < framing.left:
+            return
+        self._collected = None
+        body, rest = bytes(collected[: framing.left]), bytes(collected[framing.left :])
+        asking = with_usage(body)
+        passing.fields = with_length(passing.fields, len(asking))
+        passing.framing = Sized(len(asking))
+        self._start(passing, asking + rest)
+
+    def _start(self, passing: Passing, rest: bytes) -> None:
         if rest or passing.framing.done:
             passing.waiting.append(rest)
         upstream, fault = self._upstream, passing.fault
@@ -319,82 +282,3 @@ class ReaderSide(asyncio.Protocol):
         self._regulate()
         if self._held:
             self._loop.call_soon(self._next)
-
-    # -- endings
-
-    def _refuse(self, reply: bytes) -> None:
-        """Answer with an error of ours, unless an answer has begun, and close."""
-        passing, self._passing = self._passing, None
-        if passing is not None and passing.begun:
-            self._drop()
-            self.transport.abort()
-            return
-        self.transport.write(reply)
-        self._close(lingers=True)
-
-    def _close(self, *, lingers: bool = False) -> None:
-        """Close it when all that was written is sent. ``lingers``: the reader may still be sending."""
-        if self._is_done:
-            return
-        self._drop()
-        if lingers and self.transport.can_write_eof():
-            self.transport.write_eof()
-            if self._is_paused:
-                self._is_paused = False
-                self.transport.resume_reading()
-            self._timer = self._loop.call_later(_LINGER, self.transport.close)
-        else:
-            self.transport.close()
-
-    def _left(self, error: BaseException | None) -> None:
-        """The reader is gone."""
-        passing, self._passing = self._passing, None
-        if passing is not None:
-            passing.ended("reader left", error)
-        self._drop()
-
-    def _drop(self) -> None:
-        """Let go of all but the reader's own connection."""
-        self._is_done = True
-        self._held.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._looking is not None:
-            self._looking.cancel()
-            self._looking = None
-        if self._dialling is not None:
-            self._dialling.cancel()
-            self._dialling = None
-        if self._upstream is not None:
-            self._upstream.leave()
-            self._upstream = None
-
-    def _regulate(self) -> None:
-        """Take in as much as can be passed on."""
-        waits = len(self._held)
-        if self._passing is not None:
-            waits += sum(map(len, self._passing.waiting))
-        is_paused = self._is_full or waits > _HIGH_WATER
-        if is_paused == self._is_paused or self.transport.is_closing():
-            return
-        self._is_paused = is_paused
-        if self._looking is not None:
-            self._looking.cancel()
-            self._looking = None
-        if is_paused:
-            self.transport.pause_reading()
-            self._looking = self._loop.call_later(_LOOK, self._look)
-        else:
-            self.transport.resume_reading()
-
-    def _look(self) -> None:
-        """See whether the reader has left: what is not read tells of no end."""
-        self._looking = None
-        if not self._is_paused or self._is_done:
-            return
-        if has_left(self.transport):
-            self._left(None)
-            self.transport.abort()
-        else:
-            self._looking = self._loop.call_later(_LOOK, self._look)

@@ -34,7 +34,8 @@ class Connected(Protocol):
 @define(eq=False, kw_only=True)
 class Shared:
     """What all connections of a proxy share. ``dropped``: header fields that are for the proxy alone, in
-    small letters. ``head_timeout``: seconds for a request's head to come in."""
+    small letters. ``head_timeout``: seconds for a request's head to come in. ``asks_usage``: of
+    chats that do not ask themselves."""
 
     routes: Routes
     guard: Guard
@@ -43,6 +44,7 @@ class Shared:
     dice: FaultDice = field(factory=FaultDice)
     dropped: frozenset[bytes] = frozenset()
     head_timeout: float = 30.0
+    asks_usage: bool = False
     readers: set[Connected] = field(factory=set)
     none_left: asyncio.Event = field(factory=asyncio.Event)
     is_closing: bool = False

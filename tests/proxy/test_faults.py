@@ -92,4 +92,6 @@ async def test_a_fault_is_what_it_is_without_the_proxy(spec: str, wire: str) -> 
         least = min(len(direct), len(passed)) - 100
         assert least > 0
         direct, passed = direct[:least], passed[:least]
+    if spec == "drip":  # moments, too, come in single bytes
+        direct, passed = (re.sub(rb"\d", b"0", data) for data in (direct, passed))
     assert passed == direct

@@ -99,6 +99,7 @@ class RestOfLine(msgspec.Struct):
     phase: str | None = None
     busy: _Seconds | None = None
     kind: str | None = None
+    delay: _Seconds | None = None
 
 
 class _Version(msgspec.Struct):
@@ -157,6 +158,7 @@ class LoggedFacts:
             values["tags"] = rest.tags or {}
         elif event == "retry":
             values["retries"] = (*values.get("retries", ()), rest.error or "unknown")
+            values["retry_moments"] = (*values.get("retry_moments", ()), (line.t, rest.delay))
         elif event == "complete":
             values["model_used"] = rest.model
             for name in ("finish_reason", "cost", "attempts"):

@@ -94,9 +94,11 @@ class Timeline:
 
     ``first_output``, ``last_output``: seconds from t0 to the first and last piece of any kind.
     ``reasoning``: whether reasoning arrived. ``retries``: the error classes of attempts that failed
-    and were followed by another, where the log tells. ``ending``: ``None`` where it is missing: the stream
-    goes on, or its process was killed. ``usage``, ``cost`` (US dollars), ``finish_reason``,
-    ``attempts``: ``None`` where unknown. ``lost``: token lines missing from the log.
+    and were followed by another, where the log tells; ``retry_moments``: seconds from t0 to each such
+    failure, and seconds waited before the next attempt, ``None`` where unknown.
+    ``ending``: ``None`` where it is missing: the stream goes on, or its process was killed. ``usage``,
+    ``cost`` (US dollars), ``finish_reason``, ``attempts``: ``None`` where unknown. ``lost``: token lines
+    missing from the log.
     """
 
     stream: str
@@ -121,6 +123,7 @@ class Timeline:
     last_output: float | None = None
     reasoning: bool = False
     retries: Sequence[str] = ()
+    retry_moments: Sequence[tuple[float, float | None]] = ()
     ending: Ending | None = None
     usage: Usage | None = None
     cost: float | None = None

@@ -121,7 +121,7 @@ class ErrorKind:
     """Streams of a group that ended in the same words.
 
     ``names``: the classes and phases behind them, as the log has them. ``tokens``: pieces received,
-    ``seconds``: from t0 to the ending; one entry per stream. ``cancelled``: nothing failed.
+    ``seconds``: from t0 to the ending, ``ids``; one entry per stream. ``cancelled``: nothing failed.
     """
 
     words: str
@@ -129,6 +129,7 @@ class ErrorKind:
     names: dict[str, int] = field(factory=dict)
     tokens: list[int] = field(factory=list)
     seconds: list[float] = field(factory=list)
+    ids: list[str] = field(factory=list)
 
     @property
     def count(self) -> int:
@@ -151,7 +152,7 @@ def error_kinds(group: Group) -> list[ErrorKind]:
     """Return the group's failures and cancellations by their words, the most frequent first."""
     kinds: dict[str, ErrorKind] = {}
     for failures in group.failures.values():
-        for words, tokens, seconds in _worded(failures):
+        for words, tokens, seconds, stream in _worded(failures):
             kind = kinds.get(words)
             if kind is None:
                 kind = kinds[words] = ErrorKind(words, failures.cancelled)
@@ -159,12 +160,15 @@ def error_kinds(group: Group) -> list[ErrorKind]:
             kind.names[name] = kind.names.get(name, 0) + 1
             kind.tokens.append(tokens)
             kind.seconds.append(seconds)
+            kind.ids.append(stream)
     return sorted(kinds.values(), key=lambda kind: (-kind.count, kind.words))
 
 
-def _worded(failures: Failures) -> Iterator[tuple[str, int, float]]:
+def _worded(failures: Failures) -> Iterator[tuple[str, int, float, str]]:
     words = {
         text: ending_words(failures.error, failures.phase, text=text) for text in (False, True)
     }
-    for tokens, seconds in zip(failures.tokens, failures.seconds, strict=True):
-        yield words[tokens > 0], tokens, seconds
+    for tokens, seconds, stream in zip(
+        failures.tokens, failures.seconds, failures.ids, strict=True
+    ):
+        yield words[tokens > 0], tokens, seconds, stream

@@ -50,13 +50,14 @@ _OPENING = 100
 class Failures:
     """The streams of one error class and phase, those that were cancelled among them.
 
-    ``tokens``: pieces received, ``seconds``: from t0 to the ending; one entry per stream.
+    ``tokens``: pieces received, ``seconds``: from t0 to the ending, ``ids``; one entry per stream.
     """
 
     error: str
     phase: str | None
     tokens: array[int] = field(factory=lambda: array("Q"))
     seconds: array[float] = field(factory=lambda: array("d"))
+    ids: list[str] = field(factory=list, repr=False)
 
     @property
     def cancelled(self) -> bool:
@@ -70,7 +71,8 @@ class Group:
 
     Counts of streams: ``streams``, ``completed``, ``failed``, ``cancelled`` (their caller left),
     ``unfinished`` (the ending is missing), ``censored`` (ended without any output), ``retried``
-    (more than one attempt). ``retries``: attempts that failed before another, by error class.
+    (more than one attempt). ``retries``: attempts that failed before another, by error class;
+    ``retried_ids``: of the streams that were retried.
     ``output_tokens``: of completed streams, reasoning included; pieces where the usage is unknown.
     ``icl``: seconds between the network reads of a stream that held visible tokens.
     ``lost``: token lines missing from the log. ``never``: by metric (``ttft``, ``ttfa``, ``e2e``)
@@ -100,6 +102,7 @@ class Group:
     icl_counts: array[int] = field(factory=lambda: array("I"))
     failures: dict[tuple[str, str | None], Failures] = field(factory=dict)
     retries: dict[str, int] = field(factory=dict)
+    retried_ids: list[str] = field(factory=list, repr=False)
     never: dict[str, int] = field(factory=dict)
     models: dict[str, int] = field(factory=dict)
     ids: list[str] = field(factory=list, repr=False)
@@ -163,6 +166,8 @@ class Group:
             self.models[model] = self.models.get(model, 0) + 1
         self._add_ending(timeline, tokens)
         self.retried += timeline.retried
+        if timeline.retried:
+            self.retried_ids.append(timeline.stream)
         for error in timeline.retries:
             self.retries[error] = self.retries.get(error, 0) + 1
 
@@ -205,6 +210,7 @@ class Group:
             failures = self.failures.setdefault(key, Failures(*key))
             failures.tokens.append(tokens)
             failures.seconds.append(ending.t)
+            failures.ids.append(timeline.stream)
         if ending is not None and timeline.ttft is None:
             self.censored += 1
         begin = _epoch(timeline.at)

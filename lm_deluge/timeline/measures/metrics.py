@@ -100,9 +100,7 @@ def measure(
         return group
 
     if keep is None and isinstance(timelines, LogReader) and timelines.is_whole:
-        timelines.unfinished = measure_files(
-            timelines.files, settings, group_of, keep_prompts=timelines.keeps_text
-        )
+        timelines.unfinished = measure_files(timelines.files, settings, group_of, keep_prompts=True)
     else:
         for timeline in timelines:
             group = group_of(timeline)

@@ -53,10 +53,14 @@ def how_it_ended(timeline: Timeline) -> str:
 
 def retries_told(timeline: Timeline) -> list[str]:
     """Return each attempt that failed before another, in words."""
-    return [
-        f"attempt {number}: {retry_words(error)} ({error})"
-        for number, error in enumerate(timeline.retries, 1)
-    ]
+    moments = list(timeline.retry_moments)
+    told = []
+    for number, error in enumerate(timeline.retries):
+        t, delay = moments[number] if number < len(moments) else (None, None)
+        after = f" after {seconds(t)}" if t is not None else ""
+        pause = f", the next one {seconds(delay)} later" if delay else ""
+        told.append(f"attempt {number + 1}{after}: {retry_words(error)} ({error}){pause}")
+    return told
 
 
 def answer_parts(

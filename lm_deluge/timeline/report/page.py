@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lm_deluge.timeline.measures.comparisons import Comparisons, compare_all
+from lm_deluge.timeline.measures.examples import subject_of
 from lm_deluge.timeline.measures.figures import settings_in_words
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.sampling import Sample
@@ -19,6 +20,7 @@ from lm_deluge.timeline.measures.verdict_lines import MOST_SHOWN
 from lm_deluge.timeline.measures.verdicts import verdicts_of
 from lm_deluge.timeline.report.by_prompt import pairs_part
 from lm_deluge.timeline.report.charts import charts_part
+from lm_deluge.timeline.report.examples import examples_part
 from lm_deluge.timeline.report.head import TITLE, head_part
 from lm_deluge.timeline.report.rendering import embedded_json, isolated, render
 from lm_deluge.timeline.report.strips import strips_part
@@ -78,6 +80,7 @@ def html_page(
         "findings": {
             "told": told[:MOST_SHOWN],
             "folded": told[MOST_SHOWN:],
+            "subjects": [None] * len(told),
             "broken": [isolated(line, measured.groups) for line in broken],
         },
         "reading": settings_in_words(measured),
@@ -97,6 +100,13 @@ def html_page(
             is_baseline=baseline is not None,
             text=text,
         )
+        values["examples"] = examples = examples_part(
+            measured, sample, colors=values["charts"]["colors"]
+        )
+        there = {section["subject"] for section in examples}
+        values["findings"]["subjects"] = [
+            subject if (subject := subject_of(line)) in there else None for line in findings
+        ]
         values["watch"] = watch_part(
             measured,
             sample,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from lm_deluge.timeline.measures.comparisons import Comparisons
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.report.by_prompt import streams_of_changes
+from lm_deluge.timeline.report.examples import streams_of_examples
 from lm_deluge.timeline.report.watched import watched_ids
 
 __all__ = ["wanted_ids"]
@@ -16,6 +17,7 @@ __all__ = ["wanted_ids"]
 _PARTS: tuple[Callable[[Measured, Measured | None, Comparisons], Iterable[str]], ...] = (
     watched_ids,
     streams_of_changes,
+    streams_of_examples,
 )
 
 

@@ -1,0 +1,146 @@
+"""Streams that show what a finding says: which ones, and how the page shows them in place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lm_deluge.logs.record import encode_lines, retry_line
+from lm_deluge.timeline import Sample, findings_of, html_page, measure, read_timelines
+from lm_deluge.timeline.measures.examples import examples_of, subject_of
+from lm_deluge.timeline.report.answers import retries_told
+from support.browser import open_page
+from support.paired import answered
+from support.programs import Call
+from support.timelines import stream_lines, timeline, write
+
+
+def chosen(*timelines: object) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for example in examples_of(measure(timelines)):  # type: ignore[arg-type]
+        found.setdefault(example.subject, []).append(example.id)
+    return found
+
+
+def test_a_typical_stream_and_the_worst_are_shown() -> None:
+    streams = [timeline([0.5, 0.5 + gap], stream=f"{gap}") for gap in (0.1, 1.5, 2.0, 2.5, 9.0)]
+    assert chosen(*streams)["stalled"] == ["2.0", "9.0"]
+
+
+def test_of_what_broke_each_frequent_kind_is_shown() -> None:
+    lost = [
+        timeline(
+            [0.5],
+            ended=end,
+            failed="ConnectionLostError",
+            phase="between_tokens",
+            stream=f"lost{end}",
+        )
+        for end in (2.0, 3.0, 8.0)
+    ]
+    busy = timeline([], ended=1.0, failed="RateLimitError", phase="first_token", stream="busy")
+    left = timeline([0.5], failed="StreamCancelled", phase="between_tokens", stream="left")
+    assert chosen(*lost, busy, left)["broke"] == ["lost3.0", "lost8.0", "busy"]
+
+
+def test_streams_that_were_retried_are_shown_by_their_wait() -> None:
+    calm = [timeline([0.1], stream=f"calm{k}") for k in range(5)]
+    retried = [timeline([t], stream=f"{t}", retries=("RateLimitError",)) for t in (1.0, 2.0, 5.0)]
+    assert chosen(*calm, *retried)["retried"] == ["2.0", "5.0"]
+
+
+def test_nothing_is_shown_of_what_did_not_happen() -> None:
+    assert set(chosen(timeline([0.5, 0.6]))) == {"began"}
+    assert chosen() == {}
+
+
+@pytest.mark.parametrize(
+    ("finding", "subject"),
+    [
+        (
+            "3 of 40 streams of m failed (7.5 %). The connection broke after some text: 2 × …",
+            "broke",
+        ),
+        (
+            "1 of 40 streams of m was retried (2.5 %); the server was too busy (429): 2 × …",
+            "retried",
+        ),
+        ("12 % of the streams of m stalled (a gap above 1 s): 9 stalls, …", "stalled"),
+        ("Median TTFT of B is 0.26 s lower than that of A", "began"),
+        (
+            "Prompt by prompt: of 30 prompts that b and a both answered, 9 noticeably began sooner",
+            "began",
+        ),
+        ("6 of 60 lines were skipped: 6 half or damaged line", None),
+    ],
+)
+def test_a_finding_leads_to_the_streams_that_show_it(finding: str, subject: str | None) -> None:
+    assert subject_of(finding) == subject
+
+
+def test_the_history_of_attempts_is_read_from_the_log_with_its_moments(tmp_path: Path) -> None:
+    lines = stream_lines("s", [3.0, 3.1])
+    lines[1:1] = [
+        retry_line("s", 0.4, error="RateLimitError", attempt=1, delay=1.0),
+        retry_line("s", 1.9, error="FooError", attempt=2, delay=0.0),
+    ]
+    (tmp_path / "log").write_bytes(encode_lines(lines))
+    (stream,) = list(read_timelines(tmp_path / "log"))
+    assert stream.retry_moments == ((0.4, 1.0), (1.9, 0.0))
+    assert retries_told(stream) == [
+        "attempt 1 after 400 ms: the server was too busy (429) (RateLimitError), the next one 1.00 s later",
+        "attempt 2 after 1.90 s: an error this version does not know: FooError (FooError)",
+    ]
+
+
+def test_the_page_of_a_log_shows_prompts_pairs_and_examples_with_their_texts(
+    report: Call, tmp_path: Path
+) -> None:
+    streams = []
+    for k in range(40):
+        for variant in "AB":
+            lines = stream_lines(
+                f"{variant}{k}", [0.5, 0.6, 4.0 if variant == "B" else 0.7], tags={"variant": variant},
+                pieces=[f"answer of {variant}", " to", f" prompt {k}"],
+            )  # fmt: skip
+            lines[0].prompt_hash, lines[0].prompt = f"{k:016x}", f"Where lies {k}?"  # type: ignore[attr-defined]
+            streams.append(lines)
+    write(tmp_path / "log", streams)
+    page = tmp_path / "page.html"
+    assert report(tmp_path / "log", "--by", "variant", "--html", page).code == 0
+    text = page.read_text(encoding="utf-8")
+    for part in (
+        "Prompt by prompt</h2>",
+        "Where lies 3",
+        "answer of A",
+        "Answers that stalled",
+        "3.40 s silence",
+    ):
+        assert part in text, part
+    assert 'href="#example-stalled"' in text
+    assert report(tmp_path / "log", "--by", "variant", "--no-text", "--html", page).code == 0
+    text = page.read_text(encoding="utf-8")
+    assert "Where lies" not in text
+    assert "answer of" not in text
+    assert "No text in this log" in text
+
+
+@pytest.mark.slow
+async def test_a_link_opens_the_examples_in_place(tmp_path: Path) -> None:
+    sample = Sample()
+    measured = measure(answered(60), by="variant", keep=sample.keep)
+    page_file = tmp_path / "page.html"
+    page_file.write_text(html_page(measured, findings_of(measured), sample), encoding="utf-8")
+    async with open_page(page_file) as page:
+        for width in (390, 1280):
+            await page.size(width)
+            assert await page.value_of("document.documentElement.scrollWidth") <= width
+        opened = "document.querySelector('#example-broke').closest('details').open"
+        assert not await page.value_of(opened)
+        await page.value_of("document.querySelector('a[href=\"#example-broke\"]').click()")
+        await page.until(opened)
+        await page.until(
+            "document.querySelector('#example-broke').getBoundingClientRect().top < 900"
+        )
+        assert page.complaints == []

@@ -29,7 +29,8 @@ class _Outline(HTMLParser):
 
 def test_the_page_refers_to_nothing_outside_itself() -> None:
     outline = _Outline(page_of(some(), by="variant"))
-    assert outline.references == []
+    outside = [reference for reference in outline.references if not reference.startswith("#")]
+    assert outside == []
     assert not {"link", "iframe", "img", "object", "embed"} & set(outline.tags)
 
 

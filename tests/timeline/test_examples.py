@@ -144,3 +144,22 @@ async def test_a_link_opens_the_examples_in_place(tmp_path: Path) -> None:
             "document.querySelector('#example-broke').getBoundingClientRect().top < 900"
         )
         assert page.complaints == []
+
+
+def test_an_answer_of_the_baseline_stands_beside_that_of_today(
+    report: Call, tmp_path: Path
+) -> None:
+    for name, later in (("old", 0.0), ("new", 2.0)):
+        streams = []
+        for k in range(20):
+            lines = stream_lines(
+                f"{name}{k}", [0.5 + later, 0.6 + later], pieces=[f"said by {name}", f" {k}"]
+            )
+            lines[0].prompt_hash = f"{k:016x}"  # type: ignore[attr-defined]
+            streams.append(lines)
+        write(tmp_path / name, streams)
+    page = tmp_path / "page.html"
+    report(tmp_path / "new", "--baseline", tmp_path / "old", "--html", page)
+    part = page.read_text(encoding="utf-8").partition('id="pairs"')[2].partition("<h2")[0]
+    assert "said by old" in part
+    assert "said by new" in part

@@ -44,6 +44,7 @@ def write_page(
     are then watched beside those of ``new``.
     """
     from lm_deluge.timeline.measures.sampling import Sample
+    from lm_deluge.timeline.report.by_prompt import streams_of_changes
     from lm_deluge.timeline.report.page import html_page
     from lm_deluge.timeline.report.wanted import wanted_ids
     from lm_deluge.timeline.report.watched import watched_ids
@@ -54,7 +55,8 @@ def write_page(
     before = None
     if old is not None and old_reader is not None:
         before = Sample.of(old)
-        wanted = before.ids | set(watched_ids(old))
+        changed = streams_of_changes(new, old, comparisons)
+        wanted = before.ids | set(watched_ids(old)) | set(changed)
         before.fill(read_timelines(rewound(old_reader.sources), text=text, only=wanted))
     made = html_page(
         new,

@@ -43,11 +43,12 @@ def pairs_part(
     *,
     colors: Mapping[str, str],
     is_baseline: bool,
+    before: Sample | None = None,
     text: bool = True,
 ) -> dict[str, Any] | None:
     """Return what templates/pairs.html shows; ``None`` where no two groups answered the same prompts.
 
-    ``text``: whether prompts and answers are shown.
+    ``before``: streams of the baseline. ``text``: whether prompts and answers are shown.
     """
     paired = [pair for pair in comparisons.pairs if pair.prompts is not None and pair.prompts.keys]
     if not paired:
@@ -55,7 +56,7 @@ def pairs_part(
     return {
         "rule": _rule(measured),
         "sections": [
-            _section(pair, sample, colors, is_baseline=is_baseline, text=text)
+            _section(pair, (sample, before or sample), colors, is_baseline=is_baseline, text=text)
             for pair in _shown(comparisons)
         ],
         "more": max(0, len(paired) - _MOST_PAIRS),
@@ -85,7 +86,12 @@ def _rule(measured: Measured) -> str:
 
 
 def _section(
-    pair: Pair, sample: Sample, colors: Mapping[str, str], *, is_baseline: bool, text: bool
+    pair: Pair,
+    samples: tuple[Sample, Sample],
+    colors: Mapping[str, str],
+    *,
+    is_baseline: bool,
+    text: bool,
 ) -> dict[str, Any]:
     prompts = pair.prompts
     assert prompts is not None, "only paired ones are shown"
@@ -103,7 +109,7 @@ def _section(
         "rows": list(_rows(prompts, new, old)),
         "slopes": [picture for picture in pictures if picture is not None],
         "changes": [
-            _change(prompts, change, sample, new, old, text=text)
+            _change(prompts, change, samples, new, old, text=text)
             for change in largest_changes(prompts)
         ],
     }
@@ -126,7 +132,13 @@ def _rows(prompts: Prompts, new: str, old: str) -> Iterator[dict[str, Any]]:
 
 
 def _change(
-    prompts: Prompts, change: Change, sample: Sample, new: str, old: str, *, text: bool
+    prompts: Prompts,
+    change: Change,
+    samples: tuple[Sample, Sample],
+    new: str,
+    old: str,
+    *,
+    text: bool,
 ) -> dict[str, Any]:
     waits = [
         amount("ttft.p50", float(values[change.key])) for values in values_by_prompt(prompts, WAIT)
@@ -149,8 +161,8 @@ def _change(
         "told": told,
         "is_better": change.size < 0,
         "answers": [
-            _answer(sample, change.old, prompts.old.settings.stall, old, len(places[1])),
-            _answer(sample, change.new, prompts.new.settings.stall, new, len(places[0])),
+            _answer(samples[1], change.old, prompts.old.settings.stall, old, len(places[1])),
+            _answer(samples[0], change.new, prompts.new.settings.stall, new, len(places[0])),
         ],
     }
 

@@ -98,6 +98,7 @@ def html_page(
             sample,
             colors=values["charts"]["colors"],
             is_baseline=baseline is not None,
+            before=baseline_sample,
             text=text,
         )
         values["examples"] = examples = examples_part(

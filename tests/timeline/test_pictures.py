@@ -171,14 +171,17 @@ async def test_on_paper_it_is_light_unfolded_and_as_wide_as_a4(
     async with open_page(path, "dark") as page:
         await page.printed(pictures / "paper.pdf")
         assert (pictures / "paper.pdf").read_bytes().startswith(b"%PDF")
-        assert await page.value_of("document.querySelectorAll('details[open]').length") == 0
+        opened = await page.value_of("document.querySelectorAll('details[open]').length")
+        assert opened == await page.value_of(
+            "document.querySelectorAll('details.change[open]').length"
+        )
         # The same layout on a screen as wide as the paper inside its margins: 186 mm at 96 dpi.
         await page.call("Emulation.setEmulatedMedia", media="print")
         await page.size(703)
         await page.value_of("dispatchEvent(new Event('beforeprint'))")
         ground = "getComputedStyle(document.documentElement).getPropertyValue('--ground')"
         assert await page.value_of(ground) == "#ffffff"
-        folded = "document.querySelectorAll('details:not([open]):not(.unprinted)').length"
+        folded = "document.querySelectorAll('details:not([open], .unprinted, .change, .examples, .watch-words)').length"
         assert await page.value_of(folded) == 0
         wide = (
             "[...document.querySelectorAll('table')].filter((table) =>"

@@ -182,10 +182,10 @@
   document.addEventListener("toggle", hint, true);
   hint();
 
-  // On paper nothing is folded, but what is for pointing at.
+  // On paper nothing is folded, but single streams and answers: they would fill dozens of pages.
   let opened = [];
   addEventListener("beforeprint", () => {
-    opened = [...document.querySelectorAll("details:not([open]):not(.unprinted)")];
+    opened = [...document.querySelectorAll("details:not([open], .unprinted, .change, .examples, .watch-words)")];
     for (const details of opened) details.open = true;
   });
   addEventListener("afterprint", () => { for (const details of opened) details.open = false; });

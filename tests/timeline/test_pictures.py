@@ -181,7 +181,8 @@ async def test_on_paper_it_is_light_unfolded_and_as_wide_as_a4(
         await page.value_of("dispatchEvent(new Event('beforeprint'))")
         ground = "getComputedStyle(document.documentElement).getPropertyValue('--ground')"
         assert await page.value_of(ground) == "#ffffff"
-        folded = "document.querySelectorAll('details:not([open], .unprinted, .change, .examples, .watch-words)').length"
+        single = ".unprinted, .change, .examples, .watch-words"
+        folded = f"document.querySelectorAll('details:not([open], {single})').length"
         assert await page.value_of(folded) == 0
         wide = (
             "[...document.querySelectorAll('table')].filter((table) =>"

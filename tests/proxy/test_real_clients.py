@@ -108,6 +108,8 @@ def test_google_streams_led_by_its_variable(
 @pytest.mark.parametrize("version", ["--http1.1", "--http1.0", "--http2"])
 async def test_curl_uploads_and_downloads(run: Run, tmp_path: Path, version: str) -> None:
     """More than 1 MiB, for which curl asks with ``Expect: 100-continue``."""
+    if version == "--http2" and "HTTP2" not in (await run("curl", "--version")).out:
+        pytest.skip("this curl speaks no HTTP/2, which the proxy would decline")
     given = tmp_path / "given"
     given.write_bytes(bytes(range(256)) * 8192)
     seen = []

@@ -1,0 +1,31 @@
+"""What the proxy costs stays within its bounds: ratios of one run, and bytes a stream."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.programs import ROOT, Run, clean_environment
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="reads CPU and memory in /proc")
+async def test_watching_costs_little_beside_a_pass_through_that_looks_at_nothing(
+    run: Run, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.json"
+    done = await run(
+        sys.executable, ROOT / "tests/bench/proxies.py", "--streams", "500", "--seconds", "8",
+        "--rounds", "3", "--json", out, env=clean_environment(), seconds=240,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    rows = json.loads(out.read_text())
+    ours, bare = rows["lm-deluge proxy --log"], rows["bare aiohttp"]
+    assert all(row["whole"] == 500 for row in (*ours, *bare))
+    ratios = [one["cpu"] / other["cpu"] for one, other in zip(ours, bare, strict=True)]
+    assert statistics.median(ratios) <= 1.5
+    assert statistics.median(row["memory"] for row in ours) <= 48  # kB; 40 at a thousand streams

@@ -11,7 +11,7 @@ It streams three variants of one service from the simulator, logs them, and asks
 What the commands said goes between the `<!-- made: NAME -->` and `<!-- end -->` lines of the guide.
 All is seeded; times differ by milliseconds from one machine to the next. FOLDER gets the guide and
 its pictures in place of docs/. --quick streams fewer answers and takes no pictures; without
-chromium the pictures are left as they are.
+chromium the pictures of the page are left as they are.
 """
 
 import asyncio
@@ -35,7 +35,6 @@ from PIL import Image
 
 from lm_deluge import LLMClient, RetryPolicy, Timeouts
 from lm_deluge.simulator import Gap, Simulator
-from lm_deluge.timeline import Timeline, read_timelines
 from lm_deluge_plugins import FileLogger
 
 DOCS = Path(__file__).resolve().parent.parent
@@ -46,13 +45,21 @@ MODEL = "gpt-6-luna"
 PACE = Gap.lognormal(median=0.04, sigma=0.3)  # 24 tokens a second, the same for all
 LATE, SOON = Gap.lognormal(median=0.9, sigma=0.15), Gap.lognormal(median=0.25, sigma=0.3)
 
-REPORT = "lm-deluge report a.jsonl b.jsonl --by variant --html report.html"
-RULES = (
-    "--fail-if 'failed>5%' --fail-if 'ttft.p95>1' --fail-if 'stalls.streams>5%' "
-    "--max-regression 'gap.p95=50%'"
+REPORT = (
+    "lm-deluge report a.jsonl b.jsonl --by variant --html report.html "
+    "--title 'Should we switch to service B?'"
 )
-GATE = f"lm-deluge report b.jsonl --baseline a.jsonl {RULES}"
+REPLAY = "lm-deluge replay '[ab].jsonl' --by variant worst"
+AGAIN = "lm-deluge report a.jsonl b-fixed.jsonl --by variant"
+GATE = "lm-deluge report b.jsonl --baseline a.jsonl --budget ux.toml"
 GATE_FIXED = GATE.replace("b.jsonl", "b-fixed.jsonl")
+
+IN_A_STALL = """(() => {
+  const [first, last] = lmDelugeWatch.streams.filter((stream) => stream.stalls?.length)
+    .map((stream) => stream.stalls[0]).sort((one, other) => other[1] - one[1])[0];
+  return (first + last * 0.6) / 1e6;
+})()"""
+"""A moment, in seconds, when one of the streams that the page replays stands still."""
 
 
 # -- the streams
@@ -162,17 +169,32 @@ def run(command: str, folder: Path) -> tuple[int, str, str]:
 
 
 def report_block(folder: Path) -> str:
-    """Make the page; return the part of the tables that the guide shows, and the findings."""
+    """Make the page; return the verdict and the first words of what follows."""
     code, out, err = run(REPORT, folder)
     assert code == 0, err
-    assert "of variant B arrive in bursts" in out
-    assert "Median TTFT of variant B is" in out
-    assert " lower than that of variant A" in out
-    assert "That is no clear difference." in out, "that B loses more would be another story"
-    tables = out[out.index("Failed and retried") : out.index("Distributions")]
-    findings = out[out.index("Findings") :].split("\n\n")[0]
-    rows = [row.rstrip() for row in tables.splitlines() if row.strip()]
-    return shown(REPORT, "[...]", *rows, "[...]", *findings.splitlines())
+    assert "looks like a buffering proxy" in out
+    verdict, _, tables = out.partition("\n\n")
+    assert verdict.startswith("Verdict")
+    assert "is a trade-off" in verdict, verdict
+    assert "sooner" in verdict, verdict
+    assert "stalled, against 0" in verdict, verdict
+    return shown(REPORT, *verdict.splitlines(), "", tables.splitlines()[0].rstrip(), "[...]")
+
+
+def again_block(folder: Path) -> str:
+    """Compare A with the mended B; return the verdict's first line."""
+    code, out, err = run(AGAIN, folder)
+    assert code == 0, err
+    sentence = out.splitlines()[1]
+    assert "feels better than" in sentence, sentence
+    return shown(AGAIN, "Verdict", sentence, "[...]")
+
+
+def replay_block(folder: Path) -> str:
+    """Make the picture that moves; return what the command says."""
+    code, out, err = run(f"{REPLAY} --out replay.svg", folder)
+    assert code == 0, err
+    return shown(REPLAY, *(f"$ {REPLAY} --out replay.svg", *out.splitlines(), *err.splitlines()))
 
 
 def gate_block(command: str, folder: Path, wanted: int, *broken: str) -> str:
@@ -185,14 +207,17 @@ def gate_block(command: str, folder: Path, wanted: int, *broken: str) -> str:
 
 def shown(command: str, *lines: str) -> str:
     """Return a block of Markdown; long lines are wrapped as a terminal does it."""
-    command = command.replace(" --fail-if", " \\\n    --fail-if", 1).replace(
-        " --max-regression", " \\\n    --max-regression", 1
-    )
+    command = command.replace(" --title", " \\\n    --title", 1)
     wrapped = (
         textwrap.fill(line, 100, subsequent_indent="  ") if len(line) > 100 else line
         for line in lines
     )
     return "\n".join(["```", f"$ {command}", *wrapped, "```"])
+
+
+def budget_of(guide: str) -> str:
+    """Return the budget that the guide shows: the gate reads no other."""
+    return guide.split("```toml\n")[1].split("```")[0]
 
 
 def fill_in(guide: str, made: dict[str, str]) -> str:
@@ -208,7 +233,7 @@ def fill_in(guide: str, made: dict[str, str]) -> str:
 
 
 async def take_pictures(logs: Path, into: Path) -> None:
-    """Take three pictures of the page in a real browser."""
+    """Take the pictures of the page in a real browser."""
     sys.path.insert(0, str(DOCS.parent / "tests"))
     from support.browser import Page, open_page  # drives Chromium; needs pytest
 
@@ -231,44 +256,35 @@ async def take_pictures(logs: Path, into: Path) -> None:
         right = max(box["right"] for box in boxes) + 12
         return whole.crop((round(left), round(top), round(right), round(boxes[1]["bottom"] + 12)))
 
+    find = "document.querySelector"
     async with open_page(logs / "report.html") as page:
+        await page.value_of(f"{find}('[data-preset=worst]').click()")
+        await page.value_of(f"lmDelugeWatch.seek({await page.value_of(IN_A_STALL)})")
         whole = await look(page, 1040)
-        find = "document.querySelector"
-        for name, first, last in (("findings", "h1", ".glance"), ("curves", ".pair h2", ".pair")):
+        for name, first, last in (
+            ("verdict", "h1", "section.verdict"),
+            ("watch", "#watch", ".watch-legend"),
+            ("pairs", ".by-prompt .pair", ".by-prompt .pair"),
+            ("curves", ".charts", ".charts"),
+        ):
             picture = await part(page, whole, f"{find}('{first}')", f"{find}('{last}')")
             save(picture, into / f"{name}.png")
         assert page.complaints == []
     async with open_page(logs / "report.html") as page:
         await look(page, 560)
-        await page.point_at(4, *a_stall(logs / "b.jsonl"))
+        await page.value_of(f"{find}All('.strip')[1].querySelector('.rows').focus()")
+        for _ in range(3):
+            await page.press("ArrowRight")
         whole = await look(page, 560)
-        titles = [f"document.querySelectorAll('h3')[{k}]" for k in range(2)]
         strips = [
-            await part(page, whole, t, f"{t}.nextElementSibling.firstElementChild") for t in titles
+            await part(page, whole, *[f"document.querySelectorAll('.strip')[{k}]"] * 2)
+            for k in range(2)
         ]
         assert page.complaints == []
     both = Image.new("RGB", (sum(s.width for s in strips), max(s.height for s in strips)), "white")
     both.paste(strips[0], (0, 0))
     both.paste(strips[1], (strips[0].width, 0))
     save(both, into / "strips.png")
-
-
-def a_stall(log: Path) -> tuple[float, float]:
-    """Return where the page draws a stall with room around it for its text."""
-
-    def begin(stream: Timeline) -> float:
-        return stream.ttft if stream.ttft is not None else float("inf")
-
-    rows = sorted(read_timelines([log]), key=lambda stream: -begin(stream))
-    low = len(rows) // 3
-    stalls = [
-        (stall, row)
-        for row in range(low, len(rows) * 5 // 6)
-        for stall in rows[row].stalls(1.0)
-        if rows[row].completed  # where text follows
-    ]
-    middles = [(stall.start + stall.seconds / 2, row) for stall, row in stalls]
-    return min(middles, key=lambda place: abs(place[0] - 3.0))
 
 
 def save(image: Image.Image, path: Path) -> None:
@@ -292,12 +308,15 @@ def main(arguments: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         logs = Path(folder)
         asyncio.run(stream_all(logs, 24 if options else 60))
+        guide = (DOCS / GUIDE).read_text("utf-8")
+        (logs / "ux.toml").write_text(budget_of(guide), "utf-8")
         made = {
             "report": report_block(logs),
-            "gate": gate_block(GATE, logs, 1, "stalls.streams>5%", "gap.p95=50%"),
+            "replay": replay_block(logs),
+            "again": again_block(logs),
+            "gate": gate_block(GATE, logs, 1, "stalls (", "no jerkier than before ("),
             "fixed": gate_block(GATE_FIXED, logs, 0),
         }
-        guide = (DOCS / GUIDE).read_text("utf-8")
         (into / GUIDE).write_text(fill_in(guide, made), "utf-8")
         if options:
             return
@@ -305,6 +324,7 @@ def main(arguments: Sequence[str]) -> None:
             print("no chromium on this machine: the pictures are left as they are")
             return
         (into / "guide").mkdir(exist_ok=True)
+        shutil.copy(logs / "replay.svg", into / "guide")
         asyncio.run(take_pictures(logs, into / "guide"))
 
 

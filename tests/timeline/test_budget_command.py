@@ -85,19 +85,6 @@ def test_a_budget_that_is_not_there_or_is_written_over_is_refused(
 GUIDE = Path(__file__).parents[2] / "docs/budgets.md"
 
 
-def test_the_guides_budget_is_one_and_its_program_runs(
-    tmp_path: Path, new: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    text = GUIDE.read_text("utf-8")
-    (toml,) = re.findall(r"```toml\n(.*?)```", text, re.S)
-    (program,) = re.findall(r"```python\n(.*?)```", text, re.S)
+def test_the_guides_budget_is_one() -> None:
+    (toml,) = re.findall(r"```toml\n(.*?)```", GUIDE.read_text("utf-8"), re.S)
     assert [rule.name for rule in parse_budget(toml).rules][:2] == ["first text", "answers break"]
-    (tmp_path / "ux.toml").write_text(toml.split('[[rule]]\nname = "no more')[0])
-    new.rename(tmp_path / "run.jsonl")
-    monkeypatch.chdir(tmp_path)
-    exec(compile(program, "docs/budgets.md", "exec"), {})  # noqa: S102 - a program of ours
-    assert capsys.readouterr().out.splitlines()[1].endswith("True")
-    wrong = toml.replace('when = "failed>1%"', 'whn = "failed>1%"')
-    with pytest.raises(ValueError, match="whn") as raised:
-        parse_budget(wrong, "ux.toml")
-    assert str(raised.value) in text

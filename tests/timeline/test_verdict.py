@@ -62,6 +62,18 @@ def test_one_failure_more_is_told_and_keeps_nobody() -> None:
     )
 
 
+def test_failures_that_chance_may_have_made_say_how_many_more_streams_would_decide() -> None:
+    told = verdict(A, group("B", wait=0.6, broke=5))
+    line = next(line for line in lines_of(told) if line.reason.metric == "failed_share")
+    assert line.worth == "alike"
+    assert re.search(
+        r"^5 of 100 answers broke, against 3; (about|more than) [\d,]+ more streams of each variant "
+        r"would decide it$",
+        line.words,
+    )
+    assert line.reason in told.open
+
+
 def test_failures_alone_decide() -> None:
     told = verdict(group("A", 40, wait=0.6, broke=1), group("B", 50, wait=0.6, broke=29))
     assert (told.kind, told.better) == ("better", "A")

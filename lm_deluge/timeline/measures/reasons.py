@@ -102,6 +102,11 @@ class Reason:
         return self.level != "beside" and self.is_clear and self.noticed in ("yes", "maybe")
 
     @property
+    def is_unclear(self) -> bool:
+        """Whether there is a difference, and chance may explain it."""
+        return bool(self.difference) and not self.is_clear
+
+    @property
     def is_open(self) -> bool:
         """Whether more streams could make it decide."""
         if self.level == "beside" or self.is_clear or self.threshold is None:
@@ -141,7 +146,7 @@ def reasons_of(pair: Pair, *, left: int) -> list[Reason]:
     made = (_reason(pair, rule) for rule in RULES if rule.metric in pair.comparisons)
     reasons = [reason for reason in made if reason is not None]
     for reason in reasons:
-        if reason.is_open:
+        if reason.is_open or (reason.level == "failures" and reason.is_unclear):
             reason.more = _more(pair, reason, left)
     return reasons
 

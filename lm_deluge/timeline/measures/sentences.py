@@ -110,9 +110,10 @@ class _Saying:
         head = f"{NEW} is a trade-off compared with before"
         if not self.setting.is_baseline:
             head = f"{_MARKS[self.subject]} against {_MARKS[other(self.subject)]} is a trade-off"
-        chance = ""
-        if self.failures is not None and self.failures.is_suspicious:
-            chance = f", and {count_phrase(self.failures, self.subject)}, which may be chance"
+        counts = self._counts_against()
+        if counts is None and self.failures is not None and self.failures.is_suspicious:
+            counts = count_phrase(self.failures, self.subject)
+        chance = f", and {counts}, which may be chance" if counts is not None else ""
         return f"{head}: {one}, but {two}{chance}; by the rules {rule}, but readers decide"
 
     def alike(self) -> str:

@@ -92,7 +92,7 @@ def _line(verdict: Verdict, reason: Reason) -> ReasonLine:
     worth = _worth(verdict, reason)
     if worth in ("better", "worse") and reason.noticed == "maybe":
         words = f"{words}, which a reader may notice"
-    if worth == "open" and reason.more is not None:
+    if reason.more is not None:
         words = f"{words}; {more_phrase(reason, verdict.each)} would decide it"
     return ReasonLine(worth, words, reason)
 
@@ -100,7 +100,7 @@ def _line(verdict: Verdict, reason: Reason) -> ReasonLine:
 def _worth(verdict: Verdict, reason: Reason) -> Worth:
     if reason.decides:
         return "better" if reason.better == verdict.subject else "worse"
-    if reason.more is not None:
+    if reason.is_open and reason.more is not None:
         return "open"
     if reason.is_clear:
         return "beside" if reason.level == "beside" else "small"

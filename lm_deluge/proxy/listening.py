@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol
+from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, Protocol
 from uuid import uuid4
+
+from attrs import evolve
 
 from lm_deluge.errors import (
     APIConnectionError,
@@ -87,6 +90,7 @@ class Listening(WatchedExchange):
         "_headers",
         "_id",
         "_is_over",
+        "_is_stream",
         "_redactor",
         "_size",
         "_status",
@@ -112,6 +116,7 @@ class Listening(WatchedExchange):
         self._bytes = 0
         self._decoding: Decoding | None = None
         self._is_over = False
+        self._is_stream = False
         length = self._headers.get("content-length", "")
         self._expected = int(length) if length.isascii() and length.isdigit() else None
         content_type = self._headers.get("content-type", "").lower()
@@ -187,13 +192,12 @@ class Listening(WatchedExchange):
         if self._t0 is None:
             self._t0 = self._head.received
         asks = self._asks or self._know()
-        if asks.streams and self._watched is None:
-            self._watch(asks)
+        self._begin(asks)
         watched = self._watched
         try:
             if watched is not None:
                 self._end(watched, how, cause, arrived)
-            else:
+            elif not self._is_stream:
                 self._tell_passed(asks, arrived - self._t0)
         finally:
             self._let_go()
@@ -227,7 +231,7 @@ class Listening(WatchedExchange):
         return asks
 
     def _begin(self, asks: AppAsks, body: bytes = b"") -> None:
-        if asks.streams and self._watched is None:
+        if asks.streams and not self._is_stream:
             self._watch(asks, body)
 
     def _watch(self, asks: AppAsks, body: bytes = b"") -> None:
@@ -244,7 +248,8 @@ class Listening(WatchedExchange):
             body=body,
             note=self._note,
         )
-        self._watched = watched
+        self._watched, self._is_stream = watched, True
+        self._asks = evolve(asks, body=None)  # it may be long, and was looked at
         stream.start()
 
     def _end(
@@ -315,8 +320,10 @@ _OF_ENCODING: Final = frozenset({"content-encoding", "content-length"})
 
 
 def _shown(cause: BaseException | None, redactor: Redactor | None) -> BaseException | None:
-    """Return what may be chained to our error: nothing that shows a secret."""
-    if cause is None:
+    """Return what may be chained to our error: a copy, which holds no frames and shows no secret."""
+    if cause is None or redactor is None or redactor.find(f"{cause!r} {cause}"):
         return None
-    shown: Any = f"{cause!r} {cause}"
-    return None if redactor is not None and redactor.find(shown) else cause
+    try:
+        return copy.copy(cause).with_traceback(None)
+    except Exception:  # noqa: BLE001 - its class may want other arguments than it keeps
+        return None

@@ -17,7 +17,6 @@ from typing import Any, Final
 from lm_deluge.engine.body import FAILURES, Body, NetworkRead
 from lm_deluge.engine.deadline import Clock
 from lm_deluge.engine.endings import ENDINGS, Came, ending_of
-from lm_deluge.engine.frames import clear_frames
 from lm_deluge.engine.logging_lines import INFO, is_enabled_for, log_ending
 from lm_deluge.engine.plan import ReadRecorder
 from lm_deluge.engine.results import bind_error, received_by, response_of, timeline_source_of
@@ -320,7 +319,8 @@ class AppLife:
         self.passing = dispatcher.passing
         dispatcher.close()
         if isinstance(ending, StreamError):
-            clear_frames(ending, self)
+            # Nothing here raised it: what it went through are frames of handlers, which hold the stream.
+            ending.__traceback__ = None
         finished, self._finished = self._finished, None
         self._stream = self._body = self.loop = self._settling = None
         self._recorder = self._note = None

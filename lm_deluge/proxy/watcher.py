@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lm_deluge.config import Limits
 from lm_deluge.observers.attach import attach
 from lm_deluge.observers.handler_methods import methods_of
+from lm_deluge.observers.method_names import BESIDE
 from lm_deluge.proxy.asked import AppAsks, target_of
 from lm_deluge.proxy.exchange import RequestHead, WatchedExchange
 from lm_deluge.proxy.listening import Listening
@@ -51,9 +52,8 @@ class Watcher:
         handler_wait: float = 5.0,
     ) -> None:
         self.handlers: Final = tuple(handlers)
-        for handler in self.handlers:
-            methods_of(handler)
         self.telling: Final = Telling(self.handlers)
+        self._listeners = [one for one in self.handlers if _hears_streams(one)]
         self._tags = checked_tags("tags", tags)
         self._body_tags = checked_flag("body_tags", body_tags)
         self._record = record
@@ -115,7 +115,7 @@ class Watcher:
         stream.app_retry = self._retry_of(headers)
         if recorder is not None:
             attach(recorder, stream)
-        for handler in self.handlers:
+        for handler in self._listeners:
             attach(handler, stream)
         for what in wrong:
             note(0, f"{TAGS_HEADER}: {what} was left out")
@@ -152,3 +152,14 @@ class Watcher:
         """Wait until every handler has heard the endings of all streams that were told."""
         while self._ends:
             await asyncio.wait(tuple(self._ends))
+
+
+def _hears_streams(handler: object) -> bool:
+    """Whether it is a handler of streams; raises ``TypeError`` for what is none of any kind."""
+    try:
+        methods_of(handler)
+    except TypeError:
+        if not any(callable(getattr(handler, name, None)) for name in BESIDE):
+            raise
+        return False
+    return True

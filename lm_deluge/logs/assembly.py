@@ -53,7 +53,16 @@ OUTPUTS = frozenset({"reasoning", "refusal", "tool_call", "delta"})
 OTHERS = frozenset({"start", "retry"}) | OUTPUTS | ENDINGS
 """Lines of a stream's timeline that are no visible tokens."""
 
-_STARTS = ("model", "queued", "at", "prompt_chars", "prompt", "prompt_hash")
+_STARTS = (
+    "model",
+    "queued",
+    "at",
+    "prompt_chars",
+    "prompt",
+    "prompt_hash",
+    "fault",
+    "app_retry",
+)
 
 OUTPUT_KINDS = frozenset({"server_tool"})
 """Kinds of ``delta`` that are output; the others come beside it."""
@@ -91,6 +100,8 @@ class RestOfLine(msgspec.Struct):
     prompt_chars: int | None = None
     prompt: str | None = None
     prompt_hash: str | None = None
+    fault: str | None = None
+    app_retry: int | None = None
     finish_reason: str | None = None
     usage: dict[str, Any] | None = None
     cost: float | None = None

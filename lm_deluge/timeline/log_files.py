@@ -74,11 +74,14 @@ class _Count:
 class LogFiles:
     """The files, and what was seen in them: lines are counted by whoever reads the blocks.
 
-    ``lines``: lines seen so far, blank ones not counted.
+    ``lines``: lines seen so far, blank ones not counted. ``beside``: lines so far that are part of no
+    stream's timeline, by event: what a proxy tells of requests that did not stream (``request``) and of
+    what it did not understand (``note``).
     """
 
     sources: list[Source]
     lines: int = 0
+    beside: dict[str, int] = field(factory=dict)
     _files: list[_File] = field(factory=list)
     _skipped: dict[str, _Count] = field(factory=dict)
 
@@ -114,6 +117,10 @@ class LogFiles:
         """Count lines of the file of ``line``, whatever becomes of them."""
         self.lines += count
         self._files[line // _LINES].taken += count
+
+    def pass_over(self, event: str) -> None:
+        """Count a line that is part of no stream's timeline."""
+        self.beside[event] = self.beside.get(event, 0) + 1
 
     def skip(self, reason: str, line: int, count: int = 1) -> None:
         """Count lines that were not taken in, ``line`` being the first of them."""

@@ -88,6 +88,11 @@ class LogReader(Iterator[Timeline]):
         return self.files.skipped_lines
 
     @property
+    def beside(self) -> dict[str, int]:
+        """Lines so far that are part of no stream's timeline, by event (``request``, ``note``)."""
+        return self.files.beside
+
+    @property
     def foreign(self) -> list[str]:
         """Sources that are no logs: something is in them, and not a line that belongs there.
 
@@ -116,6 +121,8 @@ class LogReader(Iterator[Timeline]):
                 if piece.e in RAW and stream is not None:
                     # It says how the reads of its attempt are to be read.
                     self._add_raw(stream, piece, line)
+                else:
+                    files.pass_over(piece.e)
                 continue
             if stream is None:
                 if piece.s in self._ended:

@@ -81,7 +81,9 @@ class Timeline:
     Who and when: ``stream`` (id), ``model`` (asked for; ``None`` in a log that lost its beginning),
     ``model_used`` (that answered), ``tags``, ``at`` (start, wall clock, ISO 8601 UTC), ``queued``
     (seconds waited for a slot, before t0), ``prompt_chars``, ``prompt`` (how the prompt begins) and
-    ``prompt_hash`` (the same for the same prompt), both ``None`` where the log does not tell.
+    ``prompt_hash`` (the same for the same prompt), both ``None`` where the log does not tell. Of a stream
+    that a proxy watched, ``app_retry`` (which one of the app's own retries it is, ``None`` for a first
+    request) and ``fault`` (what the proxy did to it on purpose).
 
     Per visible token, of all choices, in order of arrival: ``lengths`` (characters) and ``slots``
     (index into the arrays per slot); ``choices`` stays empty where all are choice 0; ``lags``
@@ -110,6 +112,8 @@ class Timeline:
     prompt_chars: int | None = None
     prompt: str | None = None
     prompt_hash: str | None = None
+    fault: str | None = None
+    app_retry: int | None = None
     lengths: array[int] = field(factory=_counts)
     slots: array[int] = field(factory=_counts)
     choices: array[int] = field(factory=_counts)

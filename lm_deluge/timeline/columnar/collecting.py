@@ -133,6 +133,8 @@ class Collection:
             if piece.e in RAW and self._first[number] < line and not has_ended:
                 # It says how the reads of its attempt are to be read.
                 self._add_raw(number, piece, data, line, rows)
+            else:
+                self.files.pass_over(piece.e)
             return
         problem = AFTER_END if has_ended else self._add(number, piece, data, line, rows)
         if problem is not None:

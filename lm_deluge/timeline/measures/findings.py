@@ -40,7 +40,7 @@ def findings_of(
     names of groups, models, tags and error classes are all they quote.
     """
     if not measured.groups:
-        return ["The log holds no stream.", *_about_reading(measured)]
+        return ["The log holds no stream.", *_about_passed(measured), *_about_reading(measured)]
     if comparisons is None:
         comparisons = compare_all(measured, baseline)
     named = [(measured.called(group), group) for group in measured.groups.values()]
@@ -48,6 +48,7 @@ def findings_of(
     for name, group in named:
         told += _about_failures(name, group)
         told += _about_retries(name, group)
+        told += _about_app_retries(name, group)
     for name, group in named:
         told += _about_stalls(name, group)
         told += _about_bursts(name, group)
@@ -57,6 +58,7 @@ def findings_of(
     told += about_prompts(comparisons, baseline)
     told += about_comparisons(comparisons, baseline)
     told += _about_trust(measured)
+    told += _about_passed(measured)
     told += _about_reading(measured)
     return told
 
@@ -90,6 +92,26 @@ def _about_retries(name: str, group: Group) -> Iterator[str]:
             f"{'was' if group.retried == 1 else 'were'} retried "
             f"({_percent(group.retried / group.streams)}){f'; {details}' if details else ''}{more}."
         )
+
+
+def _about_app_retries(name: str, group: Group) -> Iterator[str]:
+    if group.app_retries:
+        are = "is a retry" if group.app_retries == 1 else "are retries"
+        yield (
+            f"{group.app_retries} of {group.streams} streams of {name} {are} of the app's own "
+            f"({_percent(group.app_retries / group.streams)}): its reader waited for those before, too."
+        )
+
+
+def _about_passed(measured: Measured) -> Iterator[str]:
+    """What a proxy passed on beside streams."""
+    requests, notes = measured.beside.get("request", 0), measured.beside.get("note", 0)
+    if requests:
+        did = "request did" if requests == 1 else "requests did"
+        yield f"{requests:,} {did} not stream: no timeline tells of what went through there."
+    if notes:
+        was = "note tells" if notes == 1 else "notes tell"
+        yield f"{notes:,} {was} of what the proxy passed on and did not understand."
 
 
 def _about_stalls(name: str, group: Group) -> Iterator[str]:

@@ -71,7 +71,8 @@ class Group:
 
     Counts of streams: ``streams``, ``completed``, ``failed``, ``cancelled`` (their caller left),
     ``unfinished`` (the ending is missing), ``censored`` (ended without any output), ``retried``
-    (more than one attempt). ``retries``: attempts that failed before another, by error class;
+    (more than one attempt), ``app_retries`` (an app's own retries, as a proxy saw them).
+    ``retries``: attempts that failed before another, by error class;
     ``retried_ids``: of the streams that were retried.
     ``output_tokens``: of completed streams, reasoning included; pieces where the usage is unknown.
     ``icl``: seconds between the network reads of a stream that held visible tokens.
@@ -92,6 +93,7 @@ class Group:
     unfinished: int = 0
     censored: int = 0
     retried: int = 0
+    app_retries: int = 0
     lost: int = 0
     tokens: int = 0
     output_tokens: int = 0
@@ -166,6 +168,7 @@ class Group:
             self.models[model] = self.models.get(model, 0) + 1
         self._add_ending(timeline, tokens)
         self.retried += timeline.retried
+        self.app_retries += bool(timeline.app_retry)
         if timeline.retried:
             self.retried_ids.append(timeline.stream)
         for error in timeline.retries:
@@ -326,6 +329,8 @@ class Group:
         for name in ("handlers", "loop_lag"):
             numbers[name] = distribution(self.values(name))
         numbers["retried"] = self.retried
+        if self.app_retries:
+            numbers["app_retries"] = self.app_retries
         numbers["failed_share"] = self.failed / self.streams if self.streams else None
         numbers["retried_share"] = self.retried / self.streams if self.streams else None
         costs = self.values("cost")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from attrs import define
+from attrs import define, field
 
 from lm_deluge.timeline.columnar.measuring import measure_files
 from lm_deluge.timeline.measures.groups import Group, Settings, tag_text
@@ -25,6 +25,8 @@ class Measured:
 
     ``by``: the tags that make the groups, none of them for the model. ``tags``: every tag's name
     that was met. ``pair``: the tag that says which streams answered the same prompt; ``None``: their hash.
+    ``beside``: lines of requests that did not stream (``request``) and of what a proxy did not understand
+    (``note``).
     """
 
     groups: dict[str, Group]
@@ -34,6 +36,7 @@ class Measured:
     skipped: list[Skipped]
     tags: frozenset[str] = frozenset()
     pair: str | None = None
+    beside: Mapping[str, int] = field(factory=dict)
 
     @property
     def kind(self) -> str:
@@ -68,6 +71,8 @@ class Measured:
             "comparisons": dict(comparisons) if comparisons is not None else {"n": 0},
             "verdict": list(verdict),
             "pairs": list(pairs),
+            "requests": self.beside.get("request", 0),
+            "notes": self.beside.get("note", 0),
         }
 
 
@@ -108,14 +113,22 @@ def measure(
             if keep is not None:
                 keep(group.name, timeline)
     ordered = dict(sorted(groups.items()))
-    lines, skipped = 0, []
+    lines, skipped, beside = 0, [], {}
     if isinstance(timelines, LogReader):
-        lines, skipped = timelines.lines, timelines.skipped
-    return Measured(ordered, asked, settings, lines, skipped, frozenset(tags), pair)
+        lines, skipped, beside = timelines.lines, timelines.skipped, timelines.beside
+    return Measured(ordered, asked, settings, lines, skipped, frozenset(tags), pair, beside)
 
 
 def group_name(timeline: Timeline, by: Sequence[str]) -> str:
-    """Return the stream's group: its model, its tag as text, or ``variant=B, region=eu``."""
+    """Return the stream's group: its model, its tag as text, or ``variant=B, region=eu``.
+
+    One into which a proxy injected a fault is none of the others': ``gpt-4o (fault pause:1)``.
+    """
+    name = _group_name(timeline, by)
+    return name if timeline.fault is None else f"{name} (fault {timeline.fault})"
+
+
+def _group_name(timeline: Timeline, by: Sequence[str]) -> str:
     if not by:
         return _model(timeline)
     if len(by) == 1:

@@ -273,7 +273,9 @@ class Listening(WatchedExchange):
             why = detail or ("it was reset" if how == "reset" else "the body is not whole")
             return ConnectionLostError(f"{BROKE}: {why}")
         where = redact_url(self._head.base_url)
-        if how == "unreachable":
+        if isinstance(cause, APIConnectionError):
+            text = detail  # whoever dialled said it
+        elif how == "unreachable":
             text = f"no connection to {where}: {detail or 'it is not reachable'}"
         elif how == "short":
             text = f"{where} closed the connection without an answer"

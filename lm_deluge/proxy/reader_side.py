@@ -5,6 +5,7 @@ Nothing here is a task but opening a connection: bytes pass in the turn of the l
 
 from __future__ import annotations
 
+import contextlib
 from time import perf_counter
 from typing import Any
 
@@ -214,6 +215,7 @@ class ReaderSide(AppConnection):
             dialled = await self._shared.dialer.dial(upstream.origin, upstream)
         except (APIConnectionError, ValueError, ImportError) as error:
             self._dialling = None
+            _tell_waiting(passing)
             passing.ended("unreachable", error)
             self._refuse(refused(passing.first, 502, str(error)))
             return
@@ -282,3 +284,12 @@ class ReaderSide(AppConnection):
         self._regulate()
         if self._held:
             self._loop.call_soon(self._next)
+
+
+def _tell_waiting(passing: Passing) -> None:
+    """Tell of a body that has come and goes nowhere: it says what was asked for."""
+    waiting, passing.waiting = passing.waiting, []
+    with contextlib.suppress(FramingError):
+        content, _ = passing.framing.feed(b"".join(waiting))
+        if content:
+            told(passing.exchange.sent, content)

@@ -71,8 +71,7 @@ class Measured:
             "comparisons": dict(comparisons) if comparisons is not None else {"n": 0},
             "verdict": list(verdict),
             "pairs": list(pairs),
-            "requests": self.beside.get("request", 0),
-            "notes": self.beside.get("note", 0),
+            **{f"{event}s": count for event, count in sorted(self.beside.items())},
         }
 
 

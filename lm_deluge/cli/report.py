@@ -170,7 +170,7 @@ def report(
     outputs.check_options()
     try:
         # Here, not above: they need the packages of the extra ``report``.
-        import_module("lm_deluge.timeline.measures.verdicts")
+        import_module("lm_deluge.timeline.measures.verdict.verdicts")
         if html is not None:
             import_module("lm_deluge.timeline.report.page")
         held = held_of(
@@ -220,10 +220,10 @@ def _report(
     budget: Path | None,
 ) -> list[str]:
     """Read, measure, compare, judge and write; return the rules that are broken."""
-    from lm_deluge.timeline.measures.comparisons import compare_all
-    from lm_deluge.timeline.measures.findings import findings_of
-    from lm_deluge.timeline.measures.rules import judge_rules
-    from lm_deluge.timeline.measures.verdicts import verdicts_of
+    from lm_deluge.timeline.measures.budget.rules import judge_rules
+    from lm_deluge.timeline.measures.comparing.comparisons import compare_all
+    from lm_deluge.timeline.measures.findings.findings import findings_of
+    from lm_deluge.timeline.measures.verdict.verdicts import verdicts_of
 
     # All that can be wrong is found before the work, which may take a while.
     reader, old_reader = open_logs(logs, baseline)

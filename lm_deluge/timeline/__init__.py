@@ -20,22 +20,31 @@ from lm_deluge.timeline.reading import LogReader, Skipped, read_timelines
 from lm_deluge.values.timeline import Ending, Stall, Timeline
 
 if TYPE_CHECKING:
-    from lm_deluge.timeline.measures.budget import Budget, parse_budget
-    from lm_deluge.timeline.measures.compare import Comparison, compare_groups, pair_groups
-    from lm_deluge.timeline.measures.comparisons import Comparisons, compare_all
-    from lm_deluge.timeline.measures.findings import findings_of
-    from lm_deluge.timeline.measures.groups import Group, Settings
-    from lm_deluge.timeline.measures.metrics import Measured, measure
-    from lm_deluge.timeline.measures.rule_texts import (
+    from lm_deluge.timeline.measures.budget.budget import Budget, parse_budget
+    from lm_deluge.timeline.measures.budget.rule_texts import (
         FailIf,
         MaxRegression,
         parse_fail_if,
         parse_max_regression,
     )
-    from lm_deluge.timeline.measures.rules import Judged, Problem, broken_rules, judge_rules
+    from lm_deluge.timeline.measures.budget.rules import (
+        Judged,
+        Problem,
+        broken_rules,
+        judge_rules,
+    )
+    from lm_deluge.timeline.measures.comparing.compare import (
+        Comparison,
+        compare_groups,
+        pair_groups,
+    )
+    from lm_deluge.timeline.measures.comparing.comparisons import Comparisons, compare_all
+    from lm_deluge.timeline.measures.findings.findings import findings_of
+    from lm_deluge.timeline.measures.groups import Group, Settings
+    from lm_deluge.timeline.measures.metrics import Measured, measure
     from lm_deluge.timeline.measures.sampling import Sample
-    from lm_deluge.timeline.measures.verdict import Verdict
-    from lm_deluge.timeline.measures.verdicts import verdicts_of
+    from lm_deluge.timeline.measures.verdict.verdict import Verdict
+    from lm_deluge.timeline.measures.verdict.verdicts import verdicts_of
     from lm_deluge.timeline.report.page import html_page
 
 __all__ = [
@@ -74,30 +83,30 @@ __all__ = [
 ]
 
 _LATER = {
-    "Comparison": "measures.compare",
-    "Comparisons": "measures.comparisons",
-    "FailIf": "measures.rule_texts",
+    "Comparison": "measures.comparing.compare",
+    "Comparisons": "measures.comparing.comparisons",
+    "FailIf": "measures.budget.rule_texts",
     "Group": "measures.groups",
-    "MaxRegression": "measures.rule_texts",
+    "MaxRegression": "measures.budget.rule_texts",
     "Measured": "measures.metrics",
     "Sample": "measures.sampling",
     "Settings": "measures.groups",
-    "Verdict": "measures.verdict",
-    "broken_rules": "measures.rules",
-    "judge_rules": "measures.rules",
-    "Judged": "measures.rules",
-    "Problem": "measures.rules",
-    "Budget": "measures.budget",
-    "parse_budget": "measures.budget",
-    "compare_all": "measures.comparisons",
-    "compare_groups": "measures.compare",
-    "findings_of": "measures.findings",
+    "Verdict": "measures.verdict.verdict",
+    "broken_rules": "measures.budget.rules",
+    "judge_rules": "measures.budget.rules",
+    "Judged": "measures.budget.rules",
+    "Problem": "measures.budget.rules",
+    "Budget": "measures.budget.budget",
+    "parse_budget": "measures.budget.budget",
+    "compare_all": "measures.comparing.comparisons",
+    "compare_groups": "measures.comparing.compare",
+    "findings_of": "measures.findings.findings",
     "html_page": "report.page",
     "measure": "measures.metrics",
-    "pair_groups": "measures.compare",
-    "parse_fail_if": "measures.rule_texts",
-    "parse_max_regression": "measures.rule_texts",
-    "verdicts_of": "measures.verdicts",
+    "pair_groups": "measures.comparing.compare",
+    "parse_fail_if": "measures.budget.rule_texts",
+    "parse_max_regression": "measures.budget.rule_texts",
+    "verdicts_of": "measures.verdict.verdicts",
 }
 
 if not TYPE_CHECKING:

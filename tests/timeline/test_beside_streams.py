@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lm_deluge.timeline import measure, read_timelines
-from lm_deluge.timeline.measures.findings import findings_of
+from lm_deluge.timeline.measures.findings.findings import findings_of
 from lm_deluge.timeline.measures.metrics import Measured
 
 

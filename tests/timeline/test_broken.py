@@ -23,7 +23,7 @@ from lm_deluge.timeline import (
     parse_max_regression,
 )
 from lm_deluge.timeline.measures.groups import Group
-from lm_deluge.timeline.measures.tables import print_report
+from lm_deluge.timeline.measures.printing.tables import print_report
 from support.timelines import timeline
 
 

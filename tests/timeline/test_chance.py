@@ -8,7 +8,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from lm_deluge.timeline.measures.chance import (
+from lm_deluge.timeline.measures.comparing.chance import (
     difference_of_shares,
     fisher,
     holm,

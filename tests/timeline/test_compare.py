@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lm_deluge.timeline import Settings, Timeline, compare_groups, measure, pair_groups
-from lm_deluge.timeline.measures.compare import resample
+from lm_deluge.timeline.measures.comparing.compare import resample
 from lm_deluge.timeline.measures.metrics import Group
 from support.timelines import timeline
 

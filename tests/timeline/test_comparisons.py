@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lm_deluge.timeline import Comparisons, Measured, Timeline, compare_all, findings_of, measure
-from lm_deluge.timeline.measures.comparisons import MOST_GROUPS
+from lm_deluge.timeline.measures.comparing.comparisons import MOST_GROUPS
 from support.timelines import timeline
 
 NAMED = ("lower", "higher", "more,", "fewer,")

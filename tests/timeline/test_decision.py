@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_deluge.timeline.measures.decision import KINDS, Decision, decide
-from lm_deluge.timeline.measures.reasons import RULES, Reason, other
-from lm_deluge.timeline.measures.sentences import Setting, sentence_of
+from lm_deluge.timeline.measures.verdict.decision import KINDS, Decision, decide
+from lm_deluge.timeline.measures.verdict.reasons import RULES, Reason, other
+from lm_deluge.timeline.measures.verdict.sentences import Setting, sentence_of
 
 LEVELS = {rule.metric: rule.level for rule in RULES}
 SHARES = ("failed_share", "stalls.streams", "retried_share")

@@ -8,7 +8,7 @@ import pytest
 
 from lm_deluge.logs.record import encode_lines, retry_line
 from lm_deluge.timeline import Sample, findings_of, html_page, measure, read_timelines
-from lm_deluge.timeline.measures.examples import examples_of, subject_of
+from lm_deluge.timeline.measures.findings.examples import examples_of, subject_of
 from lm_deluge.timeline.report.answers import retries_told
 from support.browser import open_page
 from support.paired import answered

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from lm_deluge.timeline import compare_all, measure
-from lm_deluge.timeline.measures.chance import fisher, fisher_more
-from lm_deluge.timeline.measures.compare import SIGNIFICANT
-from lm_deluge.timeline.measures.enough import (
+from lm_deluge.timeline.measures.comparing.chance import fisher, fisher_more
+from lm_deluge.timeline.measures.comparing.compare import SIGNIFICANT
+from lm_deluge.timeline.measures.comparing.noticeable import noticed, threshold_of
+from lm_deluge.timeline.measures.verdict.enough import (
     MOST_MORE,
     can_be_clear,
     least_streams,
@@ -16,7 +17,6 @@ from lm_deluge.timeline.measures.enough import (
     more_for_time,
     rounded,
 )
-from lm_deluge.timeline.measures.noticeable import noticed, threshold_of
 from support.timelines import timeline
 
 

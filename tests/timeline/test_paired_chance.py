@@ -10,8 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_deluge.timeline.measures.chance import fisher
-from lm_deluge.timeline.measures.paired_chance import paired_shares, signed_rank, within_prompts
+from lm_deluge.timeline.measures.comparing.chance import fisher
+from lm_deluge.timeline.measures.comparing.paired_chance import (
+    paired_shares,
+    signed_rank,
+    within_prompts,
+)
 
 
 def counted_out(differences: list[float]) -> float:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from lm_deluge.timeline import Timeline
-from lm_deluge.timeline.measures.about_pairs import pairs_json
-from lm_deluge.timeline.measures.comparisons import Comparisons, compare_all
-from lm_deluge.timeline.measures.findings import findings_of
+from lm_deluge.timeline.measures.comparing.comparisons import Comparisons, compare_all
+from lm_deluge.timeline.measures.comparing.pairs import Prompts
+from lm_deluge.timeline.measures.findings.about_pairs import pairs_json
+from lm_deluge.timeline.measures.findings.findings import findings_of
 from lm_deluge.timeline.measures.metrics import group_name, measure
-from lm_deluge.timeline.measures.pairs import Prompts
 from support.timelines import timeline
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from lm_deluge.timeline import Sample, Timeline, findings_of, html_page, measure
-from lm_deluge.timeline.measures.comparisons import compare_all
-from lm_deluge.timeline.measures.pairs import WAIT, Prompts
+from lm_deluge.timeline.measures.comparing.comparisons import compare_all
+from lm_deluge.timeline.measures.comparing.pairs import WAIT, Prompts
 from lm_deluge.timeline.report.answers import answer_facts, answer_parts
 from lm_deluge.timeline.report.by_prompt import streams_of_changes
 from lm_deluge.timeline.report.slopes import LABELLED, slope

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lm_deluge.timeline import Settings, Timeline, Verdict, measure, parse_target, verdicts_of
-from lm_deluge.timeline.measures.verdict_lines import MOST_SHOWN, lines_of
+from lm_deluge.timeline.measures.verdict.verdict_lines import MOST_SHOWN, lines_of
 from support.groups import group
 from support.timelines import timeline
 

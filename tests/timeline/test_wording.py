@@ -17,7 +17,7 @@ from lm_deluge.timeline.measures.names import (
     look_up,
     unit,
 )
-from lm_deluge.timeline.measures.tables import print_report
+from lm_deluge.timeline.measures.printing.tables import print_report
 from lm_deluge.timeline.measures.wording import (
     difference,
     number,

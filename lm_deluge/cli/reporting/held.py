@@ -12,9 +12,9 @@ from attrs import frozen
 from lm_deluge.timeline.measures.wording import printable
 
 if TYPE_CHECKING:
-    from lm_deluge.timeline.measures.budget import Budget
+    from lm_deluge.timeline.measures.budget.budget import Budget
+    from lm_deluge.timeline.measures.budget.rule_texts import Rule
     from lm_deluge.timeline.measures.groups import Settings
-    from lm_deluge.timeline.measures.rule_texts import Rule
 
 __all__ = ["Standard", "held_of", "read_budget"]
 
@@ -36,7 +36,7 @@ class Standard:
     @property
     def compared(self) -> str | None:
         """The first rule that needs a baseline, as it is called; ``None`` without one."""
-        from lm_deluge.timeline.measures.rule_texts import MaxRegression
+        from lm_deluge.timeline.measures.budget.rule_texts import MaxRegression
 
         rules = (rule for rule in self.rules if isinstance(rule, MaxRegression))
         return next((printable(rule.name or rule.text) for rule in rules), None)
@@ -46,7 +46,7 @@ def read_budget(path: Path | None) -> Budget | None:
     """Read a budget; raises ``click.UsageError`` saying what is wrong with it."""
     if path is None:
         return None
-    from lm_deluge.timeline.measures.budget import parse_budget
+    from lm_deluge.timeline.measures.budget.budget import parse_budget
 
     try:
         with path.open("rb") as file:
@@ -76,8 +76,11 @@ def held_of(
 
     Raises ``ValueError`` for a rule, a target or a number that makes no sense.
     """
+    from lm_deluge.timeline.measures.budget.rule_texts import (
+        parse_fail_if,
+        parse_max_regression,
+    )
     from lm_deluge.timeline.measures.groups import Settings
-    from lm_deluge.timeline.measures.rule_texts import parse_fail_if, parse_max_regression
     from lm_deluge.timeline.measures.targets import parse_target
 
     given = {name: number for name, number in numbers.items() if number is not None}

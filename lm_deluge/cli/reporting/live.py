@@ -53,8 +53,8 @@ class Duration(click.types.FloatParamType):
 def check_live(logs: Sequence[str], held: Standard) -> None:
     """Raise ``click.UsageError`` for what cannot be followed, and for rules that cannot be judged."""
     from lm_deluge.timeline.following.files import check_followed
+    from lm_deluge.timeline.measures.budget.rules import judge_rules
     from lm_deluge.timeline.measures.metrics import measure
-    from lm_deluge.timeline.measures.rules import judge_rules
 
     try:
         for log in logs:
@@ -118,7 +118,7 @@ def _view(watcher: Any, last: float) -> Iterator[Callable[[Recent], None]]:
     from rich.live import Live
 
     from lm_deluge.cli.reporting.live_view import live_table
-    from lm_deluge.timeline.measures.rule_texts import MaxRegression
+    from lm_deluge.timeline.measures.budget.rule_texts import MaxRegression
 
     left_out = 0
     if watcher.baseline is None:

@@ -26,10 +26,10 @@ from lm_deluge.cli.reporting.tabular import (
 from lm_deluge.cli.terminal import make_console
 
 if TYPE_CHECKING:
-    from lm_deluge.timeline.measures.comparisons import Comparisons
+    from lm_deluge.timeline.measures.budget.rules import Judged
+    from lm_deluge.timeline.measures.comparing.comparisons import Comparisons
     from lm_deluge.timeline.measures.metrics import Measured
-    from lm_deluge.timeline.measures.rules import Judged
-    from lm_deluge.timeline.measures.verdict import Verdict
+    from lm_deluge.timeline.measures.verdict.verdict import Verdict
     from lm_deluge.timeline.reading import LogReader
 
 __all__ = ["Made", "Outputs"]
@@ -137,7 +137,7 @@ class Outputs:
     def show(self, made: Made) -> None:
         """Print what goes to standard output: the tables, unless something else was asked for."""
         if self.as_json:
-            from lm_deluge.timeline.measures.about_pairs import pairs_json
+            from lm_deluge.timeline.measures.findings.about_pairs import pairs_json
 
             document = made.new.to_json(
                 made.told,
@@ -210,7 +210,7 @@ def _check_page(page: Path | None) -> None:
 
 
 def _print_tables(made: Made) -> None:
-    from lm_deluge.timeline.measures.tables import print_report
+    from lm_deluge.timeline.measures.printing.tables import print_report
 
     # Into a pipe or file a table is as wide as it needs to be.
     console = make_console(highlight=True, width=None if sys.stdout.isatty() else 200)

@@ -12,7 +12,7 @@ from lm_deluge.cli.reporting.spooling import rewound, spooled
 from lm_deluge.timeline.reading import LogReader, read_timelines
 
 if TYPE_CHECKING:
-    from lm_deluge.timeline.measures.comparisons import Comparisons
+    from lm_deluge.timeline.measures.comparing.comparisons import Comparisons
     from lm_deluge.timeline.measures.metrics import Measured
 
 __all__ = ["readable_twice", "write_page"]

@@ -14,8 +14,8 @@ from lm_deluge.values.spelling import nearest
 
 if TYPE_CHECKING:
     from lm_deluge.cli.reporting.held import Standard
+    from lm_deluge.timeline.measures.budget.rule_texts import FailIf, MaxRegression
     from lm_deluge.timeline.measures.metrics import Measured
-    from lm_deluge.timeline.measures.rule_texts import FailIf, MaxRegression
 
 __all__ = ["check_content", "log_names", "measure_log", "open_logs", "refuse_foreign"]
 
@@ -51,7 +51,7 @@ def check_content(
     new: Measured, old: Measured | None, rules: Sequence[FailIf | MaxRegression]
 ) -> None:
     """Refuse to report on nothing, or by tags that no stream has."""
-    from lm_deluge.timeline.measures.rule_texts import MaxRegression
+    from lm_deluge.timeline.measures.budget.rule_texts import MaxRegression
 
     named = [("--by", tag) for tag in new.by] + [
         ("--pair", tag) for tag in (new.pair,) if tag is not None

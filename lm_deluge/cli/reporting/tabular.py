@@ -12,9 +12,9 @@ import click
 from lm_deluge.timeline.measures.wording import printable
 
 if TYPE_CHECKING:
-    from lm_deluge.timeline.measures.comparisons import Comparisons
+    from lm_deluge.timeline.measures.budget.rules import Judged
+    from lm_deluge.timeline.measures.comparing.comparisons import Comparisons
     from lm_deluge.timeline.measures.metrics import Measured
-    from lm_deluge.timeline.measures.rules import Judged
 
 __all__ = [
     "STDOUT",
@@ -75,7 +75,7 @@ def check_table(option: str, path: Path | None) -> None:
 
 def csv_of(new: Measured, old: Measured | None, comparisons: Comparisons) -> str:
     """Return the report as CSV."""
-    from lm_deluge.timeline.measures.csv_table import csv_table
+    from lm_deluge.timeline.measures.printing.csv_table import csv_table
 
     return csv_table(new, comparisons if old is not None else None)
 
@@ -90,7 +90,7 @@ def markdown_of(
     headline: Sequence[str] = (),
 ) -> str:
     """Return the report as Markdown, with the line by which it is known as ours."""
-    from lm_deluge.timeline.measures.markdown import markdown_report
+    from lm_deluge.timeline.measures.printing.markdown import markdown_report
 
     has_baseline = old is not None
     report = markdown_report(

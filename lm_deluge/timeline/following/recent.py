@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from attrs import define, field, frozen
 
 from lm_deluge.timeline.following.streams import FollowedLog, RunningStream
+from lm_deluge.timeline.measures.budget.rule_texts import MaxRegression, Rule
+from lm_deluge.timeline.measures.budget.rules import Judged, judge_rules
 from lm_deluge.timeline.measures.error_words import error_kinds
 from lm_deluge.timeline.measures.groups import Group, Settings
 from lm_deluge.timeline.measures.metrics import Measured, group_name, measure
-from lm_deluge.timeline.measures.rule_texts import MaxRegression, Rule
-from lm_deluge.timeline.measures.rules import Judged, judge_rules
 
 __all__ = ["BrokenNow", "Lookout", "Recent", "RecentGroup"]
 

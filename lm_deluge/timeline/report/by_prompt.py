@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from lm_deluge.timeline.measures.about_pairs import (
+from lm_deluge.timeline.measures.comparing.comparisons import Comparisons, Pair
+from lm_deluge.timeline.measures.comparing.largest_changes import Change, largest_changes
+from lm_deluge.timeline.measures.comparing.pairs import (
+    LEAST_PROMPTS,
+    WAIT,
+    Prompts,
+    values_by_prompt,
+)
+from lm_deluge.timeline.measures.findings.about_pairs import (
     NAMES,
     amount,
     range_of,
     unpaired_text,
     who_is_better,
 )
-from lm_deluge.timeline.measures.comparisons import Comparisons, Pair
-from lm_deluge.timeline.measures.largest_changes import Change, largest_changes
 from lm_deluge.timeline.measures.metrics import Measured
-from lm_deluge.timeline.measures.pairs import LEAST_PROMPTS, WAIT, Prompts, values_by_prompt
 from lm_deluge.timeline.measures.sampling import Sample
 from lm_deluge.timeline.report.answers import answer_facts
 from lm_deluge.timeline.report.slopes import slope

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lm_deluge.timeline.measures.comparisons import Comparisons
-from lm_deluge.timeline.measures.examples import SUBJECTS, examples_of
+from lm_deluge.timeline.measures.comparing.comparisons import Comparisons
+from lm_deluge.timeline.measures.findings.examples import SUBJECTS, examples_of
 from lm_deluge.timeline.measures.groups import last_moment
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.sampling import Sample

@@ -10,14 +10,14 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from lm_deluge.timeline.measures.comparisons import Comparisons, compare_all
-from lm_deluge.timeline.measures.examples import subject_of
-from lm_deluge.timeline.measures.figures import settings_in_words
+from lm_deluge.timeline.measures.comparing.comparisons import Comparisons, compare_all
+from lm_deluge.timeline.measures.findings.examples import subject_of
 from lm_deluge.timeline.measures.metrics import Measured
+from lm_deluge.timeline.measures.printing.figures import settings_in_words
 from lm_deluge.timeline.measures.sampling import Sample
-from lm_deluge.timeline.measures.verdict import Verdict
-from lm_deluge.timeline.measures.verdict_lines import MOST_SHOWN
-from lm_deluge.timeline.measures.verdicts import verdicts_of
+from lm_deluge.timeline.measures.verdict.verdict import Verdict
+from lm_deluge.timeline.measures.verdict.verdict_lines import MOST_SHOWN
+from lm_deluge.timeline.measures.verdict.verdicts import verdicts_of
 from lm_deluge.timeline.report.by_prompt import pairs_part
 from lm_deluge.timeline.report.charts import charts_part
 from lm_deluge.timeline.report.examples import examples_part

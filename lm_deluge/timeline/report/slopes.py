@@ -8,9 +8,9 @@ from typing import Any
 
 from attrs import frozen
 
-from lm_deluge.timeline.measures.about_pairs import amount
+from lm_deluge.timeline.measures.comparing.pairs import WAIT, Prompts, is_noticed, values_by_prompt
+from lm_deluge.timeline.measures.findings.about_pairs import amount
 from lm_deluge.timeline.measures.numeric import Counts, Floats, np
-from lm_deluge.timeline.measures.pairs import WAIT, Prompts, is_noticed, values_by_prompt
 from lm_deluge.timeline.report.axes import Axis, seconds_axis
 
 __all__ = ["LABELLED", "slope"]

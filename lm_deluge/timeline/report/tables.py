@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lm_deluge.timeline.measures.compare import COMPARED
-from lm_deluge.timeline.measures.comparisons import Comparisons, Pair
+from lm_deluge.timeline.measures.comparing.compare import COMPARED
+from lm_deluge.timeline.measures.comparing.comparisons import Comparisons, Pair
 from lm_deluge.timeline.measures.error_words import error_kinds
-from lm_deluge.timeline.measures.figures import (
+from lm_deluge.timeline.measures.groups import Group
+from lm_deluge.timeline.measures.metrics import Measured
+from lm_deluge.timeline.measures.names import STATISTICS, in_words
+from lm_deluge.timeline.measures.printing.figures import (
     SHOWN,
     error_rows,
     interval,
@@ -17,9 +20,6 @@ from lm_deluge.timeline.measures.figures import (
     signed,
     without_failed,
 )
-from lm_deluge.timeline.measures.groups import Group
-from lm_deluge.timeline.measures.metrics import Measured
-from lm_deluge.timeline.measures.names import STATISTICS, in_words
 from lm_deluge.timeline.measures.wording import number, percent, seconds
 
 __all__ = ["comparison_part", "errors_part", "glance_part", "largest", "numbers_part"]

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lm_deluge.timeline.measures.comparisons import Comparisons
+from lm_deluge.timeline.measures.comparing.comparisons import Comparisons
 from lm_deluge.timeline.measures.names import better_is_higher
-from lm_deluge.timeline.measures.phrases import amount_phrase, metric_label
-from lm_deluge.timeline.measures.reasons import Reason, other
-from lm_deluge.timeline.measures.verdict import Verdict
-from lm_deluge.timeline.measures.verdict_lines import (
+from lm_deluge.timeline.measures.verdict.phrases import amount_phrase, metric_label
+from lm_deluge.timeline.measures.verdict.reasons import Reason, other
+from lm_deluge.timeline.measures.verdict.verdict import Verdict
+from lm_deluge.timeline.measures.verdict.verdict_lines import (
     MOST_SHOWN,
     WORTHS,
     ReasonLine,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from lm_deluge.timeline.measures.comparisons import Comparisons
+from lm_deluge.timeline.measures.comparing.comparisons import Comparisons
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.report.by_prompt import streams_of_changes
 from lm_deluge.timeline.report.examples import streams_of_examples

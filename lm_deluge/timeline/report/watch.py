@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lm_deluge.timeline.measures.compare import pair_groups
+from lm_deluge.timeline.measures.comparing.compare import pair_groups
 from lm_deluge.timeline.measures.groups import last_moment
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.sampling import Sample

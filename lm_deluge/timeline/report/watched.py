@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from attrs import define, field, frozen
 
-from lm_deluge.timeline.measures.comparisons import Comparisons
+from lm_deluge.timeline.measures.comparing.comparisons import Comparisons
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.numeric import np

@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 from attrs import evolve, frozen
 
-from lm_deluge.timeline.measures.groups import Settings
-from lm_deluge.timeline.measures.rule_texts import (
+from lm_deluge.timeline.measures.budget.rule_texts import (
     Rule,
     parse_fail_if,
     parse_max_regression,
 )
+from lm_deluge.timeline.measures.groups import Settings
 from lm_deluge.timeline.measures.targets import Target, parse_target
 from lm_deluge.values.foreign import shown
 from lm_deluge.values.spelling import nearest

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from lm_deluge.timeline.measures.comparisons import Comparisons
-from lm_deluge.timeline.measures.verdict import Verdict
-from lm_deluge.timeline.measures.verdict_lines import (
+from lm_deluge.timeline.measures.comparing.comparisons import Comparisons
+from lm_deluge.timeline.measures.verdict.verdict import Verdict
+from lm_deluge.timeline.measures.verdict.verdict_lines import (
     MOST_SHOWN,
     Worth,
     how_compared,

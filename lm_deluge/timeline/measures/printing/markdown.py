@@ -9,12 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from lm_deluge.timeline.measures.comparisons import Comparisons
-from lm_deluge.timeline.measures.figures import interval, settings_in_words, signed, without_failed
+from lm_deluge.timeline.measures.budget.rules import Judged
+from lm_deluge.timeline.measures.comparing.comparisons import Comparisons
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.names import in_words
-from lm_deluge.timeline.measures.rules import Judged
+from lm_deluge.timeline.measures.printing.figures import (
+    interval,
+    settings_in_words,
+    signed,
+    without_failed,
+)
 from lm_deluge.timeline.measures.wording import NOTHING, number, percent, printable, seconds
 
 __all__ = ["code", "escaped", "markdown_report"]

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from lm_deluge.timeline.measures.comparing.pairs import (
+    WAIT,
+    Prompts,
+    values_by_prompt,
+    values_by_stream,
+)
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.numeric import Counts, Floats, np
-from lm_deluge.timeline.measures.pairs import WAIT, Prompts, values_by_prompt, values_by_stream
 
 __all__ = ["MOST_CHANGES", "Change", "largest_changes"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lm_deluge.timeline.measures.enough import rounded
-from lm_deluge.timeline.measures.reasons import Reason, Side
+from lm_deluge.timeline.measures.verdict.enough import rounded
+from lm_deluge.timeline.measures.verdict.reasons import Reason, Side
 from lm_deluge.timeline.measures.wording import percent
 
 __all__ = [

@@ -11,8 +11,8 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-from lm_deluge.timeline.measures.compare import COMPARED
-from lm_deluge.timeline.measures.comparisons import Comparisons, Pair
+from lm_deluge.timeline.measures.comparing.compare import COMPARED
+from lm_deluge.timeline.measures.comparing.comparisons import Comparisons, Pair
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured, tag_values
 from lm_deluge.timeline.measures.names import (

@@ -12,11 +12,11 @@ from zlib import crc32
 
 from attrs import define
 
-from lm_deluge.timeline.measures.chance import difference_of_shares
+from lm_deluge.timeline.measures.comparing.chance import difference_of_shares
+from lm_deluge.timeline.measures.comparing.normal_draws import normal_means, normal_of_gaps
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.names import PER_STREAM, POOLED, look_up
-from lm_deluge.timeline.measures.normal_draws import normal_means, normal_of_gaps
 from lm_deluge.timeline.measures.numeric import (
     Counts,
     Floats,

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from lm_deluge.timeline.measures.about_pairs import NAMES, amount, range_of, unpaired_text
-from lm_deluge.timeline.measures.compare import COMPARED
-from lm_deluge.timeline.measures.comparisons import Comparisons, compare_all
-from lm_deluge.timeline.measures.figures import (
+from lm_deluge.timeline.measures.comparing.compare import COMPARED
+from lm_deluge.timeline.measures.comparing.comparisons import Comparisons, compare_all
+from lm_deluge.timeline.measures.comparing.pairs import Prompts
+from lm_deluge.timeline.measures.findings.about_pairs import NAMES, amount, range_of, unpaired_text
+from lm_deluge.timeline.measures.groups import Group
+from lm_deluge.timeline.measures.metrics import Measured
+from lm_deluge.timeline.measures.names import STATISTICS
+from lm_deluge.timeline.measures.printing.figures import (
     SHOWN,
     error_rows,
     interval,
@@ -17,11 +21,7 @@ from lm_deluge.timeline.measures.figures import (
     signed,
     without_failed,
 )
-from lm_deluge.timeline.measures.groups import Group
-from lm_deluge.timeline.measures.metrics import Measured
-from lm_deluge.timeline.measures.names import STATISTICS
-from lm_deluge.timeline.measures.pairs import Prompts
-from lm_deluge.timeline.measures.verdict import Verdict
+from lm_deluge.timeline.measures.verdict.verdict import Verdict
 from lm_deluge.timeline.measures.wording import (
     number,
     percent,
@@ -39,7 +39,7 @@ except ImportError as error:
     raise ImportError(message) from error
 
 # After rich, which it needs, too.
-from lm_deluge.timeline.measures.told import print_findings, print_verdicts
+from lm_deluge.timeline.measures.printing.told import print_findings, print_verdicts
 
 __all__ = ["print_report"]
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from math import isfinite
 from typing import Any
 
-from lm_deluge.timeline.measures.comparisons import Comparisons, Pair
-from lm_deluge.timeline.measures.largest_changes import largest_changes
+from lm_deluge.timeline.measures.comparing.comparisons import Comparisons, Pair
+from lm_deluge.timeline.measures.comparing.largest_changes import largest_changes
+from lm_deluge.timeline.measures.comparing.pairs import PairedComparison, Prompts
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.names import better_is_higher
-from lm_deluge.timeline.measures.pairs import PairedComparison, Prompts
 from lm_deluge.timeline.measures.wording import NOTHING, difference, number, streams_text
 
 __all__ = [

@@ -7,15 +7,20 @@ from typing import Any, Literal
 
 from attrs import define, frozen
 
-from lm_deluge.timeline.measures.chance import fisher_more
-from lm_deluge.timeline.measures.compare import SIGNIFICANT, Comparison, compare_groups, hits
-from lm_deluge.timeline.measures.comparisons import Pair
-from lm_deluge.timeline.measures.enough import MOST_MORE, more_for_share, more_for_time
+from lm_deluge.timeline.measures.comparing.chance import fisher_more
+from lm_deluge.timeline.measures.comparing.compare import (
+    SIGNIFICANT,
+    Comparison,
+    compare_groups,
+    hits,
+)
+from lm_deluge.timeline.measures.comparing.comparisons import Pair
+from lm_deluge.timeline.measures.comparing.noticeable import Noticed, noticed, threshold_of
+from lm_deluge.timeline.measures.comparing.pairs import PairedComparison
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.names import better_is_higher
-from lm_deluge.timeline.measures.noticeable import Noticed, noticed, threshold_of
 from lm_deluge.timeline.measures.numeric import np
-from lm_deluge.timeline.measures.pairs import PairedComparison
+from lm_deluge.timeline.measures.verdict.enough import MOST_MORE, more_for_share, more_for_time
 
 __all__ = ["RULES", "SUSPICION", "Level", "Reason", "Rule", "Side", "other", "reasons_of"]
 

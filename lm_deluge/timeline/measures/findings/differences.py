@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from lm_deluge.timeline.measures.compare import Comparison, hits, pair_groups
-from lm_deluge.timeline.measures.comparisons import TOLD, Comparisons, Pair
+from lm_deluge.timeline.measures.comparing.compare import Comparison, hits, pair_groups
+from lm_deluge.timeline.measures.comparing.comparisons import TOLD, Comparisons, Pair
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.names import (

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lm_deluge.timeline.measures.compare import hits
+from lm_deluge.timeline.measures.comparing.compare import hits
+from lm_deluge.timeline.measures.comparing.noticeable import ATTENTION, FLOW_OF_THOUGHT, INSTANT
 from lm_deluge.timeline.measures.groups import Group
-from lm_deluge.timeline.measures.noticeable import ATTENTION, FLOW_OF_THOUGHT, INSTANT
-from lm_deluge.timeline.measures.phrases import first_text, listed, seconds_phrase
-from lm_deluge.timeline.measures.reasons import starts_with_text
-from lm_deluge.timeline.measures.sentences import mark
+from lm_deluge.timeline.measures.verdict.phrases import first_text, listed, seconds_phrase
+from lm_deluge.timeline.measures.verdict.reasons import starts_with_text
+from lm_deluge.timeline.measures.verdict.sentences import mark
 
 __all__ = ["about_one"]
 

@@ -7,9 +7,14 @@ from math import ceil
 
 from attrs import frozen
 
-from lm_deluge.timeline.measures.decision import Decision
-from lm_deluge.timeline.measures.phrases import count_phrase, more_phrase, phrase, seconds_phrase
-from lm_deluge.timeline.measures.reasons import Reason, Side, other
+from lm_deluge.timeline.measures.verdict.decision import Decision
+from lm_deluge.timeline.measures.verdict.phrases import (
+    count_phrase,
+    more_phrase,
+    phrase,
+    seconds_phrase,
+)
+from lm_deluge.timeline.measures.verdict.reasons import Reason, Side, other
 
 __all__ = ["Setting", "mark", "sentence_of"]
 

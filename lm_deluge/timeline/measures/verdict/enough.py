@@ -19,8 +19,8 @@ from __future__ import annotations
 from math import ceil, inf, isfinite, log10, sqrt
 from statistics import NormalDist
 
-from lm_deluge.timeline.measures.chance import rank_sum
-from lm_deluge.timeline.measures.compare import SIGNIFICANT
+from lm_deluge.timeline.measures.comparing.chance import rank_sum
+from lm_deluge.timeline.measures.comparing.compare import SIGNIFICANT
 from lm_deluge.timeline.measures.numeric import np
 
 __all__ = [

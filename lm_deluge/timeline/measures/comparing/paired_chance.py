@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from math import comb, erfc, sqrt
 
-from lm_deluge.timeline.measures.chance import share_interval
+from lm_deluge.timeline.measures.comparing.chance import share_interval
 from lm_deluge.timeline.measures.numeric import Counts, Floats, np
 
 __all__ = ["paired_shares", "signed_rank", "within_prompts"]

@@ -10,7 +10,13 @@ from typing import TypeVar
 
 from attrs import frozen
 
-from lm_deluge.timeline.measures.compare import compare_groups, pair_groups
+from lm_deluge.timeline.measures.budget.rule_texts import (
+    FailIf,
+    MaxRegression,
+    Rule,
+    counts_streams,
+)
+from lm_deluge.timeline.measures.comparing.compare import compare_groups, pair_groups
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.names import (
@@ -22,7 +28,6 @@ from lm_deluge.timeline.measures.names import (
     unit,
 )
 from lm_deluge.timeline.measures.other_names import own_name
-from lm_deluge.timeline.measures.rule_texts import FailIf, MaxRegression, Rule, counts_streams
 from lm_deluge.timeline.measures.targets import SIGNS
 from lm_deluge.timeline.measures.wording import streams_text
 

@@ -6,10 +6,10 @@ from typing import Literal
 
 from attrs import frozen
 
-from lm_deluge.timeline.measures.comparisons import Comparisons
-from lm_deluge.timeline.measures.phrases import more_phrase, phrase
-from lm_deluge.timeline.measures.reasons import Reason
-from lm_deluge.timeline.measures.verdict import Verdict
+from lm_deluge.timeline.measures.comparing.comparisons import Comparisons
+from lm_deluge.timeline.measures.verdict.phrases import more_phrase, phrase
+from lm_deluge.timeline.measures.verdict.reasons import Reason
+from lm_deluge.timeline.measures.verdict.verdict import Verdict
 
 __all__ = ["MOST_SHOWN", "ReasonLine", "Worth", "how_compared", "lines_of", "shown_and_folded"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lm_deluge.timeline.measures.phrases import listed
-from lm_deluge.timeline.measures.sentences import mark
-from lm_deluge.timeline.measures.verdict import Verdict
+from lm_deluge.timeline.measures.verdict.phrases import listed
+from lm_deluge.timeline.measures.verdict.sentences import mark
+from lm_deluge.timeline.measures.verdict.verdict import Verdict
 
 __all__ = ["about_all", "in_order"]
 

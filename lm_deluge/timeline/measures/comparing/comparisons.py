@@ -15,13 +15,13 @@ from typing import Any
 
 from attrs import define, field
 
-from lm_deluge.timeline.measures.chance import (
+from lm_deluge.timeline.measures.comparing.chance import (
     fisher,
     holm,
     rank_sum,
     share_interval,
 )
-from lm_deluge.timeline.measures.compare import (
+from lm_deluge.timeline.measures.comparing.compare import (
     COMPARED,
     SIGNIFICANT,
     Comparison,
@@ -29,11 +29,11 @@ from lm_deluge.timeline.measures.compare import (
     hits,
     pair_groups,
 )
+from lm_deluge.timeline.measures.comparing.pairs import PairedComparison, Prompts, prompts_of
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured, tag_values
 from lm_deluge.timeline.measures.names import PER_STREAM, look_up
 from lm_deluge.timeline.measures.numeric import Floats, np
-from lm_deluge.timeline.measures.pairs import PairedComparison, Prompts, prompts_of
 
 __all__ = ["TOLD", "Comparisons", "Pair", "compare_all"]
 

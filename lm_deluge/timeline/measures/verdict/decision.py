@@ -11,7 +11,7 @@ from typing import Literal
 
 from attrs import frozen
 
-from lm_deluge.timeline.measures.reasons import Reason, Side
+from lm_deluge.timeline.measures.verdict.reasons import Reason, Side
 
 __all__ = ["KINDS", "Decision", "Kind", "decide"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
-from lm_deluge.timeline.measures.chance import share_interval
-from lm_deluge.timeline.measures.compare import Comparison
+from lm_deluge.timeline.measures.comparing.chance import share_interval
+from lm_deluge.timeline.measures.comparing.compare import Comparison
 from lm_deluge.timeline.measures.error_words import error_kinds
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import define, field
 
-from lm_deluge.timeline.measures.reasons import Reason, Side
+from lm_deluge.timeline.measures.verdict.reasons import Reason, Side
 
 __all__ = ["Verdict"]
 

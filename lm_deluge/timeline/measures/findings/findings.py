@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lm_deluge.timeline.measures.about_pairs import about_prompts
-from lm_deluge.timeline.measures.comparisons import Comparisons, compare_all
-from lm_deluge.timeline.measures.differences import (
+from lm_deluge.timeline.measures.comparing.comparisons import Comparisons, compare_all
+from lm_deluge.timeline.measures.error_words import ErrorKind, error_kinds, retry_words
+from lm_deluge.timeline.measures.findings.about_pairs import about_prompts
+from lm_deluge.timeline.measures.findings.differences import (
     about_comparisons,
     about_differences,
     about_outcomes,
 )
-from lm_deluge.timeline.measures.error_words import ErrorKind, error_kinds, retry_words
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.numeric import np

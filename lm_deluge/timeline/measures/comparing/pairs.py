@@ -16,13 +16,17 @@ from zlib import crc32
 
 from attrs import define, field
 
-from lm_deluge.timeline.measures.chance import difference_of_shares
-from lm_deluge.timeline.measures.compare import RESAMPLES, SIGNIFICANT, means, percentiles
+from lm_deluge.timeline.measures.comparing.chance import difference_of_shares
+from lm_deluge.timeline.measures.comparing.compare import RESAMPLES, SIGNIFICANT, means, percentiles
+from lm_deluge.timeline.measures.comparing.noticeable import INSTANT, PROPORTION
+from lm_deluge.timeline.measures.comparing.paired_chance import (
+    paired_shares,
+    signed_rank,
+    within_prompts,
+)
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.names import better_is_higher
-from lm_deluge.timeline.measures.noticeable import INSTANT, PROPORTION
 from lm_deluge.timeline.measures.numeric import Counts, Floats, np
-from lm_deluge.timeline.measures.paired_chance import paired_shares, signed_rank, within_prompts
 
 __all__ = [
     "LEAST_PROMPTS",

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 from attrs import evolve
 
-from lm_deluge.timeline.measures.alone import about_one
-from lm_deluge.timeline.measures.comparisons import Comparisons, Pair, compare_all
-from lm_deluge.timeline.measures.decision import Decision, decide
-from lm_deluge.timeline.measures.enough import can_be_clear, least_streams
+from lm_deluge.timeline.measures.comparing.comparisons import Comparisons, Pair, compare_all
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured
-from lm_deluge.timeline.measures.phrases import first_text
-from lm_deluge.timeline.measures.ranking import about_all, in_order
-from lm_deluge.timeline.measures.reasons import Reason, Side, reasons_of, starts_with_text
-from lm_deluge.timeline.measures.sentences import Setting, sentence_of
-from lm_deluge.timeline.measures.verdict import Verdict
+from lm_deluge.timeline.measures.verdict.alone import about_one
+from lm_deluge.timeline.measures.verdict.decision import Decision, decide
+from lm_deluge.timeline.measures.verdict.enough import can_be_clear, least_streams
+from lm_deluge.timeline.measures.verdict.phrases import first_text
+from lm_deluge.timeline.measures.verdict.ranking import about_all, in_order
+from lm_deluge.timeline.measures.verdict.reasons import Reason, Side, reasons_of, starts_with_text
+from lm_deluge.timeline.measures.verdict.sentences import Setting, sentence_of
+from lm_deluge.timeline.measures.verdict.verdict import Verdict
 
 __all__ = ["verdicts_of"]
 

@@ -1,0 +1,1 @@
+"""What was measured, for a terminal, a pull request and a spreadsheet."""

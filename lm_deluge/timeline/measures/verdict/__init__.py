@@ -1,0 +1,1 @@
+"""Which group is better, why, and what is open: the rules, and the sentences that tell it."""

@@ -71,7 +71,7 @@ class Measured:
             "comparisons": dict(comparisons) if comparisons is not None else {"n": 0},
             "verdict": list(verdict),
             "pairs": list(pairs),
-            **{f"{event}s": count for event, count in sorted(self.beside.items())},
+            **{f"{event}s": n for event in ("request", "note") if (n := self.beside.get(event))},
         }
 
 

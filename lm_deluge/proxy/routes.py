@@ -24,6 +24,8 @@ _TAKEN: Final = re.compile(r"v\d+[a-z0-9]*|upload|download")
 #: How a path ends, and the dialect that it means: where the path of the dialect begins.
 _DIALECTS: Final = (
     (re.compile(r"/chat/completions$"), "chat"),
+    # The ones before chat, which servers of open models still have: their chunks are read alike.
+    (re.compile(r"/completions$"), "chat"),
     (re.compile(r"/responses(?:/[^/]+)?$"), "responses"),
     (re.compile(r"/messages$"), "messages"),
     (re.compile(r"/(?:models|tunedModels)/[^/]+:(?:streamG|g)enerateContent$"), "gemini"),

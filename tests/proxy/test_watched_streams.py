@@ -22,10 +22,11 @@ from lm_deluge.errors import (
     StreamError,
 )
 from lm_deluge.proxy.exchange import Ending
+from lm_deluge.proxy.routes import Routes
 from lm_deluge.proxy.watcher import Watcher
 from support.exchanges import EVENTS, WatchingEar, asks, by_our_client, opened, told, watched
 from support.promises import KEY, check_error, check_hidden, check_one_ending, check_response
-from support.scripted import ending, events, sse
+from support.scripted import DONE, ending, events, sse
 from support.wires import BEGUN, ENDED, WIRES, frame
 
 JSON = (("Content-Type", "application/json"),)
@@ -365,3 +366,21 @@ async def test_an_answer_that_is_no_protocol_is_noted_with_where_it_was() -> Non
 async def test_what_is_no_protocol_at_all_ends_in_a_protocol_error() -> None:
     ear = await watched([b"data: {nonsense\n\n"])
     assert isinstance(ear.ending, ProtocolError)
+
+
+async def test_completions_from_before_chat_are_streams_too() -> None:
+    def chunk(text: str, finish: str | None) -> bytes:
+        choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": finish}
+        return sse({"id": "cmpl-1", "object": "text_completion", "choices": [choice]})
+
+    route = Routes("http://h/v1").find(b"/v1/completions")
+    assert route is not None
+    assert (route.dialect, route.path) == ("chat", "/completions")
+    ear = await watched(
+        [chunk("Once", None), chunk("", "stop") + DONE],
+        body={"model": "m", "prompt": "hi", "stream": True},
+        target="/completions",
+    )
+    assert ear.calls == ["start", "token", "complete"]
+    assert isinstance(ear.ending, APIResponse)
+    assert ear.ending.completion == "Once"

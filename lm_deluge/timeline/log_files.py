@@ -15,6 +15,7 @@ from typing import IO, cast
 from attrs import define, field
 
 from lm_deluge.logs.assembly import FOREIGN, NEWER, why_unreadable
+from lm_deluge.timeline.benchmarks import is_benchmark, log_of
 
 __all__ = ["AFTER_END", "CHUNK", "BlockOfLines", "LogFiles", "Skipped", "Source"]
 
@@ -161,7 +162,11 @@ class LogFiles:
         too_long = False
         with ExitStack() as stack:
             opened = _binary(source, stack)
-            while chunk := self._chunk(opened, line):
+            first = self._chunk(opened, line)
+            if is_benchmark(first):
+                first = b"".join((first, *self._chunks(self._chunk(opened, line), opened, line)))
+                first = log_of(first, Path(_name(source)).name) or first
+            for chunk in self._chunks(first, opened, line):
                 head, newline, tail = chunk.rpartition(b"\n")
                 if not newline:
                     rest.append(chunk)
@@ -181,6 +186,11 @@ class LogFiles:
                     rest, held, too_long = [], 0, True
             if held and not too_long:
                 yield BlockOfLines(line, b"".join(rest))
+
+    def _chunks(self, first: bytes, file: IO[bytes], line: int) -> Iterator[bytes]:
+        while first:
+            yield first
+            first = self._chunk(file, line)
 
     def _chunk(self, file: IO[bytes], line: int) -> bytes:
         # read1 returns what is there: of a cut file all that comes before the cut, of a pipe at once.

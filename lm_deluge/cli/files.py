@@ -1,6 +1,7 @@
 """The files that a command writes: told apart from those it reads, and tried before the work.
 
-Every output is appended to, so whatever has the path already stays; but answers in the middle of
+Answers and timelines are appended to what is there; pages, tables and pictures are written anew, over an
+earlier one of their kind and nothing else (``check_anew``). Answers in the middle of
 somebody's prompts are as good as a loss, and a directory that is not there is found out too late
 when the answers have been paid for.
 """
@@ -20,7 +21,7 @@ import click
 
 from lm_deluge.recording.format import RAW_EVENTS
 
-__all__ = ["OutputFile", "check_stdout", "distinct"]
+__all__ = ["OutputFile", "check_anew", "check_stdout", "distinct"]
 
 #: Lines at the start of a file that are looked at to see what it holds.
 _LOOKED_AT: Final = 200
@@ -144,6 +145,30 @@ def check_stdout(*kept: Path | None) -> None:
     """
     if sys.stdout is None and not any(kept):
         raise click.UsageError("standard output is closed: nobody would see the answer")
+
+
+def check_anew(option: str, path: Path, begins: tuple[bytes, ...], *, what: str, kind: str) -> None:
+    """See that a file can be written anew, and that nothing is lost by it; nothing is changed to find out.
+
+    An empty file may be written over, and one that ``begins`` so (lower case). ``what`` is to be
+    written, as in "the page"; ``kind`` is what may be there, as in "HTML page". Raises
+    ``click.UsageError``.
+    """
+    if not path.parent.is_dir():
+        raise click.UsageError(f"{option}: there is no directory {str(path.parent)!r} for {path}")
+    try:
+        if not path.exists():
+            path.open("xb").close()
+            path.unlink()
+        elif path.is_file():
+            with path.open("r+b") as file:
+                there = file.read(64).lstrip().lower()
+            if there and not there.startswith(begins):
+                raise click.UsageError(
+                    f"{option}: {path} exists and is no {kind}; it is not overwritten"
+                )
+    except OSError as error:
+        raise click.UsageError(f"{option}: {what} cannot be written: {error}") from None
 
 
 def distinct(

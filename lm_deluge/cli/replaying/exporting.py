@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from lm_deluge.cli.files import check_anew
 from lm_deluge.cli.terminal import notice
 from lm_deluge.timeline.measures.wording import printable
 from lm_deluge.timeline.replay.states import StreamReplay
@@ -15,7 +16,7 @@ from lm_deluge.timeline.replay.states import StreamReplay
 __all__ = ["check_picture", "write_picture"]
 
 #: How files begin that may be written over, by suffix.
-_BEGINS: Final = {".svg": (b"<svg", b"<?xml"), ".gif": (b"GIF8",)}
+_BEGINS: Final = {".svg": (b"<svg", b"<?xml"), ".gif": (b"gif8",)}
 
 _ONE_WIDE: Final = 560  # pixels
 _EACH_WIDE: Final = 480
@@ -30,21 +31,7 @@ def check_picture(path: Path) -> None:
     if begins is None:
         given = path.suffix or "no suffix"
         raise click.UsageError(f"--out: {path} has {given}; pictures are .svg and .gif")
-    if not path.parent.is_dir():
-        raise click.UsageError(f"--out: there is no directory {str(path.parent)!r} for {path}")
-    try:
-        if not path.exists():
-            path.open("xb").close()
-            path.unlink()
-        elif path.is_file():
-            with path.open("r+b") as file:
-                there = file.read(64).lstrip()
-            if there and not there.startswith(begins):
-                raise click.UsageError(
-                    f"--out: {path} exists and is no {path.suffix[1:].upper()}; it is not overwritten"
-                )
-    except OSError as error:
-        raise click.UsageError(f"--out: the picture cannot be written: {error}") from None
+    check_anew("--out", path, begins, what="the picture", kind=path.suffix[1:].upper())
     if path.suffix.lower() == ".gif":
         try:
             import lm_deluge.timeline.replay.gif  # noqa: F401 - what is missing is told before the work

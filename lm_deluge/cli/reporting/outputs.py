@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from attrs import field, frozen
 
-from lm_deluge.cli.files import distinct
+from lm_deluge.cli.files import check_anew, distinct
 from lm_deluge.cli.reporting.pages import write_page
 from lm_deluge.cli.reporting.tabular import (
     STDOUT,
@@ -192,21 +192,7 @@ def _check_page(page: Path | None) -> None:
         return
     if page == STDOUT:
         raise click.UsageError("--html: the page goes into a file, not to standard output")
-    if not page.parent.is_dir():
-        raise click.UsageError(f"--html: there is no directory {str(page.parent)!r} for {page}")
-    try:
-        if not page.exists():
-            page.open("xb").close()
-            page.unlink()
-        elif page.is_file():
-            with page.open("r+b") as file:
-                begins = file.read(64).lstrip().lower()
-            if begins and not begins.startswith(_PAGE_BEGINS):
-                raise click.UsageError(
-                    f"--html: {page} exists and is no HTML page; it is not overwritten"
-                )
-    except OSError as error:
-        raise click.UsageError(f"--html: the page cannot be written: {error}") from None
+    check_anew("--html", page, _PAGE_BEGINS, what="the page", kind="HTML page")
 
 
 def _print_tables(made: Made) -> None:

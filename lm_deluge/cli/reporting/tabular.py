@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from lm_deluge.cli.files import check_anew
 from lm_deluge.timeline.measures.wording import printable
 
 if TYPE_CHECKING:
@@ -31,8 +32,10 @@ STDOUT: Final = Path("-")
 
 #: The first line of Markdown that is ours: nothing else is overwritten, and a bot finds its comment.
 _MARK: Final = "<!-- lm-deluge report -->"
-_BEGINS: Final = {"--csv": b"group,", "--md": _MARK.encode()}
-_KINDS: Final = {"--csv": "no CSV of a report", "--md": "no Markdown of a report"}
+_BEGINS: Final = {
+    "--csv": (b"group,", "CSV of a report"),
+    "--md": (_MARK.encode(), "Markdown of a report"),
+}
 
 _SUMMARY: Final = "GITHUB_STEP_SUMMARY"
 
@@ -54,23 +57,9 @@ def check_table(option: str, path: Path | None) -> None:
 
     As the page: an empty file and an earlier report of the same kind are overwritten, nothing else.
     """
-    if path is None or path == STDOUT:
-        return
-    if not path.parent.is_dir():
-        raise click.UsageError(f"{option}: there is no directory {str(path.parent)!r} for {path}")
-    try:
-        if not path.exists():
-            path.open("xb").close()
-            path.unlink()
-        elif path.is_file():
-            with path.open("r+b") as file:
-                begins = file.read(64)
-            if begins and not begins.startswith(_BEGINS[option]):
-                raise click.UsageError(
-                    f"{option}: {path} exists and is {_KINDS[option]}; it is not overwritten"
-                )
-    except OSError as error:
-        raise click.UsageError(f"{option}: the file cannot be written: {error}") from None
+    if path is not None and path != STDOUT:
+        begins, kind = _BEGINS[option]
+        check_anew(option, path, (begins.lower(),), what="the file", kind=kind)
 
 
 def csv_of(new: Measured, old: Measured | None, comparisons: Comparisons) -> str:

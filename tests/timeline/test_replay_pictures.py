@@ -37,6 +37,14 @@ def shown(line: Timeline, name: str = "s") -> StreamReplay:
     return StreamReplay.of(name, line, 1.0)
 
 
+def test_the_svg_says_its_name_and_what_happens_as_they_are() -> None:
+    name = 'R&D "<fast>"'
+    picture = ET.fromstring(animated_svg([shown(timeline([0.5, 1.0]), name)], width=480)[0])  # noqa: S314 - our own
+    assert picture.findtext(f"{SVG}title") == name
+    assert picture.get("aria-label") == picture.findtext(f"{SVG}desc")
+    assert str(picture.get("aria-label")).startswith(f"{name}: first text after 0.5 s")
+
+
 def visible_from(element: ET.Element, rounds: float) -> float:
     """The second of the picture from which on an element is visible."""
     animation = element.find(f"{SVG}animate")

@@ -109,7 +109,11 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 def _text(text: str) -> str:
     """Escape; what XML has no place for is shown as the replacement character."""
-    return escape(_FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text))
+    return escape(_legal(text))
+
+
+def _legal(text: str) -> str:
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _drawn(scene: Scene) -> Iterator[str]:
@@ -120,7 +124,7 @@ def _drawn(scene: Scene) -> Iterator[str]:
     )
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {scene.width} {scene.height}" '
-        f'width="{scene.width}" height="{scene.height}" role="img" aria-label={quoteattr(_text(told))}>'
+        f'width="{scene.width}" height="{scene.height}" role="img" aria-label={quoteattr(_legal(told))}>'
         f"<title>{_text(names)}</title><desc>{_text(told)}</desc><style>{_STYLE}</style>"
         f'<rect width="100%" height="100%" rx="12" fill="var(--ground)"/>'
         '<defs><pattern id="hatch" width="7" height="7" patternUnits="userSpaceOnUse" '

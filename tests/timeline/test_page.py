@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from typing import Any
+
+import pytest
 
 from lm_deluge.timeline import (
     Sample,
+    html_page,
     measure,
 )
 from support.pictured import DANGEROUS, HOSTILE, page_of, some
@@ -148,3 +152,30 @@ def test_a_table_of_hundreds_of_groups_shows_the_largest_and_says_so() -> None:
     assert "Of 1,100 groups these are the 120 largest; --csv and --json have all" in page
     assert "and in 80 more groups" in page
     assert len(page.encode()) < 3_000_000
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "told"),
+    [
+        ("logs", "run.jsonl", "logs must be a list of str, not 'run.jsonl'"),
+        ("baseline_logs", 3, "baseline_logs must be a list of str, not 3"),
+        ("broken", [1], "broken must be a list of str, not with 1 in it"),
+        ("title", None, "title must be a str, not None"),
+        ("note", b"n", "note must be a str, not b'n'"),
+        ("text", 1, "text must be True or False, not 1"),
+    ],
+)
+def test_a_wrong_argument_of_the_page_is_named(argument: str, value: object, told: str) -> None:
+    sample = Sample()
+    measured = measure([timeline([0.2])], keep=sample.keep)
+    given: dict[str, Any] = {argument: value}
+    with pytest.raises(TypeError, match=f"^{re.escape(told)}$"):
+        html_page(measured, [], sample, **given)
+
+
+def test_findings_are_no_single_text_and_streams_of_a_baseline_need_one() -> None:
+    measured = measure([timeline([0.2])])
+    with pytest.raises(TypeError, match="findings must be a list of str"):
+        html_page(measured, "one finding", Sample())
+    with pytest.raises(ValueError, match="give baseline, too"):
+        html_page(measured, [], Sample(), baseline_sample=Sample())

@@ -32,6 +32,7 @@ from lm_deluge.timeline.report.tables import (
 )
 from lm_deluge.timeline.report.verdict_cards import verdict_part
 from lm_deluge.timeline.report.watch import watch_part
+from lm_deluge.values.checks import checked_flag, checked_names, wrong_type
 
 __all__ = ["html_page"]
 
@@ -52,15 +53,36 @@ def html_page(
     text: bool = True,
     baseline_sample: Sample | None = None,
 ) -> str:
-    """Return the page.
+    """Return the page, as HTML.
 
-    ``sample`` holds the streams to draw: chosen from what was measured (``Sample.of``) and filled,
-    or kept by ``measure(keep=sample.keep)``. Everything that comes from the log or the caller is
-    escaped; the page's Content-Security-Policy lets no other script run and nothing be loaded.
-    ``verdicts``: ``verdicts_of(measured, baseline, comparisons)``, by whoever has them. ``note``: what its
-    makers say about it; ``logs``, ``baseline_logs``: what they are called. ``baseline_sample``: streams of
-    the baseline, which are then watched beside those of now. ``text``: whether it shows how prompts begin.
+    Everything that comes from the log or the caller is escaped; the page's Content-Security-Policy lets
+    no other script run and nothing be loaded.
+
+    - ``findings``: sentences, ``findings_of(measured, baseline, comparisons)``.
+    - ``sample``: the streams to draw, chosen from what was measured (``Sample.of``) and filled, or kept by
+      ``measure(keep=sample.keep)``.
+    - ``baseline``: what it is compared with; ``baseline_sample``: streams of it, which are then watched
+      beside those of now.
+    - ``comparisons``, ``verdicts``: ``compare_all(measured, baseline)`` and ``verdicts_of(measured, baseline,
+      comparisons)``, for whoever has them; made here otherwise.
+    - ``broken``: a line for each broken rule.
+    - ``title``, ``note``: the reader's own words at the head; ``logs``, ``baseline_logs``: what the logs are
+      called there.
+    - ``text``: whether prompts, as they begin, are shown. Answers are as ``sample`` has them.
+
+    Raises ``TypeError`` for an argument of another type, one text in the place of several included, and
+    ``ValueError`` for a ``baseline_sample`` without ``baseline``.
     """
+    findings = checked_names("findings", findings, what="str")
+    broken = checked_names("broken", broken, what="str")
+    logs = checked_names("logs", logs, what="str")
+    baseline_logs = checked_names("baseline_logs", baseline_logs, what="str")
+    for name, value in (("title", title), ("note", note)):
+        if not isinstance(value, str):
+            raise wrong_type(name, "a str", value)
+    checked_flag("text", text)
+    if baseline_sample is not None and baseline is None:
+        raise ValueError("baseline_sample holds streams of a baseline: give baseline, too")
     comparisons = comparisons or compare_all(measured, baseline)
     if verdicts is None:
         verdicts = verdicts_of(measured, baseline, comparisons, broken=broken)

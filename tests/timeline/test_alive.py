@@ -112,6 +112,36 @@ async def test_a_curve_is_switched_off_and_on_by_its_name(page_file: Path) -> No
         assert states == [["none", "false"], ["inline", "true"]]
 
 
+async def test_a_curve_is_switched_off_with_its_crosses_and_no_other(tmp_path: Path) -> None:
+    streams = [timeline([0.1 * k, 1.0], tags={"t": "whole"}, stream=f"a{k}") for k in range(1, 4)]
+    streams.append(timeline([0.2], failed="E", ended=0.5, tags={"t": "with a break"}, stream="b"))
+    crosses = "getComputedStyle(document.querySelector('.plot .marks')).display === 'none'"
+    async with open_page(written(tmp_path, streams, by="t")) as page:
+        for curve, gone in ((0, False), (1, True)):
+            await page.value_of(
+                f"for (const key of document.querySelectorAll('[data-curve=\"{curve}\"]')) key.click()"
+            )
+            assert await page.value_of(crosses) == gone
+
+
+async def test_all_that_takes_the_keyboard_has_a_role_and_says_what_it_is(page_file: Path) -> None:
+    async with open_page(page_file) as page:
+        await page.size(390)
+        await page.until("!!document.querySelector('.scroll.more')")
+        nameless = """[...document.querySelectorAll("[tabindex='0'], button, select, input")].filter((e) => {
+            const named = e.getAttribute("aria-label") || e.labels?.length || e.textContent.trim();
+            const role = e.getAttribute("role") || ["button", "select", "input"].includes(e.localName);
+            return !(named && role);
+        }).map((e) => e.outerHTML.slice(0, 100))"""
+        assert await page.value_of(nameless) == []
+        said = await page.value_of(
+            "document.querySelector('.plot .area').getAttribute('aria-label')"
+        )
+        assert "median" in said  # what the picture says, which is no longer told inside of a slider
+        regions = "[...document.querySelectorAll('.scroll.more')].map((e) => e.ariaLabel)"
+        assert "At a glance, wider than the screen" in await page.value_of(regions)
+
+
 async def test_hostile_names_stay_names_in_the_browser(tmp_path: Path) -> None:
     timelines = [timeline([0.5, 0.6, 3.0], tags={"t": text}) for text in DANGEROUS]
     async with open_page(written(tmp_path, timelines, by="t")) as page:

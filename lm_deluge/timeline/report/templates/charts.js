@@ -70,7 +70,8 @@
     const leave = () => { cursor.hidden = true; readout.replaceChildren(); hush(); };
     area.tabIndex = 0;
     area.setAttribute("role", "slider");
-    area.setAttribute("aria-label", "Read the curves at a time");
+    // What is inside of a slider is no longer told: it says the chart's words itself.
+    area.setAttribute("aria-label", `${area.querySelector("svg").getAttribute("aria-label")} The arrow keys read it at a time.`);
     area.setAttribute("aria-valuenow", "0");
     area.addEventListener("pointermove", (event) => {
       const box = area.getBoundingClientRect();
@@ -136,6 +137,8 @@
     };
     const leave = () => { mark.hidden = true; hush(); };
     rows.tabIndex = 0;
+    rows.setAttribute("role", "group");
+    rows.setAttribute("aria-label", `${rows.querySelector("svg").getAttribute("aria-label")} Up and down go from stream to stream, left and right from stall to stall.`);
     rows.addEventListener("pointermove", (event) => {
       const box = rows.getBoundingClientRect();
       const at = (event.clientX - box.left) / box.width;
@@ -171,11 +174,18 @@
   }
 
   // What is wider than the screen says so, and is reached by the keyboard.
+  const headed = (box) => {
+    const before = [...document.querySelectorAll("h2, h3, summary")].filter(
+      (head) => head.compareDocumentPosition(box) & Node.DOCUMENT_POSITION_FOLLOWING);
+    return before.length ? before[before.length - 1].textContent.trim() : "Table";
+  };
   const hint = () => {
     const wide = [...document.querySelectorAll(".scroll, .wide")].map((box) => [box, box.scrollWidth > box.clientWidth + 1]);
     for (const [box, over] of wide) {
       box.classList.toggle("more", over);
-      if (over) box.tabIndex = 0; else box.removeAttribute("tabindex");
+      for (const [name, value] of [["tabindex", "0"], ["role", "region"], ["aria-label", `${headed(box)}, wider than the screen`]]) {
+        if (over) box.setAttribute(name, value); else box.removeAttribute(name);
+      }
     }
   };
   addEventListener("resize", hint);

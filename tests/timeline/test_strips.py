@@ -34,7 +34,7 @@ def test_a_red_cross_is_for_what_broke_and_not_for_a_reader_who_left() -> None:
     )
     (block,) = part["strips"][0].blocks
     assert [row[4] for row in block.told["rows"]] == [
-        "complete", "cancelled by its caller", "no ending in the log",
+        "whole", "the reader left after some text", "no ending in the log",
         "the connection broke after some text (ConnectionLostError)",
         "no answer at all: the wait was too long (APITimeoutError)",
     ]  # fmt: skip

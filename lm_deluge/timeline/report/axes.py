@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import ceil, floor, log10
 from typing import Any
 
@@ -10,7 +10,7 @@ from attrs import frozen
 
 from lm_deluge.timeline.measures.numeric import Floats, np
 
-__all__ = ["SMALLEST", "Axis", "Tick", "linear", "seconds_axis"]
+__all__ = ["SMALLEST", "Axis", "Tick", "linear", "seconds_axis", "spread"]
 
 SMALLEST = 0.001
 """Seconds: what is shorter is drawn here on a logarithmic axis."""
@@ -47,6 +47,10 @@ class Axis:
             given = (given - self.low) / (self.high - self.low)
         return np.clip(given, 0.0, 1.0)
 
+    def percent(self, value: float) -> float:
+        """Return where a value lies, in percent of the axis with two decimals."""
+        return round(float(self.places([value])[0]) * 100, 2)
+
     def grid(self, points: int) -> Floats:
         """Return values from end to end, evenly apart on the axis."""
         if self.is_log:
@@ -60,7 +64,7 @@ class Axis:
         # The last one stays, it says how far the axis goes.
         last = (len(values) - 1) % 2
         return [
-            Tick(round(float(self.places([value])[0]) * 100, 2), label, place % 2 != last)
+            Tick(self.percent(value), label, place % 2 != last)
             for place, (value, label) in enumerate(zip(values, labels, strict=True))
         ]
 
@@ -102,6 +106,21 @@ def seconds_axis(values: Floats, *, log: bool | None = None) -> Axis:
     shortest = float(values.min()) if len(values) else SMALLEST
     low = max(SMALLEST, shortest) * 0.8
     return Axis(low, max(longest, low * 2) * 1.3, is_log=True)
+
+
+def spread(heights: Sequence[float], apart: float) -> list[float]:
+    """Return where labels stand that belong to these heights (percent, ascending): ``apart`` and below 100.
+
+    Those that would meet are moved up; those that would then leave the top, down again.
+    """
+    placed: list[float] = []
+    for height in heights:
+        placed.append(max(height, placed[-1] + apart) if placed else max(0.0, height))
+    most = 100.0
+    for k in reversed(range(len(placed))):
+        placed[k] = min(placed[k], most)
+        most = placed[k] - apart
+    return [round(place, 1) for place in placed]
 
 
 def _round_up(step: float) -> float:

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from lm_deluge.timeline.measures.groups import Group, last_moment
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.numeric import Floats, np
 from lm_deluge.timeline.measures.sampling import Sample
 from lm_deluge.timeline.measures.wording import seconds
-from lm_deluge.timeline.report.axes import SMALLEST, Axis, linear, seconds_axis
+from lm_deluge.timeline.report.axes import SMALLEST, Axis, linear, seconds_axis, spread
 from lm_deluge.timeline.report.curves import HIGH, SHARES_HIGH, WIDE, area, counts_at, line, steps
 from lm_deluge.timeline.report.tables import largest
 from lm_deluge.values.timeline import Timeline
@@ -100,16 +100,9 @@ class Chart:
     @property
     def labels(self) -> list[Curve]:
         """What is said at the edge, from the bottom up, far enough apart to be read."""
-        labels: list[Curve] = []
-        below = -_APART
         said = sorted((curve for curve in self.curves if curve.edge), key=lambda c: c.height)
-        for position, curve in enumerate(said):
-            room = 100.0 - _APART * (len(said) - 1 - position)
-            below = min(max(curve.height, below + _APART), room)
-            labels.append(
-                Curve(curve.name, curve.color, "", "", "", edge=curve.edge, height=round(below, 1))
-            )
-        return labels
+        heights = spread([curve.height for curve in said], _APART)
+        return [evolve(curve, height=at) for curve, at in zip(said, heights, strict=True)]
 
     @property
     def grid(self) -> str:
@@ -250,7 +243,7 @@ def silences(groups: Sequence[Group], everyone: Sequence[Group] = ()) -> Chart:
         "share",
         tuple(curves),
         context=_context(groups, everyone, "gap", x),
-        limit=(_percent(x, stall), f"stall: {seconds(groups[0].settings.stall)}"),
+        limit=(x.percent(stall), f"stall: {seconds(groups[0].settings.stall)}"),
     )
 
 
@@ -305,7 +298,7 @@ def delivered(groups: Sequence[Group], sample: Sample) -> Chart:
                 said,
                 band=wide,
                 breaks=tuple(
-                    (_percent(x, t), round(100 - _percent(y, tokens), 2))
+                    (x.percent(t), round(100 - y.percent(tokens), 2))
                     for t, tokens in broken[position]
                 ),
             )
@@ -359,7 +352,7 @@ def _tail(values: Floats, end: float, x: Axis) -> str:
     """Return the dashed line from the last event to the edge."""
     if not len(values):
         return ""
-    last, up = _percent(x, float(values.max())), HIGH - round(end / SHARES_HIGH * HIGH)
+    last, up = x.percent(float(values.max())), HIGH - round(end / SHARES_HIGH * HIGH)
     return f"M{round(last * WIDE / 100)} {up}H{WIDE}"
 
 
@@ -369,10 +362,6 @@ def _own(position: int, groups: Sequence[Group]) -> str:
 
 def _steps_across(groups: Sequence[Group]) -> int:
     return WIDE if len(groups) <= TOGETHER else _SMALL
-
-
-def _percent(axis: Axis, value: float) -> float:
-    return round(float(axis.places([value])[0]) * 100, 2)
 
 
 def _since(x: Axis) -> str:

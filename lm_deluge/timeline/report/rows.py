@@ -7,10 +7,10 @@ from typing import Any
 
 from attrs import define, frozen
 
-from lm_deluge.timeline.measures.error_words import ending_words
 from lm_deluge.timeline.measures.groups import last_moment
 from lm_deluge.timeline.measures.numeric import np
 from lm_deluge.timeline.measures.wording import seconds
+from lm_deluge.timeline.report.answers import how_it_ended
 from lm_deluge.timeline.report.axes import Axis
 from lm_deluge.timeline.report.curves import WIDE
 from lm_deluge.values.timeline import Timeline
@@ -97,7 +97,7 @@ def block_of(
             axis,
         ),
         [
-            Mark(_percent(axis, end), middle)
+            Mark(axis.percent(end), middle)
             for stream, end, middle in zip(rows, ends, middles, strict=True)
             if _is_broken(stream)
         ],
@@ -191,19 +191,8 @@ def _about(stream: Timeline, end: float) -> list[str]:
         f"{len(stream):,} pieces from {stream.model or 'an unknown model'}",
         seconds(stream.ttft),
         seconds(end),
-        _how(stream),
+        how_it_ended(stream),
     ]
-
-
-def _how(stream: Timeline) -> str:
-    if stream.ending is None:
-        return "no ending in the log"
-    if stream.completed:
-        return "complete"
-    if stream.cancelled:
-        return "cancelled by its caller"
-    error = stream.ending.error or "unknown"
-    return f"{ending_words(error, stream.ending.phase, text=len(stream) > 0)} ({error})"
 
 
 def _texts(rows: Sequence[Timeline], axis: Axis, threshold: float, most: int) -> list[list[Any]]:
@@ -218,8 +207,8 @@ def _texts(rows: Sequence[Timeline], axis: Axis, threshold: float, most: int) ->
         told.append(
             [
                 y,
-                _percent(axis, stall.start),
-                _percent(axis, stall.start + stall.seconds),
+                axis.percent(stall.start),
+                axis.percent(stall.start + stall.seconds),
                 seconds(stall.seconds),
                 seconds(stall.start),
                 before,
@@ -227,7 +216,3 @@ def _texts(rows: Sequence[Timeline], axis: Axis, threshold: float, most: int) ->
             ]
         )
     return sorted(told, key=lambda entry: (entry[0], entry[1]))
-
-
-def _percent(axis: Axis, value: float) -> float:
-    return round(float(axis.places([value])[0]) * 100, 2)

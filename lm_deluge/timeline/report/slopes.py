@@ -11,7 +11,7 @@ from attrs import frozen
 from lm_deluge.timeline.measures.comparing.pairs import WAIT, Prompts, is_noticed, values_by_prompt
 from lm_deluge.timeline.measures.findings.about_pairs import amount
 from lm_deluge.timeline.measures.numeric import Counts, Floats, np
-from lm_deluge.timeline.report.axes import Axis, seconds_axis
+from lm_deluge.timeline.report.axes import Axis, seconds_axis, spread
 
 __all__ = ["LABELLED", "slope"]
 
@@ -137,15 +137,9 @@ def _labels(
     """Return the prompts' words beside the ends of their lines, pushed apart where they would meet."""
     heights = scale.heights(new[keys]) / 10
     order = np.argsort(heights, kind="stable")
-    at = heights[order]
-    for k in range(1, len(at)):
-        at[k] = max(at[k], at[k - 1] + _APART)
-    at[-1] = min(at[-1], 100.0)
-    for k in range(len(at) - 2, -1, -1):
-        at[k] = min(at[k], at[k + 1] - _APART)
     return [
-        {"at": round(float(place), 1), "text": called(int(keys[k]))}
-        for place, k in zip(at, order, strict=True)
+        {"at": place, "text": called(int(keys[k]))}
+        for place, k in zip(spread(heights[order].tolist(), _APART), order, strict=True)
     ]
 
 

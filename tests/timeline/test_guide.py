@@ -53,7 +53,8 @@ async def test_the_commands_and_the_decision_hold(run: Run, committed: str, tmp_
         assert re.search(r"but \d+ of \d+ answers stalled, against 0", verdict)
         assert "variant B feels better than variant A" in " ".join(guide["again"].split())
         assert re.search(
-            r"broken rule: stalls \(.*an answer that stops looks broken", guide["gate"]
+            r"broken rule: stalls \(.*an answer that stops looks broken",
+            " ".join(guide["gate"].split()),
         )
         assert "broken rule" not in guide["fixed"]
 

@@ -172,7 +172,7 @@ _TEXTS = """(() => {
   const outside = boxes.filter((b) => b.left < picture.left - 1 || b.right > picture.right + 1);
   const upon = boxes.filter((a, i) => boxes.some((b, j) => i < j && a.left < b.right && b.left < a.right
     && a.top + 2 < b.bottom && b.top + 2 < a.bottom));
-  return [picture.width > 200, boxes.length > 8, outside.length, upon.length];
+  return [picture.width > 200, boxes.length >= 4, outside.length, upon.length];
 })()"""
 _FITS = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
 

@@ -163,7 +163,7 @@ OPTIONS = Settings(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=30, deadline=None)  # many more below
 @given(logs(), st.sampled_from([None, OPTIONS]), st.sampled_from(["variant", None]))
 def test_columns_and_timelines_agree_on_any_log(
     parts: list[bytes], options: Settings | None, by: str | None

@@ -71,7 +71,9 @@ _JOIN_AT = 512
 _NAN = float("nan")
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF)]
-_Seconds = Annotated[float, msgspec.Meta(ge=0)]
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e12)]  # more is no time, and its square no float
+_MOST_COUNT = 2**53  # up to which every integer is a float
+_MOST_COST = 1e12
 
 
 class LoggedPiece(msgspec.Struct, gc=False):
@@ -174,6 +176,8 @@ class LoggedFacts:
             values["model_used"] = rest.model
             for name in ("finish_reason", "cost", "attempts"):
                 values[name] = getattr(rest, name)
+            if rest.cost is not None and abs(rest.cost) > _MOST_COST:
+                values["cost"] = None
             values["usage"] = _usage(rest.usage)
             self.ending, self.busy = Ending("complete", line.t), rest.busy
         else:
@@ -341,5 +345,9 @@ def _usage(usage: dict[str, Any] | None) -> Usage | None:
     if usage is None:
         return None
     counts = {name: usage.get(name) for name in COUNTS}
-    known: dict[str, Any] = {n: count for n, count in counts.items() if type(count) is int}
+    known: dict[str, Any] = {
+        name: count
+        for name, count in counts.items()
+        if type(count) is int and 0 <= count <= _MOST_COUNT
+    }
     return Usage(**known)

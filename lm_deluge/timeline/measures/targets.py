@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from math import isinf
 from operator import ge, gt, le, lt
 
 from attrs import frozen
@@ -104,6 +105,9 @@ def parse_number(text: str, what: str) -> tuple[float, str | None]:
         message = f"{what}: {text!r} is not a number (0.8, 0.8s, 800ms or 20%)"
         raise ValueError(message)
     unit = match[2]
+    if isinf(float(match[1])):
+        message = f"{what}: the number is too large"
+        raise ValueError(message)
     return float(match[1]) * {"ms": 0.001, "%": 0.01}.get(unit, 1.0), unit
 
 

@@ -43,6 +43,7 @@ _TEXT, _SOFT, _STALL, _TROUBLE = "#1b2330", "#5b6675", "#b35900", "#c92a2a"
 _SMALL = 12
 _SHADES = 12  # of a colour, for the edges of letters
 _BODY = 0.4  # how much colour the line of seconds has
+_MOST_LETTERS = 300  # of a line; more are not measured
 _TURN = 4  # lines by which a long text moves up: each time all of it is drawn anew
 
 
@@ -284,8 +285,9 @@ def _mixed(color: str, share: float) -> tuple[int, ...]:
 
 def _fitting(text: str, width: float, letters: Letters) -> str:
     """Return as much of a text as there is room for."""
-    if letters.width(text) <= width:
+    if len(text) <= _MOST_LETTERS and letters.width(text) <= width:
         return text
+    text = text[:_MOST_LETTERS]
     while text and letters.width(f"{text}…") > width:
         text = text[:-1]
     return f"{text}…"

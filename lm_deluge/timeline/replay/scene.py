@@ -26,6 +26,7 @@ MOST_LINES = 14
 
 _STEP = 0.1  # seconds by which what counts up is told
 _FINE = 60.0  # seconds; in longer streams it is told once a second
+_MOST_STEPS = 3600  # in still longer ones every 10, 100, … seconds
 _JUST_AFTER = 1e-6
 _LONGEST_BAR = 24  # characters
 _BAR = 6.0  # pixels for a character that is not there
@@ -100,7 +101,7 @@ class Scene:
     @property
     def ticks(self) -> list[float]:
         """The seconds of the streams at which the clock moves on."""
-        step = _STEP if self.length <= _FINE else 1.0
+        step = _step(self.length)
         return [round(k * step, 6) for k in range(int(self.length / step + 1e-9) + 1)]
 
 
@@ -236,9 +237,19 @@ def _next(word: str, offset: int) -> int:
     return offsets[bisect_right(offsets, offset)] if offset < len(word) else len(word)
 
 
+def _step(length: float) -> float:
+    """Return the seconds by which what counts up is told in a picture so long."""
+    if length <= _FINE:
+        return _STEP
+    step = 1.0
+    while length / step > _MOST_STEPS:
+        step *= 10
+    return step
+
+
 def _states(replay: StreamReplay, length: float) -> list[tuple[float, ReplayState]]:
     """Return what is told of a stream, each with the second from which on."""
-    step = _STEP if length <= _FINE else 1.0
+    step = _step(length)
     first = replay.timeline.first_output
     turns = sorted(
         {0.0, *([first] if first is not None else []), *(p.t for p in replay.answer.pieces)}

@@ -62,7 +62,7 @@ def parse_budget(text: str, source: str = "budget") -> Budget:
     """Read a budget; ``ValueError`` says in which table and key of ``source`` what is wrong."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits
         message = f"{source}: no TOML: {error}"
         raise ValueError(message) from None
     _check_keys(document, _TOP, source)
@@ -151,7 +151,11 @@ def _number(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         message = f"{where}: a number is expected, not {shown(value)}"
         raise ValueError(message)
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        message = f"{where}: a number is expected, not one of {len(str(value))} digits"
+        raise ValueError(message) from None
 
 
 def _targets(value: Any, where: str) -> list[Target]:

@@ -51,7 +51,11 @@ def blocks(page: Path) -> list[Block]:
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 #: What a block imports and only the extra test has; who has not installed it tests the others.
-EXTRA = {"from fastapi": "fastapi", "import genai_prices": "genai_prices"}
+EXTRA = {
+    "from fastapi": "fastapi",
+    "from openai": "openai",
+    "import genai_prices": "genai_prices",
+}
 
 PYTHON = [
     block

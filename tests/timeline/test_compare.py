@@ -173,3 +173,12 @@ def test_groups_are_paired_by_name_or_because_there_is_only_one() -> None:
     both = measured("a", "b")
     pairs = pair_groups(both, other)  # type: ignore[arg-type]
     assert pairs == {"a": (both.groups["a"], None), "b": (both.groups["b"], other.groups["b"])}  # type: ignore
+
+
+@pytest.mark.parametrize("metric", ["ttft.p50", "gap.p95", "qoe.mean"])
+def test_groups_that_are_swapped_have_the_same_interval_mirrored(metric: str) -> None:
+    one, other = group(*streams(1, 40)), group(*streams(2, 40, slow=1.1))
+    forth, back = compare_groups(one, other, metric), compare_groups(other, one, metric)
+    assert forth.low is not None
+    assert back.high is not None
+    assert (forth.low, forth.high) == pytest.approx((-back.high, -(back.low or 0.0)))

@@ -11,7 +11,7 @@ import pytest
 
 from lm_deluge.timeline import Timeline
 from lm_deluge.timeline.measures.comparing.comparisons import Comparisons, compare_all
-from lm_deluge.timeline.measures.comparing.pairs import Prompts
+from lm_deluge.timeline.measures.comparing.pairs import Prompts, prompts_of
 from lm_deluge.timeline.measures.findings.about_pairs import pairs_json
 from lm_deluge.timeline.measures.findings.findings import findings_of
 from lm_deluge.timeline.measures.metrics import group_name, measure
@@ -79,6 +79,44 @@ def test_comparisons_by_prompt_are_corrected_with_all_others() -> None:
     assert comparisons.n == without.n + judged
     ttft = only(comparisons).comparisons["ttft.p50"]
     assert ttft.corrected == pytest.approx((ttft.chance or 0) * comparisons.n)
+
+
+def test_what_more_streams_would_need_is_by_all_comparisons_that_are_not_clear() -> None:
+    comparisons = compared(easy_and_hard(40))
+    (_pair,) = comparisons.pairs
+    clear = [each.metric for each in only(comparisons).comparisons.values() if each.is_clear]
+    assert clear
+    assert not list(comparisons.clear())
+    assert comparisons.not_clear == comparisons.n - len(clear)
+
+
+def test_groups_that_are_swapped_have_the_same_interval_mirrored() -> None:
+    streams = easy_and_hard(41)
+    streams = [*streams[:41:2], *streams[1::2][::-1], *streams[42::2]]
+    (pair,) = compared(streams).pairs
+    swapped = prompts_of(pair.old, pair.new, is_named=False)
+    assert pair.prompts is not None
+    assert swapped is not None
+    for metric in ("ttft.p50", "tpot.p50", "starvation.mean"):
+        one, other = pair.prompts.comparisons[metric], swapped.comparisons[metric]
+        assert one.low is not None
+        assert one.high is not None
+        assert (one.low, one.high) == pytest.approx((-(other.high or 0), -(other.low or 0))), metric
+        assert (one.better, one.worse) == (other.worse, other.better)
+
+
+@pytest.mark.parametrize(("pace", "noticed"), [(0.02, 0), (0.5, 12)])
+def test_a_pace_is_noticed_where_the_text_is_slower_than_its_reader(
+    pace: float, noticed: int
+) -> None:
+    # As the verdict has it: twice as fast, and both faster than anybody reads.
+    streams = [
+        timeline([0.5 + step * k for k in range(6)], model=model, prompt_hash=f"p{prompt}")
+        for model, step in (("a", pace), ("b", pace / 2))
+        for prompt in range(12)
+    ]
+    tpot = only(compared(streams)).comparisons["tpot.p50"]
+    assert (tpot.better, tpot.worse, tpot.same) == (noticed, 0, 12 - noticed)
 
 
 def test_repeats_of_a_prompt_are_one_number() -> None:

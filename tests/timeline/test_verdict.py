@@ -305,6 +305,27 @@ def test_answers_to_the_same_prompts_are_compared_prompt_by_prompt() -> None:
     assert wait["interval"][0] < wait["difference"] < wait["interval"][1]
 
 
+def test_failures_that_are_clear_by_prompt_alone_have_the_interval_by_prompt() -> None:
+    # 13 prompts break whoever answers, 12 with B alone: of 25 against 13 of 40 chance is no wonder.
+    streams = [
+        timeline(
+            [0.5, 0.6],
+            ended=1.0,
+            failed="ConnectionLostError" if k < (13 if name == "A" else 25) else None,
+            tags={"variant": name},
+            prompt_hash=f"p{k}",
+        )
+        for name in "AB"
+        for k in range(40)
+    ]
+    told = verdict(streams)
+    broke = told.to_json()["reasons"][0]
+    assert (broke["metric"], broke["clear"], broke["prompts"]) == ("failed_share", True, 40)
+    assert broke["difference"] == pytest.approx(0.3)
+    assert 0 < broke["interval"][0] < 0.3 < broke["interval"][1]
+    assert (told.kind, told.better) == ("better", "A")
+
+
 def test_what_is_open_of_prompts_needs_more_prompts() -> None:
     told = verdict(same_prompts(8, sooner=0.45, noise=0.6))
     wait = next(reason for reason in told.reasons if reason.metric == "ttft.p50")

@@ -45,7 +45,7 @@ def slope(prompts: Prompts, metric: str, *, text: bool) -> dict[str, Any] | None
     finite = np.concatenate((new[keys], old[keys]))
     scale = _Scale(seconds_axis(finite[np.isfinite(finite)]), bool(np.isinf(finite).any()))
     kinds = np.where(
-        is_noticed(metric, new[keys], old[keys]), np.where(new[keys] < old[keys], 0, 1), 2
+        is_noticed(prompts, metric, new[keys], old[keys]), np.where(new[keys] < old[keys], 0, 1), 2
     )
     title, note, better, worse = _TITLES[metric]
     drawn = _thinned(keys, old)

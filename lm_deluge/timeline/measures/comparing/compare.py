@@ -140,14 +140,20 @@ def _interval(
         if min(new.streams, old.streams) < 2:
             return None, None
         return difference_of_shares(count, new.streams, other, old.streams)
+    places = (0, 1) if _mark(new) <= _mark(old) else (1, 0)
     streams = [
-        _drawn(group, metric, sizes, (seed, crc32(metric.encode()), k))
-        for k, group in enumerate((new, old))
+        _drawn(group, metric, sizes, (seed, crc32(metric.encode()), place))
+        for group, place in zip((new, old), places, strict=True)
     ]
     if streams[0] is None or streams[1] is None:
         return None, None
     low, high = np.percentile(streams[0] - streams[1], (2.5, 97.5)).tolist()
     return low, high
+
+
+def _mark(group: Group) -> tuple[int, int]:
+    """Return what tells groups apart whichever is called new: swapped, they have the same draws."""
+    return group.streams, crc32(group.column("e2e").tobytes() + group.column("qoe").tobytes())
 
 
 def _drawn(

@@ -103,6 +103,18 @@ class Comparisons:
             if pair.with_interval(comparison.metric).is_clear:
                 yield pair, comparison
 
+    @property
+    def not_clear(self) -> int:
+        """How many comparisons are not clear, those prompt by prompt among them: what Holm has left."""
+        return sum(
+            each.corrected is not None and each.corrected > SIGNIFICANT
+            for pair in self.pairs
+            for each in (
+                *pair.comparisons.values(),
+                *(pair.prompts.comparisons.values() if pair.prompts is not None else ()),
+            )
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return ``n``, the ``correction``, what is ``clear``, and each group's ``intervals``."""
         return {

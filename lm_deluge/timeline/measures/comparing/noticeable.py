@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from lm_deluge.timeline.measures.numeric import Floats, np
+
 __all__ = [
     "ATTENTION",
     "FLOW_OF_THOUGHT",
@@ -24,6 +26,7 @@ __all__ = [
     "Noticed",
     "noticed",
     "threshold_of",
+    "thresholds_of",
 ]
 
 INSTANT = 0.1
@@ -38,7 +41,7 @@ ATTENTION = 10.0
 PROPORTION = 0.2
 """Of the longer one of two waits; they are taken for the same below (Seow 2008)."""
 
-_TIMES = ("ttft", "ttfa", "gap", "e2e", "starvation")
+_TIMES = ("ttft", "ttfa", "gap", "e2e", "starvation", "wait")
 
 Noticed = Literal["yes", "maybe", "no", "unknown"]
 
@@ -46,17 +49,27 @@ Noticed = Literal["yes", "maybe", "no", "unknown"]
 def threshold_of(
     metric: str, one: float, other: float, *, stall: float, reading: float
 ) -> float | None:
-    """Return how large a difference of two values a reader notices; ``None``: no source says.
+    """Return what ``thresholds_of`` does, of one value and another."""
+    found = thresholds_of(metric, np.array([one]), np.array([other]), stall=stall, reading=reading)
+    return None if found is None else float(found[0])
+
+
+def thresholds_of(
+    metric: str, one: Floats, other: Floats, *, stall: float, reading: float
+) -> Floats | None:
+    """Return how large a difference of each two values a reader notices; ``None``: no source says.
 
     Symmetric in the values. In the metric's unit; ``stall``: seconds, what counts as a stall;
-    ``reading``: seconds in which the reader takes in a piece.
+    ``reading``: seconds in which the reader takes in a piece. Infinite where a moment never came.
     """
+    longer = np.maximum(one, other)
     if metric == "failed_share" or (metric == "stalls.streams" and stall >= INSTANT):
-        return 0.0
+        return np.zeros_like(longer)
     if metric.partition(".")[0] in _TIMES:
-        return max(INSTANT, PROPORTION * max(one, other))
+        return np.maximum(INSTANT, PROPORTION * longer)
     if metric.startswith("tpot."):
-        return max(reading - min(one, other), PROPORTION * max(one, other))
+        # A difference that leaves the slower text as fast as its reader is noticed by nobody.
+        return np.maximum(reading - np.minimum(one, other), PROPORTION * longer)
     return None
 
 

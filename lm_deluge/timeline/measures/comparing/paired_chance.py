@@ -60,8 +60,9 @@ def within_prompts(hits: Counts, n: Counts, other_hits: Counts, other_n: Counts)
     One entry a prompt: ``hits`` of ``n`` streams against ``other_hits`` of ``other_n``. Given the hits
     of a prompt, those of one group are hypergeometric; their sum over prompts is compared with its
     expectation. With one stream a group and prompt this is McNemar's exact test (Psychometrika 12,
-    1947), with one prompt Fisher's; with repeats the exact conditional test for matched sets (Cox and
-    Snell, Analysis of Binary Data, 1989, chapter 2). Beyond 2,000 prompts that tell anything, normal.
+    1947), with one prompt Fisher's, its tails by the distance from what is expected; with repeats the
+    exact conditional test for matched sets (Cox and Snell, Analysis of Binary Data, 1989, chapter 2).
+    Beyond 2,000 prompts that tell anything, normal.
     """
     both, all_hits = n + other_n, hits + other_hits
     tells = (all_hits > 0) & (all_hits < both) & (n > 0) & (other_n > 0)

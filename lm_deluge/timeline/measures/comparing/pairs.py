@@ -18,7 +18,7 @@ from attrs import define, field
 
 from lm_deluge.timeline.measures.comparing.chance import difference_of_shares
 from lm_deluge.timeline.measures.comparing.compare import RESAMPLES, SIGNIFICANT, means, percentiles
-from lm_deluge.timeline.measures.comparing.noticeable import INSTANT, PROPORTION
+from lm_deluge.timeline.measures.comparing.noticeable import thresholds_of
 from lm_deluge.timeline.measures.comparing.paired_chance import (
     paired_shares,
     signed_rank,
@@ -36,6 +36,7 @@ __all__ = [
     "Prompts",
     "is_noticed",
     "prompts_of",
+    "reading_pace",
     "values_by_prompt",
     "values_by_stream",
 ]
@@ -111,6 +112,11 @@ class Prompts:
         return int((self.new_of < 0).sum()), int((self.old_of < 0).sum())
 
     @property
+    def reading_pace(self) -> float:
+        """Seconds in which the reader takes in a piece of both groups' mean size."""
+        return reading_pace(self.new, self.old)
+
+    @property
     def most_repeats(self) -> int:
         """The most streams of one prompt in one group."""
         return max(
@@ -126,6 +132,16 @@ class Prompts:
         """Return how the prompt begins; ``None`` where the logs do not tell."""
         name = self.keys[key]
         return self.new.openings.get(name) or self.old.openings.get(name)
+
+
+def reading_pace(new: Group, old: Group) -> float:
+    """Return the seconds in which the reader takes in a piece of both groups' mean size.
+
+    A piece is one token where its size is unknown.
+    """
+    known = [group.summary()["tokens_per_piece"] for group in (new, old)]
+    known = [weight for weight in known if weight is not None]
+    return (sum(known) / len(known) if known else 1.0) / new.settings.read_rate
 
 
 def prompts_of(new: Group, old: Group, *, is_named: bool) -> Prompts | None:
@@ -196,7 +212,7 @@ def _compared(prompts: Prompts, metric: str) -> PairedComparison:
     middle = np.mean if is_mean else np.median
     made.new, made.old = (_whole(float(middle(_finite(values)))) for values in (new, old))
     made.difference = _whole(float(middle(_finite(differences))))
-    noticed = is_noticed(metric, new, old)
+    noticed = is_noticed(prompts, metric, new, old)
     higher = better_is_higher(metric)
     made.better = int((noticed & ((differences > 0) == higher)).sum())
     made.worse = int(noticed.sum()) - made.better
@@ -225,14 +241,17 @@ def _interval(
             counted = (int(each.sum()) for each in (hits, n, others, other_n))
             return difference_of_shares(*counted)
     generator = np.random.default_rng((0, crc32(metric.encode()), 2))
-    finite = _finite(differences)
+    # In an order, and of a sign, that do not depend on which group is called new: swapped groups
+    # then have the same interval, mirrored.
+    sign = -1.0 if float(np.sign(differences).sum()) < 0 else 1.0
+    finite = np.sort(_finite(differences) * sign)
     if _is_mean(metric):
         drawn = means(finite, RESAMPLES, generator)
     else:
         drawn = percentiles(finite, 50, RESAMPLES, generator)
     if drawn is None:
         return None, None
-    low, high = np.percentile(drawn, (2.5, 97.5)).tolist()
+    low, high = sorted((sign * np.percentile(drawn, (2.5, 97.5))).tolist())
     return _whole(low), _whole(high)
 
 
@@ -282,16 +301,14 @@ def _differences(new: Floats, old: Floats) -> Floats:
     return np.where(same, 0.0, np.where(same, 0.0, new) - np.where(same, 0.0, old))
 
 
-def is_noticed(metric: str, new: Floats, old: Floats) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Tell for which prompts a reader notices; of shares every difference counts."""
+def is_noticed(
+    prompts: Prompts, metric: str, new: Floats, old: Floats
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Tell for which prompts a reader notices the difference of two values, by the verdict's rules."""
+    settings = prompts.new.settings
+    thresholds = thresholds_of(metric, new, old, stall=settings.stall, reading=prompts.reading_pace)
     size = np.abs(_differences(new, old))
-    if metric in _SHARES:
-        return size > 0
-    longer = np.maximum(new, old)
-    least = PROPORTION * np.where(np.isinf(longer), 0.0, longer)
-    # Between two pieces nobody notices a tenth of a second; of the pace a fifth is noticed.
-    least = least if metric.startswith("tpot") else np.maximum(INSTANT, least)
-    return (size > 0) & (size >= least)
+    return (size > 0) & (size >= (np.inf if thresholds is None else thresholds))
 
 
 def _finite(values: Floats) -> Floats:

@@ -16,7 +16,7 @@ from lm_deluge.timeline.measures.comparing.compare import (
 )
 from lm_deluge.timeline.measures.comparing.comparisons import Pair
 from lm_deluge.timeline.measures.comparing.noticeable import Noticed, noticed, threshold_of
-from lm_deluge.timeline.measures.comparing.pairs import PairedComparison
+from lm_deluge.timeline.measures.comparing.pairs import PairedComparison, reading_pace
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.names import better_is_higher
 from lm_deluge.timeline.measures.numeric import np
@@ -64,7 +64,8 @@ class Reason:
     share that is not clear, and that chance makes so much larger in fewer than one of five reports.
     ``counts``: of a share, streams that were hit and streams, new and old. ``by_prompt``: the median
     difference between answers to the same prompt, where both groups answered the same ``prompts``: the
-    interval is its, and streams without a counterpart are left out. ``more``: how many more streams a
+    interval is its, and streams without a counterpart are left out; of a share only where it is clear
+    by prompt alone. ``more``: how many more streams a
     group (more ``prompts``) would decide it, ``None`` where nothing is open.
     """
 
@@ -182,7 +183,7 @@ def _reason(pair: Pair, rule: Rule) -> Reason | None:
             comparison.new,
             comparison.old,
             stall=settings.stall,
-            reading=_tokens_per_piece(pair) / settings.read_rate,
+            reading=reading_pace(pair.new, pair.old),
         ),
         is_clear=comparison.corrected is not None and comparison.is_clear,
     )
@@ -196,9 +197,12 @@ def _reason(pair: Pair, rule: Rule) -> Reason | None:
         return reason
     both = ((counts[0], pair.new.streams), (counts[1], pair.old.streams))
     reason.counts = both
-    if paired is not None and paired.is_clear:
+    if not reason.is_clear and paired is not None and paired.is_clear:
         # Counts are told of all streams: so they must point the same way.
-        reason.is_clear |= (paired.difference or 0.0) * reason.difference > 0
+        reason.is_clear = (paired.difference or 0.0) * reason.difference > 0
+        if reason.is_clear:
+            reason.by_prompt, reason.prompts = paired.difference, paired.n
+            reason.low, reason.high = paired.low, paired.high
     more, fewer = both if reason.difference >= 0 else both[::-1]
     if reason.difference and not reason.is_clear:
         reason.is_suspicious = fisher_more(*more, *fewer) <= SUSPICION
@@ -224,13 +228,6 @@ def _by_prompt(pair: Pair, metric: str) -> PairedComparison | None:
         return None
     ends = (paired.difference, paired.low, paired.high)
     return paired if all(end is not None and isfinite(end) for end in ends) else None
-
-
-def _tokens_per_piece(pair: Pair) -> float:
-    """Return the mean of both groups, where it is known; else 1."""
-    known = [group.summary()["tokens_per_piece"] for group in (pair.new, pair.old)]
-    known = [weight for weight in known if weight is not None]
-    return sum(known) / len(known) if known else 1.0
 
 
 def _more(pair: Pair, reason: Reason, left: int) -> int | None:

@@ -41,7 +41,7 @@ def verdicts_of(
         comparisons = compare_all(measured, baseline)
     if not comparisons.pairs:
         return [_without_pairs(measured, baseline, broken)]
-    left = comparisons.n - sum(1 for _ in comparisons.clear())
+    left = comparisons.not_clear
     verdicts = [
         _verdict(comparisons, pair, left, is_baseline=baseline is not None)
         for pair in comparisons.pairs

@@ -20,10 +20,13 @@ from lm_deluge.timeline.measures.names import (
 from lm_deluge.timeline.measures.printing.tables import print_report
 from lm_deluge.timeline.measures.wording import (
     difference,
+    interval,
     number,
     percent,
     printable,
     seconds,
+    told_amount,
+    told_interval,
 )
 from support.timelines import timeline
 
@@ -64,9 +67,32 @@ def test_numbers_have_their_units(metric: str, value: float | None, text: str) -
     assert number(metric, value) == text
 
 
-def test_differences_of_shares_are_points() -> None:
-    assert difference("stalls.streams", -0.05) == "-5.0 points"
-    assert difference("ttft.p95", 0.5) == "500 ms"
+@pytest.mark.parametrize(
+    ("metric", "low", "high", "table", "sentence"),
+    [
+        ("stalls.streams", 0.058, 0.261, "+5.8 to +26.1 points", "5.8–26.1 points"),
+        ("failed_share", -0.097, 0.15, "−9.7 to +15.0 points", "−9.7 to +15.0 points"),
+        ("ttft.p50", -0.31, -0.18, "−310 to −180 ms", "0.18–0.31 s"),
+        ("ttft.p50", -1.5, 0.2, "−1.50 s to +200 ms", "−1.50 to +0.20 s"),
+        ("ttft.p50", 1.0, float("inf"), "+1.00 s to +never", "1.00 s to never"),
+        ("qoe.mean", 0.01, 0.02, "+0.010 to +0.020", "0.01–0.02"),
+        ("ttft.p50", None, None, "–", "unknown"),
+    ],
+)
+def test_intervals_are_written_alike_in_every_table_and_in_every_sentence(
+    metric: str, low: float | None, high: float | None, table: str, sentence: str
+) -> None:
+    assert interval(metric, low, high) == table
+    assert told_interval(metric, low, high) == sentence
+
+
+def test_differences_have_a_sign_and_those_of_shares_are_points() -> None:
+    assert difference("stalls.streams", -0.05) == "−5.0 points"
+    assert difference("ttft.p95", 0.5) == "+500 ms"
+    assert difference("cost", -0.5) == "−$0.5"
+    assert difference("ttft.p95", 0.0) == "0 s"
+    assert difference("ttft.p95", None) == "–"
+    assert told_amount("ttft.p95", -0.5) == "0.50 s"
 
 
 def test_every_metric_has_words_a_direction_and_a_place() -> None:

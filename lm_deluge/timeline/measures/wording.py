@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from lm_deluge.timeline.measures.names import is_count, is_percentage, unit
 
-__all__ = ["NOTHING", "difference", "number", "percent", "printable", "seconds", "streams_text"]
+__all__ = [
+    "NOTHING",
+    "difference",
+    "interval",
+    "number",
+    "percent",
+    "printable",
+    "seconds",
+    "streams_text",
+    "told_amount",
+    "told_interval",
+]
 
 NOTHING = "–"
 
@@ -42,10 +55,56 @@ def seconds(value: float | None) -> str:
 
 
 def difference(metric: str, value: float | None) -> str:
-    """Return a difference of two values of a metric, without a sign if positive."""
-    if value is not None and is_percentage(metric):
-        return f"{value * 100:.1f} points"
-    return number(metric, value)
+    """Return a difference of two values of a metric with its sign: ``+15.0 points``, ``−310 ms``."""
+    if value is None:
+        return NOTHING
+    size = abs(value)
+    if not isfinite(size):
+        text = "never"
+    else:
+        text = f"{size * 100:.1f} points" if is_percentage(metric) else number(metric, size)
+    return f"{'−' if value < 0 else '+' if value > 0 else ''}{text}"
+
+
+def interval(metric: str, low: float | None, high: float | None) -> str:
+    """Return a difference's interval, each end with its sign: ``−9.7 to +15.0 points``."""
+    if low is None or high is None:
+        return NOTHING
+    texts = [difference(metric, end) for end in (low, high)]
+    amount, _, kind = texts[0].partition(" ")
+    shared = kind and kind == texts[1].partition(" ")[2]
+    return f"{amount if shared else texts[0]} to {texts[1]}"
+
+
+def told_amount(metric: str, value: float) -> str:
+    """Return the size of a difference in a sentence that tells its direction: ``0.26 s``, ``15.0 points``."""
+    return f"{_size(metric, value)}{_unit(metric)}" if isfinite(value) else "never"
+
+
+def told_interval(metric: str, low: float | None, high: float | None) -> str:
+    """Return an interval in a sentence: ``0.18–0.31 s`` where it tells the direction, else with signs."""
+    if low is None or high is None:
+        return "unknown"
+    if low <= 0 <= high:
+        ends = (f"{'−' if end < 0 else '+'}{_size(metric, end)}" for end in (low, high))
+        return f"{' to '.join(ends)}{_unit(metric)}"
+    nearer, further = sorted((abs(low), abs(high)))
+    if not isfinite(further):
+        return f"{told_amount(metric, nearer)} to never"
+    return f"{_size(metric, nearer)}–{_size(metric, further)}{_unit(metric)}"
+
+
+def _size(metric: str, value: float) -> str:
+    size = abs(value)
+    if is_percentage(metric):
+        return f"{size * 100:.1f}"
+    return f"{size:.2f}" if size >= 0.1 else f"{size:.2g}"
+
+
+def _unit(metric: str) -> str:
+    if is_percentage(metric):
+        return " points"
+    return f" {unit(metric)}" if unit(metric) else ""
 
 
 def streams_text(count: int) -> str:

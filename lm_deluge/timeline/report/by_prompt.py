@@ -16,12 +16,12 @@ from lm_deluge.timeline.measures.comparing.pairs import (
 from lm_deluge.timeline.measures.findings.about_pairs import (
     NAMES,
     amount,
-    range_of,
     unpaired_text,
     who_is_better,
 )
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.sampling import Sample
+from lm_deluge.timeline.measures.wording import difference, interval
 from lm_deluge.timeline.report.answers import answer_facts
 from lm_deluge.timeline.report.slopes import slope
 
@@ -126,8 +126,8 @@ def _rows(prompts: Prompts, new: str, old: str) -> Iterator[dict[str, Any]]:
             "metric": NAMES[metric],
             "new": amount(metric, each.new),
             "old": amount(metric, each.old),
-            "change": amount(metric, each.difference, sign=True),
-            "interval": range_of(each),
+            "change": difference(metric, each.difference),
+            "interval": interval(metric, each.low, each.high),
             "better": f"{each.better:,}",
             "worse": f"{each.worse:,}",
             "same": f"{each.same:,}",

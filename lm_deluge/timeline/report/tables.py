@@ -14,13 +14,17 @@ from lm_deluge.timeline.measures.names import STATISTICS, in_words
 from lm_deluge.timeline.measures.printing.figures import (
     SHOWN,
     error_rows,
-    interval,
     known_of,
     share_with_interval,
-    signed,
     without_failed,
 )
-from lm_deluge.timeline.measures.wording import number, percent, seconds
+from lm_deluge.timeline.measures.wording import (
+    difference,
+    interval,
+    number,
+    percent,
+    seconds,
+)
 
 __all__ = ["comparison_part", "errors_part", "glance_part", "largest", "numbers_part"]
 
@@ -205,9 +209,9 @@ def _comparison(pairs: Sequence[Pair]) -> Iterator[dict[str, Any]]:
                 "name": pair.new.name,
                 "before": without_failed(pair.old, metric, comparison.old),
                 "now": without_failed(pair.new, metric, comparison.new),
-                "change": signed(comparison),
+                "change": difference(metric, comparison.difference),
                 "is_clear": comparison.is_clear,
-                "interval": interval(comparison),
+                "interval": interval(metric, comparison.low, comparison.high),
             }
             first = False
 

@@ -11,14 +11,13 @@ from lm_deluge.timeline.measures.comparing.largest_changes import largest_change
 from lm_deluge.timeline.measures.comparing.pairs import PairedComparison, Prompts
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.names import better_is_higher
-from lm_deluge.timeline.measures.wording import NOTHING, difference, number, streams_text
+from lm_deluge.timeline.measures.wording import number, streams_text, told_amount, told_interval
 
 __all__ = [
     "NAMES",
     "about_prompts",
     "amount",
     "pairs_json",
-    "range_of",
     "unpaired_text",
     "who_is_better",
 ]
@@ -83,8 +82,10 @@ def _about(comparisons: Comparisons, pair: Pair, baseline: Measured | None) -> I
         against = each.worse if new_is_better else each.better
         yield (
             f"Prompt by prompt: of {_prompts(each.n)} that {name} and {other} both answered, {count} "
-            f"noticeably {words} with {name}, {against} with {other}, {each.same} were alike: "
-            f"{amount(each.metric, each.difference, sign=True)}, 95 % interval {range_of(each)}"
+            f"noticeably {words} with {name}, {against} with {other}, {each.same} were alike: by "
+            f"{told_amount(each.metric, each.difference or 0.0)} in the {_middle(each.metric)}, "
+            f"95 % interval "
+            f"{told_interval(each.metric, each.low, each.high)}"
             f"{beside if not position else ''}."
         )
 
@@ -107,26 +108,9 @@ def who_is_better(comparison: PairedComparison, new: str, old: str) -> str:
     return f"{new if is_new else old} is better"
 
 
-def amount(metric: str, value: float | None, *, sign: bool = False) -> str:
-    """Return a value, or with ``sign`` a difference; an infinite one is ``never``."""
-    if value is None:
-        return NOTHING
-    if not isfinite(value):
-        return f"{'-' if value < 0 else '+'}never" if sign else "never"
-    if sign:
-        return f"{'+' if value > 0 else ''}{difference(metric, value)}"
-    return number(metric, value)
-
-
-def range_of(comparison: PairedComparison) -> str:
-    """Return the interval: ``-0.31 s to -0.18 s``."""
-    if comparison.low is None or comparison.high is None:
-        return NOTHING
-    low, high = (
-        amount(comparison.metric, end, sign=True).removeprefix("+")
-        for end in (comparison.low, comparison.high)
-    )
-    return f"{low} to {high}"
+def amount(metric: str, value: float | None) -> str:
+    """Return a value; an infinite one is ``never``."""
+    return number(metric, value) if value is None or isfinite(value) else "never"
 
 
 def pairs_json(comparisons: Comparisons) -> list[dict[str, Any]]:
@@ -174,6 +158,10 @@ def _json(prompts: Prompts, tag: str | None) -> dict[str, Any]:
             for change in largest_changes(prompts)
         ],
     }
+
+
+def _middle(metric: str) -> str:
+    return "median" if metric.endswith(".p50") else "mean"
 
 
 def _known(value: float | None) -> float | None:

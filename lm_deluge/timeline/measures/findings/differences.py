@@ -12,9 +12,8 @@ from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.names import (
     better_is_higher,
     in_words,
-    is_percentage,
-    unit,
 )
+from lm_deluge.timeline.measures.wording import told_amount, told_interval
 
 __all__ = ["about_comparisons", "about_differences", "about_outcomes"]
 
@@ -112,7 +111,7 @@ def _outcome(
     direction = "more" if difference >= 0 else "fewer"
     return (
         f"{counts[0]} streams of {name} {_OUTCOMES[comparison.metric]}, {counts[1]} {other}: "
-        f"{_amount(comparison.metric, abs(difference))} points {direction}, "
+        f"{told_amount(comparison.metric, difference)} {direction}, "
         f"95 % interval {_interval(comparison)}"
     )
 
@@ -128,7 +127,7 @@ def _difference(
     called = comparisons.measured.called
     than = "before" if baseline is not None else f"that of {called(pair.old)}"
     return (
-        f"{words} of {called(pair.new)} is {_amount(metric, abs(difference))}{_unit(metric)} "
+        f"{words} of {called(pair.new)} is {told_amount(metric, difference)} "
         f"{direction} than {than}, 95 % interval {_interval(comparison)}"
         f"{_but(comparisons, pair, comparison, baseline)}."
     )
@@ -159,12 +158,13 @@ def _alike(
     name, other = (comparisons.measured.called(group) for group in (pair.new, pair.old))
     small = any(each is pair for each, entry in comparisons.clear() if entry.metric in TOLD)
     clear = f"difference above {_NOTABLE_CHANGE * 100:.0f} %" if small else "clear difference"
+    sign = "−" if (ttft.difference or 0.0) < 0 else "+"
     between = (
         f"of {name} since the baseline" if baseline is not None else f"between {name} and {other}"
     )
     yield (
         f"No {clear} {between}: {in_words(ttft.metric)} differs by "
-        f"{_signed(ttft.metric, ttft.difference or 0)}, 95 % interval {_interval(ttft)}{many}."
+        f"{sign}{told_amount(ttft.metric, ttft.difference or 0.0)}, 95 % interval {_interval(ttft)}{many}."
     )
 
 
@@ -178,27 +178,4 @@ def _failed(group: Group) -> float:
 
 
 def _interval(comparison: Comparison) -> str:
-    """Return the interval: of a clear difference without signs, as the direction is in words."""
-    metric, low, high = comparison.metric, comparison.low, comparison.high
-    if low is None or high is None:
-        return "unknown"
-    if low <= 0 <= high:
-        return f"{_signed(metric, low).removesuffix(_unit(metric))} to {_signed(metric, high)}"
-    ends = sorted((abs(low), abs(high)))
-    return f"{_amount(metric, ends[0])}–{_amount(metric, ends[1])}{_unit(metric)}"
-
-
-def _amount(metric: str, value: float) -> str:
-    if is_percentage(metric):
-        return f"{value * 100:.1f}"
-    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
-
-
-def _unit(metric: str) -> str:
-    if is_percentage(metric):
-        return " points"
-    return f" {unit(metric)}" if unit(metric) else ""
-
-
-def _signed(metric: str, value: float) -> str:
-    return f"{'−' if value < 0 else '+'}{_amount(metric, abs(value))}{_unit(metric)}"
+    return told_interval(comparison.metric, comparison.low, comparison.high)

@@ -6,20 +6,17 @@ from collections.abc import Iterator
 from statistics import median
 
 from lm_deluge.timeline.measures.comparing.chance import share_interval
-from lm_deluge.timeline.measures.comparing.compare import Comparison
 from lm_deluge.timeline.measures.error_words import error_kinds
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured
-from lm_deluge.timeline.measures.wording import NOTHING, difference, number, percent, seconds
+from lm_deluge.timeline.measures.wording import number, percent, seconds
 
 __all__ = [
     "SHOWN",
     "error_rows",
-    "interval",
     "known_of",
     "settings_in_words",
     "share_with_interval",
-    "signed",
     "without_failed",
 ]
 
@@ -48,23 +45,6 @@ def settings_in_words(measured: Measured) -> str:
         f"{settings.stall:g} s; the reader takes {settings.read_rate:g} tokens/s and expects the "
         f"first after {settings.expected_ttft:g} s."
     )
-
-
-def signed(comparison: Comparison) -> str:
-    """Return the difference with its sign."""
-    change = comparison.difference
-    if change is None:
-        return NOTHING
-    return f"{'+' if change > 0 else ''}{difference(comparison.metric, change)}"
-
-
-def interval(comparison: Comparison) -> str:
-    """Return the difference's interval: ``-9.7 to 15.0 points``."""
-    if comparison.low is None or comparison.high is None:
-        return NOTHING
-    low, high = (difference(comparison.metric, end) for end in (comparison.low, comparison.high))
-    amount, _, kind = low.partition(" ")
-    return f"{amount if kind and kind == high.partition(' ')[2] else low} to {high}"
 
 
 def share_with_interval(count: int, streams: int) -> str:

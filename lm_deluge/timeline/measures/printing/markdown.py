@@ -15,12 +15,17 @@ from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.names import in_words
 from lm_deluge.timeline.measures.printing.figures import (
-    interval,
     settings_in_words,
-    signed,
     without_failed,
 )
-from lm_deluge.timeline.measures.wording import NOTHING, number, percent, printable, seconds
+from lm_deluge.timeline.measures.wording import (
+    difference,
+    interval,
+    number,
+    percent,
+    printable,
+    seconds,
+)
 
 __all__ = ["code", "escaped", "markdown_report"]
 
@@ -196,8 +201,8 @@ def _changes(measured: Measured, comparisons: Comparisons) -> Iterator[str]:
             escaped(in_words(metric)),
             escaped(before),
             escaped(now),
-            signed(comparison) or NOTHING,
-            interval(comparison),
+            difference(metric, comparison.difference),
+            interval(metric, comparison.low, comparison.high),
         )
         yield f"| {' | '.join(cells)} |"
     if len(clear) > _MOST_CHANGES:

@@ -7,22 +7,22 @@ from collections.abc import Iterable, Sequence
 from lm_deluge.timeline.measures.comparing.compare import COMPARED
 from lm_deluge.timeline.measures.comparing.comparisons import Comparisons, compare_all
 from lm_deluge.timeline.measures.comparing.pairs import Prompts
-from lm_deluge.timeline.measures.findings.about_pairs import NAMES, amount, range_of, unpaired_text
+from lm_deluge.timeline.measures.findings.about_pairs import NAMES, amount, unpaired_text
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.names import STATISTICS
 from lm_deluge.timeline.measures.printing.figures import (
     SHOWN,
     error_rows,
-    interval,
     known_of,
     settings_in_words,
     share_with_interval,
-    signed,
     without_failed,
 )
 from lm_deluge.timeline.measures.verdict.verdict import Verdict
 from lm_deluge.timeline.measures.wording import (
+    difference,
+    interval,
     number,
     percent,
     printable,
@@ -231,8 +231,8 @@ def _by_prompt(prompts: Prompts, name: str, other: str) -> Table:
             NAMES[metric],
             amount(metric, each.new),
             amount(metric, each.old),
-            amount(metric, each.difference, sign=True),
-            range_of(each),
+            difference(metric, each.difference),
+            interval(metric, each.low, each.high),
             f"{each.better}/{each.worse}/{each.same}",
         )
         _row(table, cells, style="bold" if each.is_clear else "")
@@ -257,8 +257,8 @@ def _comparison(measured: Measured, comparisons: Comparisons) -> Table:
                 pair.new.name,
                 without_failed(pair.old, metric, comparison.old),
                 without_failed(pair.new, metric, comparison.new),
-                signed(comparison).removesuffix(" tokens/s"),
-                interval(comparison).removesuffix(" tokens/s"),
+                difference(metric, comparison.difference).removesuffix(" tokens/s"),
+                interval(metric, comparison.low, comparison.high).removesuffix(" tokens/s"),
             )
             style = "bold" if comparison.is_clear else ""
             _row(table, cells, style=style, last=position == len(pairs) - 1 and len(pairs) > 1)

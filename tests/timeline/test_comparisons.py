@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lm_deluge.timeline import Comparisons, Measured, Timeline, compare_all, findings_of, measure
+from lm_deluge.timeline.measures.comparing.chance import fisher
 from lm_deluge.timeline.measures.comparing.comparisons import MOST_GROUPS
 from support.timelines import timeline
 
@@ -154,3 +155,22 @@ def test_json_lists_the_comparisons() -> None:
 def test_one_group_is_compared_with_nothing() -> None:
     assert listed(compare_all(groups(1, "a")))["n"] == 0
     assert listed(compare_all(measure([])))["n"] == 0
+
+
+def test_streams_with_more_gaps_do_not_have_longer_ones_for_that() -> None:
+    def streams(model: str, gaps: int) -> list[Timeline]:
+        times = [0.01] * gaps
+        times[::20] = [0.5] * len(times[::20])
+        arrivals = [0.5 + sum(times[:k]) for k in range(gaps + 1)]
+        return [timeline(arrivals, model=model) for _ in range(30)]
+
+    (pair,) = compare_all(measure([*streams("a", 20), *streams("b", 40)])).pairs
+    assert (pair.comparisons["gap.p95"].chance or 0.0) > 0.5
+
+
+def test_a_tail_is_looked_at_twice_and_that_is_paid_for() -> None:
+    waits = {"a": [1.0 + k / 1000 for k in range(100)], "b": [1.0 + k / 1000 for k in range(100)]}
+    waits["b"][-9:] = [9.0] * 9
+    streams = [timeline([wait], model=model) for model in waits for wait in waits[model]]
+    (pair,) = compare_all(measure(streams)).pairs
+    assert pair.comparisons["ttft.p95"].chance == pytest.approx(2 * fisher(9, 100, 1, 100))

@@ -8,7 +8,7 @@ import pytest
 
 from lm_deluge.logs.record import encode_lines, retry_line
 from lm_deluge.timeline import Sample, findings_of, html_page, measure, read_timelines
-from lm_deluge.timeline.measures.findings.examples import examples_of, subject_of
+from lm_deluge.timeline.measures.findings.examples import examples_of
 from lm_deluge.timeline.report.answers import retries_told
 from support.browser import open_page
 from support.paired import answered
@@ -55,28 +55,45 @@ def test_nothing_is_shown_of_what_did_not_happen() -> None:
     assert chosen() == {}
 
 
-@pytest.mark.parametrize(
-    ("finding", "subject"),
-    [
-        (
-            "3 of 40 streams of m failed (7.5 %). The connection broke after some text: 2 × …",
-            "broke",
-        ),
-        (
-            "1 of 40 streams of m was retried (2.5 %); the server was too busy (429): 2 × …",
-            "retried",
-        ),
-        ("12 % of the streams of m stalled (a gap above 1 s): 9 stalls, …", "stalled"),
-        ("Median TTFT of B is 0.26 s lower than that of A", "began"),
-        (
-            "Prompt by prompt: of 30 prompts that b and a both answered, 9 noticeably began sooner",
-            "began",
-        ),
-        ("6 of 60 lines were skipped: 6 half or damaged line", None),
-    ],
-)
-def test_a_finding_leads_to_the_streams_that_show_it(finding: str, subject: str | None) -> None:
-    assert subject_of(finding) == subject
+def test_a_finding_leads_to_the_streams_that_show_it() -> None:
+    streams = [timeline([0.5, 0.6], model="failed", stream=f"w{k}") for k in range(9)]
+    streams += [
+        timeline([0.5], ended=1.0, failed="ConnectionLostError", model="failed", stream="broke"),
+        timeline([0.5], ended=1.0, failed="StreamCancelled", model="failed", stream="left"),
+        timeline([0.5, 3.0], model="failed", stream="stalled"),
+        timeline([0.5, 0.6], model="failed", stream="again", attempts=2),
+    ]
+    told = {line: line.subject for line in findings_of(measure(streams))}
+    for words, subject in [
+        ("1 of 13 streams of failed failed", "broke"),
+        ("1 of 13 streams of failed was retried", "retried"),
+        ("7.7 % of the streams of failed stalled", "stalled"),
+        # A name, or another word for it, is no reason.
+        ("1 stream of failed was cancelled by the caller: neither completed nor failed", None),
+        ("failed has 13 streams only", None),
+    ]:
+        (found,) = (told[line] for line in told if line.startswith(words))
+        assert found == subject, words
+
+
+def test_a_difference_leads_to_streams_by_its_metric() -> None:
+    told = findings_of(
+        measure(
+            timeline(arrivals, model=model, prompt_hash=f"p{k}")
+            for model, arrivals in (("a", [0.5, 0.6]), ("b", [1.5, 4.0]))
+            for k in range(30)
+        )
+    )
+    subjects = {line: line.subject for line in told}
+    for words, subject in [
+        ("Median TTFT of b", "began"),
+        ("Share of streams with a stall of b", "stalled"),
+        ("Median time per piece of b", None),
+    ]:
+        (found,) = (subjects[line] for line in told if line.startswith(words))
+        assert found == subject, words
+    by_prompt = [subjects[line] for line in told if line.startswith("Prompt by prompt: ")]
+    assert by_prompt[:3] == ["began", None, "stalled"]
 
 
 def test_the_history_of_attempts_is_read_from_the_log_with_its_moments(tmp_path: Path) -> None:

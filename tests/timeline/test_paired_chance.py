@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_deluge.timeline.measures.comparing.chance import fisher
+from lm_deluge.timeline.measures.comparing.chance import difference_of_shares, fisher
 from lm_deluge.timeline.measures.comparing.paired_chance import (
     paired_shares,
     signed_rank,
@@ -106,3 +106,11 @@ def test_newcombes_paired_interval() -> None:
 def test_an_interval_of_shares_that_never_differed_is_around_nothing_and_not_empty() -> None:
     low, high = paired_shares(0, 0, 0, 60)
     assert low < 0 < high
+
+
+def test_newcombes_interval_takes_less_off_where_prompts_agree_by_chance() -> None:
+    # By hand: ad - bc = 225, less n/2 = 20; over the root of 25 · 15 · 23 · 17 it is 0.5354 (0.5876 without).
+    low, high = paired_shares(20, 5, 3, 12)
+    assert (low, high) == pytest.approx((-0.0925749, 0.1889042), abs=1e-6)
+    # What agrees no better than chance (ad - bc within n/2) counts as nothing.
+    assert paired_shares(5, 5, 5, 6) == pytest.approx(difference_of_shares(10, 21, 10, 21))

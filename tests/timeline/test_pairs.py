@@ -272,3 +272,22 @@ def test_forty_crossed_groups_are_all_compared_and_of_five_hundred_the_largest()
     comparisons = compared(many)
     assert len(comparisons.pairs) == 66
     assert len(comparisons.left_out) == 488
+
+
+def test_of_repeats_a_share_is_their_mean_and_not_whether_any_broke() -> None:
+    streams = [
+        timeline(
+            [0.5],
+            ended=1.0,
+            failed="ConnectionLostError" if model == "b" or again else None,
+            model=model,
+            prompt_hash=f"p{k}",
+        )
+        for model in "ab"
+        for k in range(20)
+        for again in (0, 1)
+    ]
+    broke = only(compared(streams)).comparisons["failed_share"]
+    assert (broke.new, broke.old, broke.difference) == (1.0, 0.5, 0.5)
+    assert (broke.low, broke.high) == (0.5, 0.5)
+    assert broke.is_clear

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lm_deluge.timeline.measures.comparing.comparisons import Comparisons, compare_all
-from lm_deluge.timeline.measures.findings.examples import subject_of
+from lm_deluge.timeline.measures.findings.finding import Finding
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.printing.figures import settings_in_words
 from lm_deluge.timeline.measures.sampling import Sample
@@ -58,7 +58,8 @@ def html_page(
     Everything that comes from the log or the caller is escaped; the page's Content-Security-Policy lets
     no other script run and nothing be loaded.
 
-    - ``findings``: sentences, ``findings_of(measured, baseline, comparisons)``.
+    - ``findings``: sentences, ``findings_of(measured, baseline, comparisons)``; those with a subject point at
+      its examples.
     - ``sample``: the streams to draw, chosen from what was measured (``Sample.of``) and filled, or kept by
       ``measure(keep=sample.keep)``.
     - ``baseline``: what it is compared with; ``baseline_sample``: streams of it, which are then watched
@@ -128,7 +129,8 @@ def html_page(
         )
         there = {section["subject"] for section in examples}
         values["findings"]["subjects"] = [
-            subject if (subject := subject_of(line)) in there else None for line in findings
+            line.subject if isinstance(line, Finding) and line.subject in there else None
+            for line in findings
         ]
         values["watch"] = watch_part(
             measured,

@@ -9,6 +9,7 @@ from typing import Any
 from lm_deluge.timeline.measures.comparing.comparisons import Comparisons, Pair
 from lm_deluge.timeline.measures.comparing.largest_changes import largest_changes
 from lm_deluge.timeline.measures.comparing.pairs import PairedComparison, Prompts
+from lm_deluge.timeline.measures.findings.finding import Finding, subject_of
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.names import better_is_higher
 from lm_deluge.timeline.measures.wording import number, streams_text, told_amount, told_interval
@@ -42,7 +43,7 @@ _BETTER = {
 _MOST_PAIRS = 3
 
 
-def about_prompts(comparisons: Comparisons, baseline: Measured | None) -> Iterator[str]:
+def about_prompts(comparisons: Comparisons, baseline: Measured | None) -> Iterator[Finding]:
     """Tell, for each pair of groups that answered the same prompts, what differs prompt by prompt."""
     told = 0
     paired = [pair for pair in comparisons.pairs if pair.prompts is not None]
@@ -54,10 +55,10 @@ def about_prompts(comparisons: Comparisons, baseline: Measured | None) -> Iterat
         if told <= _MOST_PAIRS:
             yield from lines
     if told > _MOST_PAIRS:
-        yield f"Prompt by prompt {told - _MOST_PAIRS} further pairs differ."
+        yield Finding(f"Prompt by prompt {told - _MOST_PAIRS} further pairs differ.")
 
 
-def _about(comparisons: Comparisons, pair: Pair, baseline: Measured | None) -> Iterator[str]:
+def _about(comparisons: Comparisons, pair: Pair, baseline: Measured | None) -> Iterator[Finding]:
     prompts = pair.prompts
     assert prompts is not None, "the caller looked"
     called = comparisons.measured.called
@@ -65,13 +66,15 @@ def _about(comparisons: Comparisons, pair: Pair, baseline: Measured | None) -> I
     other = "before" if baseline is not None else called(pair.old)
     if not prompts.keys:
         tag = comparisons.measured.pair
-        yield f"No prompt (by the tag {tag}) was answered by {name} and by {other}: none can be compared."
+        yield Finding(
+            f"No prompt (by the tag {tag}) was answered by {name} and by {other}: none can be compared."
+        )
         return
     clear = [each for each in prompts.comparisons.values() if each.is_clear]
     left = unpaired_text(prompts, name, other)
     beside = f"; {left}" if left else ""
     if not clear:
-        yield (
+        yield Finding(
             f"Prompt by prompt there is no clear difference between {name} and {other} "
             f"({_prompts(len(prompts.keys))} that both answered{beside})."
         )
@@ -80,13 +83,14 @@ def _about(comparisons: Comparisons, pair: Pair, baseline: Measured | None) -> I
         words = _BETTER[each.metric][0 if new_is_better else 1]
         count = each.better if new_is_better else each.worse
         against = each.worse if new_is_better else each.better
-        yield (
+        yield Finding(
             f"Prompt by prompt: of {_prompts(each.n)} that {name} and {other} both answered, {count} "
             f"noticeably {words} with {name}, {against} with {other}, {each.same} were alike: by "
             f"{told_amount(each.metric, each.difference or 0.0)} in the {_middle(each.metric)}, "
             f"95 % interval "
             f"{told_interval(each.metric, each.low, each.high)}"
-            f"{beside if not position else ''}."
+            f"{beside if not position else ''}.",
+            subject_of(each.metric),
         )
 
 

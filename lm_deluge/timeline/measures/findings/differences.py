@@ -7,6 +7,7 @@ from itertools import islice
 
 from lm_deluge.timeline.measures.comparing.compare import Comparison, hits, pair_groups
 from lm_deluge.timeline.measures.comparing.comparisons import TOLD, Comparisons, Pair
+from lm_deluge.timeline.measures.findings.finding import Finding, subject_of
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.names import (
@@ -27,13 +28,14 @@ _MOST_PAIRS = 3
 _MOST_NAMES = 8
 
 
-def about_outcomes(comparisons: Comparisons, baseline: Measured | None) -> Iterator[str]:
+def about_outcomes(comparisons: Comparisons, baseline: Measured | None) -> Iterator[Finding]:
     """Tell where more streams failed, then where more were retried: before anything else."""
     clear = list(comparisons.clear())
     for metric in _OUTCOMES:
         told = [entry for entry in clear if entry[1].metric == metric]
         for pair, comparison in told[:_MOST_TOLD]:
-            yield f"{_outcome(comparisons, pair, comparison, baseline)}."
+            outcome = _outcome(comparisons, pair, comparison, baseline)
+            yield Finding(f"{outcome}.", subject_of(metric))
         yield from _further(len(told))
         if len(comparisons.pairs) > _MOST_PAIRS:
             continue
@@ -41,23 +43,24 @@ def about_outcomes(comparisons: Comparisons, baseline: Measured | None) -> Itera
         for pair in comparisons.pairs:
             if id(pair) not in named and (hits(pair.new, metric) or hits(pair.old, metric)):
                 outcome = _outcome(comparisons, pair, pair.with_interval(metric), baseline)
-                yield f"{outcome}. That is no clear difference."
+                yield Finding(f"{outcome}. That is no clear difference.", subject_of(metric))
 
 
-def about_differences(comparisons: Comparisons, baseline: Measured | None) -> Iterator[str]:
+def about_differences(comparisons: Comparisons, baseline: Measured | None) -> Iterator[Finding]:
     """Tell the other clear differences, by figure; of very many, how many more there are."""
     told = (entry for entry in _told(comparisons) if entry[1].metric not in _OUTCOMES)
     for pair, comparison in islice(told, _MOST_TOLD):
-        yield _difference(comparisons, pair, comparison, baseline)
+        said = _difference(comparisons, pair, comparison, baseline)
+        yield Finding(said, subject_of(comparison.metric))
     yield from _further(_MOST_TOLD + sum(1 for _ in told))
     if baseline is not None:
         for name, (group, before) in pair_groups(comparisons.measured, baseline).items():
             if group is None or before is None:
                 where = "this log" if before is None else "the baseline"
-                yield f"{name} is only in {where}: nothing to compare it with."
+                yield Finding(f"{name} is only in {where}: nothing to compare it with.")
 
 
-def about_comparisons(comparisons: Comparisons, baseline: Measured | None) -> Iterator[str]:
+def about_comparisons(comparisons: Comparisons, baseline: Measured | None) -> Iterator[Finding]:
     """Tell which groups were compared, how often, and how far from clear the rest is."""
     pairs = comparisons.pairs
     if not comparisons.n:
@@ -66,20 +69,22 @@ def about_comparisons(comparisons: Comparisons, baseline: Measured | None) -> It
     many = f"{comparisons.n} comparisons, corrected for being so many by Holm's method"
     if len(pairs) > _MOST_PAIRS:
         groups = "groups and their baselines" if baseline is not None else "pairs of groups"
-        yield (
+        yield Finding(
             f"{'No clear difference: all' if not told else 'All'} {len(pairs)} {groups} were "
             f"compared ({many})."
         )
     else:
         if told:
-            yield f"A difference is named only if it stands out of all that was compared ({many})."
+            yield Finding(
+                f"A difference is named only if it stands out of all that was compared ({many})."
+            )
         for pair in pairs:
             if id(pair) not in told:
                 yield from _alike(comparisons, pair, baseline, "" if told else f" ({many})")
     if comparisons.left_out:
         names = ", ".join(comparisons.left_out[:_MOST_NAMES])
         more = len(comparisons.left_out) - _MOST_NAMES
-        yield (
+        yield Finding(
             "Only the groups with the most streams were compared; left out: "
             f"{names}{f' and {more} more' if more > 0 else ''}."
         )
@@ -151,7 +156,7 @@ def _but(
 
 def _alike(
     comparisons: Comparisons, pair: Pair, baseline: Measured | None, many: str
-) -> Iterator[str]:
+) -> Iterator[Finding]:
     ttft = pair.with_interval("ttft.p50")
     if ttft.low is None or ttft.high is None:
         return
@@ -162,15 +167,15 @@ def _alike(
     between = (
         f"of {name} since the baseline" if baseline is not None else f"between {name} and {other}"
     )
-    yield (
+    yield Finding(
         f"No {clear} {between}: {in_words(ttft.metric)} differs by "
         f"{sign}{told_amount(ttft.metric, ttft.difference or 0.0)}, 95 % interval {_interval(ttft)}{many}."
     )
 
 
-def _further(count: int) -> Iterator[str]:
+def _further(count: int) -> Iterator[Finding]:
     if count > _MOST_TOLD:
-        yield f"And {count - _MOST_TOLD} more such differences: --json lists them."
+        yield Finding(f"And {count - _MOST_TOLD} more such differences: --json lists them.")
 
 
 def _failed(group: Group) -> float:

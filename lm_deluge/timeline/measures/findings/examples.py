@@ -13,7 +13,7 @@ from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.numeric import Counts, Floats, np
 from lm_deluge.timeline.measures.wording import seconds
 
-__all__ = ["SUBJECTS", "Example", "examples_of", "subject_of"]
+__all__ = ["SUBJECTS", "Example", "examples_of"]
 
 SUBJECTS: Final = {
     "broke": "Answers that broke",
@@ -26,14 +26,6 @@ SUBJECTS: Final = {
 _MOST_GROUPS = 4
 _MOST_KINDS = 3
 
-#: Words by which a finding is about a subject, the first that fits.
-_WORDS: Final = (
-    ("retried", (" retried",)),
-    ("broke", (" failed", " broke", "without any output")),
-    ("stalled", ("stall", " gap", "bursts", "starvation", "waiting")),
-    ("began", ("TTFT", "first visible token", "began ", "first text", "first output")),
-)
-
 
 @frozen
 class Example:
@@ -43,14 +35,6 @@ class Example:
     group: str
     id: str
     why: str
-
-
-def subject_of(finding: str) -> str | None:
-    """Return the subject that a finding is about; ``None`` where no stream shows it."""
-    for subject, words in _WORDS:
-        if any(word in finding for word in words):
-            return subject
-    return None
 
 
 def examples_of(measured: Measured) -> list[Example]:

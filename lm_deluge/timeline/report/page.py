@@ -7,7 +7,7 @@ it; here they are put in order.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lm_deluge.timeline.measures.comparing.comparisons import Comparisons, compare_all
@@ -74,7 +74,9 @@ def html_page(
     Raises ``TypeError`` for an argument of another type, one text in the place of several included, and
     ``ValueError`` for a ``baseline_sample`` without ``baseline``.
     """
-    findings = checked_names("findings", findings, what="str")
+    if isinstance(findings, Iterator):
+        findings = tuple(findings)
+    checked_names("findings", findings, what="str")
     broken = checked_names("broken", broken, what="str")
     logs = checked_names("logs", logs, what="str")
     baseline_logs = checked_names("baseline_logs", baseline_logs, what="str")

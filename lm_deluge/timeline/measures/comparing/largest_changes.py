@@ -7,11 +7,12 @@ from attrs import frozen
 from lm_deluge.timeline.measures.comparing.pairs import (
     WAIT,
     Prompts,
+    differences_of,
     values_by_prompt,
     values_by_stream,
 )
 from lm_deluge.timeline.measures.groups import Group
-from lm_deluge.timeline.measures.numeric import Counts, Floats, np
+from lm_deluge.timeline.measures.numeric import Counts, np
 
 __all__ = ["MOST_CHANGES", "Change", "largest_changes"]
 
@@ -42,8 +43,8 @@ def largest_changes(prompts: Prompts) -> list[Change]:
     """
     if not prompts.keys:
         return []
-    broke = _difference(prompts, "failed_share")
-    waited = _difference(prompts, WAIT)
+    broke = differences_of(*values_by_prompt(prompts, "failed_share"))
+    waited = differences_of(*values_by_prompt(prompts, WAIT))
     size = np.where(np.isnan(broke), 0.0, np.abs(broke))
     changes = [
         _change(prompts, int(key), "broke", float(broke[key]))
@@ -58,12 +59,6 @@ def largest_changes(prompts: Prompts) -> list[Change]:
         if int(key) not in taken:
             changes.append(_change(prompts, int(key), "wait", float(waited[key])))
     return changes
-
-
-def _difference(prompts: Prompts, metric: str) -> Floats:
-    new, old = values_by_prompt(prompts, metric)
-    same = new == old
-    return np.where(same, 0.0, np.where(same, 0.0, new) - np.where(same, 0.0, old))
 
 
 def _change(prompts: Prompts, key: int, why: str, size: float) -> Change:

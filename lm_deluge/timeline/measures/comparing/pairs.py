@@ -34,6 +34,7 @@ __all__ = [
     "WAIT",
     "PairedComparison",
     "Prompts",
+    "differences_of",
     "is_noticed",
     "prompts_of",
     "reading_pace",
@@ -208,7 +209,7 @@ def _compared(prompts: Prompts, metric: str) -> PairedComparison:
     if not made.n:
         return made
     new, old = new[known], old[known]
-    differences = _differences(new, old)
+    differences = differences_of(new, old)
     middle = np.mean if is_mean else np.median
     made.new, made.old = (_whole(float(middle(_finite(values)))) for values in (new, old))
     made.difference = _whole(float(middle(_finite(differences))))
@@ -295,7 +296,7 @@ def _median_by(values: Floats, places: Counts, size: int) -> Floats:
     return medians
 
 
-def _differences(new: Floats, old: Floats) -> Floats:
+def differences_of(new: Floats, old: Floats) -> Floats:
     """Return new - old; what came in neither group is no difference."""
     same = new == old
     return np.where(same, 0.0, np.where(same, 0.0, new) - np.where(same, 0.0, old))
@@ -307,7 +308,7 @@ def is_noticed(
     """Tell for which prompts a reader notices the difference of two values, by the verdict's rules."""
     settings = prompts.new.settings
     thresholds = thresholds_of(metric, new, old, stall=settings.stall, reading=prompts.reading_pace)
-    size = np.abs(_differences(new, old))
+    size = np.abs(differences_of(new, old))
     return (size > 0) & (size >= (np.inf if thresholds is None else thresholds))
 
 

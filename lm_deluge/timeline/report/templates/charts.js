@@ -192,6 +192,14 @@
   document.addEventListener("toggle", hint, true);
   hint();
 
+  // Not every browser unfolds what a link leads to.
+  for (const link of document.querySelectorAll("a.shown")) {
+    link.addEventListener("click", () => {
+      const folded = document.querySelector(link.hash)?.closest("details");
+      if (folded) folded.open = true;
+    });
+  }
+
   // On paper nothing is folded, but single streams and answers: they would fill dozens of pages.
   let opened = [];
   addEventListener("beforeprint", () => {

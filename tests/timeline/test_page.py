@@ -142,6 +142,7 @@ def test_a_name_from_right_to_left_leaves_the_words_around_it_alone() -> None:
     assert "\u2068B" not in page
 
 
+@pytest.mark.slow
 def test_a_table_of_hundreds_of_groups_shows_the_largest_and_says_so() -> None:
     timelines = [
         timeline([0.5, 0.6], tags={"user": f"user-{k}"}, failed="E" if k < 200 else None, ended=1.0)

@@ -35,6 +35,9 @@ _HARMLESS: Final = frozenset({"idempotency-key", TAGS_HEADER})
 #: What stands for a model that no request names.
 _UNNAMED: Final = "unknown"
 
+#: Characters of a model's name that are told.
+_LONGEST: Final = 256
+
 #: Answers that one request may ask for.
 _MOST: Final = 1024
 
@@ -79,7 +82,7 @@ def asks_of(dialect: str | None, target: str, body: bytes, *, is_whole: bool) ->
         problem = None if dialect is None else "the request's body is no JSON object"
         return AppAsks(streams=by_path, model=in_path, problem=problem)
     model = data.get("model")
-    given = model if isinstance(model, str) and model else in_path
+    given = model[:_LONGEST] if isinstance(model, str) and model else in_path
     if dialect is None:
         return AppAsks(streams=False, model=given)
     return AppAsks(
@@ -126,7 +129,7 @@ def target_of(
     """
     shown = redact_url(base_url)
     return ModelRequest(
-        info=_info_of(asks.model or _UNNAMED, base_url, dialect),
+        info=_info_of(redactor.text(asks.model or _UNNAMED), base_url, dialect),
         dialect=dialect_named(dialect),
         request=Request(
             url=shown, shown_url=shown, path=path, headers={}, body=body, redactor=redactor

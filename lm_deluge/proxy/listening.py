@@ -159,7 +159,8 @@ class Listening(WatchedExchange):
         asks = self._asks or self._know()
         known = Caseless(headers)
         content_type = known.get("content-type", "").partition(";")[0].strip().lower()
-        if asks.streams is None and self._head.dialect is not None and content_type == _EVENTS:
+        # Some servers take "true" and 1 for yes, and some stream unasked: what comes is a stream.
+        if not asks.streams and self._head.dialect is not None and content_type == _EVENTS:
             self._watch(asks)
         if self._watched is None:
             return

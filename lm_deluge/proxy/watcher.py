@@ -83,7 +83,7 @@ class Watcher:
         ``began``: t0. ``known_as``: its id.
         """
         assert head.dialect is not None
-        tags, wrong = self._tags_of(headers, asks)
+        tags, wrong = self._tags_of(headers, asks, redactor)
         recorder = self._record.for_stream() if self._record is not None else None
         target = target_of(
             asks,
@@ -122,16 +122,17 @@ class Watcher:
         return watched, stream
 
     def _tags_of(
-        self, headers: Mapping[str, str], asks: AppAsks
+        self, headers: Mapping[str, str], asks: AppAsks, redactor: Redactor
     ) -> tuple[dict[str, Any], list[str]]:
         """Return a stream's tags, and what was wrong with others: the nearer to the request, the stronger."""
-        tags: dict[str, Any] = dict(self._tags)
-        if (client := client_of(headers.get("user-agent"))) is not None:
-            tags["client"] = client
+        told: dict[str, Any] = {}
+        agent = headers.get("user-agent")
+        if agent is not None and (client := client_of(redactor.text(agent))) is not None:
+            told["client"] = client
         if self._body_tags and asks.body is not None:
-            tags |= tags_in_body(asks.body)
+            told |= tags_in_body(asks.body)
         in_header, wrong = tags_in_header(headers.get(TAGS_HEADER, ""))
-        return {**tags, **in_header}, wrong
+        return {**self._tags, **redactor.data({**told, **in_header})}, wrong
 
     def _retry_of(self, headers: Mapping[str, str]) -> int | None:
         """Return which one of the app's own retries a request is; ``None`` for a first one."""

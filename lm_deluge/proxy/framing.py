@@ -222,7 +222,13 @@ def of_response(method: bytes, first: StatusLine, fields: Sequence[HeaderField])
     if codings:
         last = codings[-1].rpartition(b",")[2].strip().lower()
         return Chunked(strict=False) if last == b"chunked" else UntilClose()
-    lengths = {field.value for field in fields if field.name == b"content-length"}
+    # The same length several times is that length (RFC 9110, section 8.6).
+    lengths = {
+        length.strip()
+        for field in fields
+        if field.name == b"content-length"
+        for length in field.value.split(b",")
+    }
     if len(lengths) == 1 and _LENGTH.fullmatch(length := lengths.pop()):
         return Sized(int(length))
     return UntilClose()

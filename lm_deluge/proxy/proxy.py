@@ -8,12 +8,13 @@ import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from lm_deluge.http.dialling import Dialer
 from lm_deluge.proxy.faults import FaultDice
 from lm_deluge.proxy.guards import Guard
 from lm_deluge.proxy.reader_side import ReaderSide
-from lm_deluge.proxy.routes import Routes
+from lm_deluge.proxy.routes import Routes, Upstream
 from lm_deluge.proxy.shared import Shared
 from lm_deluge.proxy.watcher import Watcher
 from lm_deluge.values.checks import checked_flag, checked_integer, checked_number, checked_text
@@ -132,6 +133,7 @@ class Proxy:
         Raises:
             OSError: the address cannot be had.
             ValueError, ImportError: the environment names a proxy or authorities that are none.
+            ValueError: an upstream is the address that it listens on.
             RuntimeError: it has been started.
         """
         if self._shared is not None:
@@ -154,8 +156,23 @@ class Proxy:
             lambda: ReaderSide(shared), self._host, self._port, backlog=4096
         )
         self._bound = self._server.sockets[0].getsockname()[1]
+        if (own := next(filter(self._is_itself, self.routes.upstreams), None)) is not None:
+            self._server.close()
+            self._server = None
+            await shared.dialer.close()
+            raise ValueError(
+                f"upstream: {own.base_url} is this proxy itself, and its requests would go round for ever: "
+                "give the server's own URL"
+            )
         self._shared = shared
         return self
+
+    def _is_itself(self, upstream: Upstream) -> bool:
+        parts = urlsplit(upstream.origin)
+        name = parts.hostname or ""
+        is_here = _is_loopback(name) or _is_any(name) or name == self._host.lower()
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return is_here and port == self._bound
 
     async def finish(self) -> None:
         """Accept no more, let requests that are on their way be answered, then ``close``."""

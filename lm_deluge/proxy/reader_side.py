@@ -102,6 +102,10 @@ class ReaderSide(AppConnection):
         """See ``Before``."""
         self._upstream = None
         passing, self._passing = self._passing, None
+        if (
+            passing is not None
+        ):  # told by its upstream's side, unless it was gone before it was asked
+            passing.ended("unreachable", error)
         if error is None:
             self._close(lingers=passing is not None and not passing.sent)
         elif not self._is_done:
@@ -219,6 +223,12 @@ class ReaderSide(AppConnection):
             passing.ended("unreachable", error)
             self._refuse(refused(passing.first, 502, str(error)))
             return
+        except Exception as error:
+            # A mistake of ours: the app must not wait for ever, and its words may hold anything.
+            self._dialling = None
+            passing.ended("unreachable", error)
+            self._refuse(refused(passing.first, 502, "no connection was to be had"))
+            raise
         self._dialling = None
         upstream.adopt(dialled)
         if self._passing is not passing:

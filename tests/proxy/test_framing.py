@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_deluge.proxy.framing import Chunked, FramingError, Sized
+from lm_deluge.proxy.framing import Chunked, FramingError, Sized, of_response
+from lm_deluge.proxy.heads import HeaderField, StatusLine
 
 CONTENTS = st.lists(st.binary(min_size=1, max_size=40), max_size=6)
 EXTENSIONS = st.sampled_from([b"", b";a", b' ; a="b c"', b";\xe4"])
@@ -78,3 +79,15 @@ def test_a_body_with_a_length_ends_there() -> None:
     assert framing.feed(b"abc") == (b"abc", 3)
     assert framing.feed(b"defg") == (b"de", 2)
     assert framing.done
+
+
+@pytest.mark.parametrize(
+    ("values", "length"),
+    [((b"3, 3",), 3), ((b"3", b"3"), 3), ((b"3,3", b"3"), 3), ((b"3, 4",), None), ((b"3,",), None)],
+)
+def test_a_length_that_an_answer_says_twice_is_that_length(
+    values: tuple[bytes, ...], length: int | None
+) -> None:
+    fields = [HeaderField(b"content-length", value, b"") for value in values]
+    framing = of_response(b"GET", StatusLine(1, 200, b""), fields)
+    assert (framing.left if isinstance(framing, Sized) else None) == length

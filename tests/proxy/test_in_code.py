@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
@@ -92,3 +93,15 @@ def test_arguments_that_make_no_sense_are_named(arguments: dict[str, object], sa
 def test_a_handler_without_methods_is_refused_at_once() -> None:
     with pytest.raises(TypeError, match="handler"):
         Proxy(handlers=[object()])
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+async def test_a_proxy_that_would_ask_itself_does_not_start(name: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    proxy = Proxy(named={"loop": f"http://{name}:{port}/v1"}, port=port)
+    with pytest.raises(ValueError, match="is this proxy itself"):
+        await proxy.start()
+    async with Proxy(f"http://{name}:9", port=port):  # the address is free again
+        pass

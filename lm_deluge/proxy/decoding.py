@@ -12,6 +12,10 @@ __all__ = ["Decoding", "decoding_of"]
 #: Bytes that one read may become: what grows beyond is no answer.
 _MOST: Final = 64 << 20
 
+#: Bytes that a package is fed at once: not all of them can be told where to stop, and a byte may become
+#: megabytes.
+_SLICE: Final = 64
+
 #: The packages that know an encoding, in the order in which they are asked for, and what of them decodes:
 #: a class whose objects have a method of that name.
 _PACKAGES: Final = {
@@ -64,10 +68,12 @@ class _ByPackage:
         self._feed = feed
 
     def feed(self, data: bytes) -> bytes:
-        decoded = self._feed(data)
-        if len(decoded) > _MOST:
-            raise ValueError("a read grew too large")
-        return decoded
+        decoded = bytearray()
+        for at in range(0, len(data), _SLICE):
+            decoded += self._feed(data[at : at + _SLICE])
+            if len(decoded) > _MOST:
+                raise ValueError("a read grew too large")
+        return bytes(decoded)
 
 
 class Decoding:

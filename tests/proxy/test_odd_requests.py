@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import tracemalloc
+
 import pytest
 
 from lm_deluge import APIResponse, Stream, StreamHandler
 from lm_deluge.errors import StreamCancelled
+from lm_deluge.proxy.decoding import decoding_of
 from lm_deluge.proxy.watcher import Watcher
 from support.exchanges import EVENTS, asks, opened, watched
 from support.promises import KEY
@@ -45,3 +49,20 @@ async def test_a_key_in_tags_and_in_a_models_name_is_shown_nowhere() -> None:
     await watcher.aclose()
     assert "m-" in seen[0]
     assert KEY.lower() not in seen[0].lower()
+
+
+@pytest.mark.slow
+def test_a_read_that_would_fill_the_memory_is_given_up() -> None:
+    zstandard = pytest.importorskip("zstandard", reason="zstandard is not installed")
+    for bomb in (
+        gzip.compress(bytes(1 << 27)),
+        zstandard.ZstdCompressor().compress(bytes(1 << 29)),
+    ):
+        decoding = decoding_of("gzip" if bomb[:1] == b"\x1f" else "zstd")
+        assert decoding is not None
+        tracemalloc.start()
+        assert decoding.feed(bomb) == b""
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert decoding.failed == "its compression is malformed (ValueError)"
+        assert most < 160 << 20

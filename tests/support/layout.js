@@ -32,7 +32,7 @@
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
     const element = node.parentElement;
     if (!node.data.trim() || /^(script|style|noscript|option|title)$/i.test(element.localName)) continue;
-    if (!shown(element) || element.closest("[hidden], .told, .watch-big")) continue;  // these lie on top
+    if (!shown(element) || element.closest("[hidden], .told")) continue;  // these lie on top
     const style = getComputedStyle(element);
     if (style.clip !== "auto" || style.clipPath !== "none") continue;  // for screen readers alone
     const range = document.createRange();

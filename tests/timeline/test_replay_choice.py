@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -36,6 +37,21 @@ def test_the_median_stream_is_in_the_middle_by_first_text_and_by_length() -> Non
     middle = whole(0.5, 5.0)
     others = [whole(0.1, 5.1), whole(0.2, 9.0), whole(0.8, 4.9), whole(0.9, 1.0)]
     assert chosen(median_of, [*others, middle]) is middle
+
+
+@given(st.integers(2, 30), st.integers(0, 100), st.randoms(use_true_random=False))
+def test_the_median_stream_flows_as_most_do(smooth: int, percent: int, random: Random) -> None:
+    """Streams that stall for two seconds, fewer than half as many as others, are never the median."""
+
+    def flowing(stall: float) -> Timeline:
+        first = random.uniform(0.1, 1.0)
+        arrivals = [first + 0.05 * step + (stall if step > 5 else 0) for step in range(12)]
+        return timeline(arrivals, ended=arrivals[-1] + random.uniform(0, 5))
+
+    stalled = [flowing(2.0) for _ in range(smooth * percent // 200)]
+    lines = [flowing(0.0) for _ in range(smooth)] + stalled
+    random.shuffle(lines)
+    assert chosen(median_of, lines) not in stalled
 
 
 def test_the_median_stream_is_a_whole_one_where_there_is_one() -> None:

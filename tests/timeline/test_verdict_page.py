@@ -105,7 +105,10 @@ def test_findings_beyond_five_are_folded() -> None:
     shown, _, folded = page.partition("more findings</summary>")
     stands_out = shown[shown.index("What stands out") :]
     assert stands_out.count("<li>") == 5
-    assert "<b>Broken rule.</b> a rule: broken" in stands_out
+    assert "Broken rule" not in stands_out
+    before, _, after = page.partition("<b>Broken rule.</b> a rule: broken")
+    assert "The verdict" in before
+    assert after.index("Watch what a reader saw") < after.index("What stands out")
     assert folded.index("<li>") < folded.index("At a glance")
 
 

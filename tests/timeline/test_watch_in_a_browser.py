@@ -41,6 +41,7 @@ PIECES = [
 SAID = "[...document.querySelectorAll('.watch-said')].map((node) => node.textContent)"
 STATES = "[...document.querySelectorAll('.watch-state')].map((node) => node.textContent)"
 STATE = "lmDelugeWatch.state"
+PLAY_WORD = "document.querySelector('[data-watch=play-word]').textContent"
 
 
 def written(path: Path, lines: Sequence[Timeline]) -> Path:
@@ -154,7 +155,8 @@ async def test_it_is_played_paused_moved_and_hurried_by_mouse_and_keys(tmp_path:
     async with open_page(written(tmp_path / "page.html", two())) as page:
         await page.value_of("window.fake = 1000; lmDelugeWatch.clock = () => fake")
         assert not (await page.value_of(STATE))["playing"]  # nothing moves by itself
-        await click(page, "[data-watch=big]")
+        assert await page.value_of(PLAY_WORD) == "Watch"
+        await click(page, "[data-watch=play]")
         await page.value_of("fake += 1200")
         await page.until(f"{STATE}.seconds === 1.2")
         assert await page.value_of(SAID) == ["", "Red green"]
@@ -208,17 +210,18 @@ async def test_any_two_streams_can_be_chosen_by_what_they_are_in_words(tmp_path:
         assert await page.value_of(SAID) == ["Oh", "Red"]
 
 
-async def test_without_motion_there_are_steps_in_the_place_of_the_big_button(
+async def test_without_motion_the_steps_stand_before_the_button_that_plays(
     tmp_path: Path,
 ) -> None:
     features = [{"name": "prefers-reduced-motion", "value": "reduce"}]
     async with open_page(written(tmp_path / "page.html", two())) as page:
         await page.call("Emulation.setEmulatedMedia", features=features)
-        await page.until(
-            "document.querySelector('[data-watch=play-word]').textContent === 'Play anyway'"
-        )
-        big = "getComputedStyle(document.querySelector('[data-watch=big]')).display"
-        assert await page.value_of(big) == "none"
+        await page.until(f"{PLAY_WORD} === 'Play anyway'")
+        lefts = [
+            await page.value_of(f"document.querySelector('{part}').getBoundingClientRect().x")
+            for part in (".watch-steps", "[data-watch=play]")
+        ]
+        assert lefts[0] < lefts[1]
         await press_steps(page)
 
 

@@ -13,6 +13,8 @@ from lm_deluge.values.timeline import Timeline
 
 __all__ = ["StreamFacts", "broken_of", "facts_of", "median_of", "quantile_of", "worst_of"]
 
+_SEEN = 3  # decimals of a silence's seconds: less than a millisecond makes none longer
+
 
 @frozen
 class StreamFacts:
@@ -59,8 +61,10 @@ def _facts(place: int, timeline: Timeline) -> StreamFacts:
 def median_of(streams: Sequence[StreamFacts]) -> StreamFacts | None:
     """Return the stream that is nearest to the middle in both its first text and its length in seconds.
 
-    Nearest: by the larger of the distances of its two ranks from the middle rank. Of whole streams
-    with text; where there are none, of those with text, and at last of all. ``None`` without any.
+    Nearest: by the larger of the distances of its two ranks from the middle rank. Of those whose longest
+    silence is among the middle half, if there are any: a stream that stalled is not typical of a group
+    that flows. Of whole streams with text; where there are none, of those with text, and at last of all.
+    ``None`` without any.
     """
     return quantile_of(streams, 0.5)
 
@@ -76,6 +80,10 @@ def quantile_of(streams: Sequence[StreamFacts], share: float) -> StreamFacts | N
         return None
     begins = _ranks([_or_last(stream.ttfa) for stream in among])
     ends = _ranks([_or_last(stream.e2e) for stream in among])
+    places: Sequence[int] = range(len(among))
+    if share == 0.5:
+        flows = _ranks([round(stream.longest or 0.0, _SEEN) for stream in among])
+        places = [place for place in places if abs(flows[place] - 0.5) <= 0.25] or places
 
     def distance(place: int) -> tuple[float, float, int]:
         begin, end = abs(begins[place] - share), abs(ends[place] - 0.5)
@@ -83,7 +91,7 @@ def quantile_of(streams: Sequence[StreamFacts], share: float) -> StreamFacts | N
             return max(begin, end), begin + end, place
         return begin, end, place
 
-    return among[min(range(len(among)), key=distance)]
+    return among[min(places, key=distance)]
 
 
 def worst_of(streams: Sequence[StreamFacts]) -> StreamFacts | None:

@@ -65,6 +65,7 @@ def watch_part(
         "data": _document(groups, colors or {}, stall, presets, encoded),
         "presets": {key: bool(streams) for key, streams in chosen.presets.items()},
         "groups_note": _groups_note(groups, chosen.side),
+        "median_note": _median_note(groups, chosen),
         "broken_note": _broken_note(groups, chosen),
         "described": [
             {
@@ -191,6 +192,15 @@ def _groups_note(groups: Sequence[WatchedGroup], side: Sequence[int]) -> str:
     return (
         f"Side by side are the {len(side)} largest of {len(groups)} groups; others can be chosen."
     )
+
+
+def _median_note(groups: Sequence[WatchedGroup], chosen: Watched) -> str:
+    silent = [
+        groups[stream.group].name
+        for stream in chosen.presets["median"]
+        if stream.timeline.ttfa is None
+    ]
+    return " ".join(f"No answer of {name} has text." for name in silent)
 
 
 def _broken_note(groups: Sequence[WatchedGroup], chosen: Watched) -> str:

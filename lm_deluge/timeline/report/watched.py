@@ -25,7 +25,7 @@ __all__ = ["MOST_PANELS", "Watched", "WatchedGroup", "WatchedStream", "watched",
 
 MOST_PANELS = 4
 _MOST_BY_CHANCE = 8
-_FEW = 4  # streams of a group, of which none is quick or slow
+_FEW = 4  # streams of a group with text, of which none is quick or slow
 
 _Choose = Callable[[Sequence[StreamFacts]], StreamFacts | None]
 
@@ -144,7 +144,7 @@ def _told(kept: _Kept) -> Iterator[tuple[str, str, Timeline]]:
 
 
 def _particular(kept: _Kept) -> Iterator[tuple[str, str, Timeline]]:
-    many = len(kept.by_chance) > _FEW
+    many = sum(stream.ttfa is not None for stream in kept.facts_by_chance) > _FEW
     for label, stream in (
         ("quick to begin", kept.quantile(0.05) if many else None),
         ("slow to begin", kept.quantile(0.95) if many else None),

@@ -5,7 +5,7 @@
   const data = JSON.parse(document.getElementById("watch-data").textContent);
   const part = (name) => root.querySelector(`[data-watch="${name}"]`);
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
-  const [panelsPart, lanesPart, slider, big] = ["panels", "lanes", "slider", "big"].map(part);
+  const [panelsPart, lanesPart, slider] = ["panels", "lanes", "slider"].map(part);
   const PAUSE = Math.min(400_000, data.stall / 2); // a silence that a reader notices
   const BAR = 0.5; // em for each character that is not there
 
@@ -155,8 +155,7 @@
     lanesPart.dataset.still = `The picture shows what was there after ${clock(now)}.`;
     const over = now >= length;
     root.toggleAttribute("data-playing", playing);
-    part("play-word").textContent = playing ? "Pause" : over && touched ? "Again" : calm.matches ? "Play anyway" : "Play";
-    big.hidden = touched || playing;
+    part("play-word").textContent = playing ? "Pause" : over && touched ? "Again" : calm.matches ? "Play anyway" : touched ? "Play" : "Watch";
   };
 
   /** What a screen reader is told, once a step; while it plays it is told nothing. */
@@ -324,10 +323,6 @@
     button.addEventListener("click", () => step(STEPS[button.dataset.step]()));
   }
   part("play").addEventListener("click", toggle);
-  big.addEventListener("click", () => {
-    play();
-    part("play").focus({preventScroll: true}); // this one goes away
-  });
   part("speed").addEventListener("change", () => {
     speed = Number(part("speed").value);
   });

@@ -122,13 +122,13 @@ _BROKEN = 1
     metavar="TIME",
     type=Duration(),
     default=LAST,
-    help="How far --watch looks back: 90s, 5m (unless given), 2h.",
+    help="How far --watch looks back, such as 90s or 2h; without it 5m.",
 )
 @click.option(
     "--interval",
     metavar="SECONDS",
     type=Finite(min=0.1),
-    help="How often --watch shows anew; 1 on a terminal, 10 elsewhere, unless given.",
+    help="How often --watch shows anew; without it 1 on a terminal, 10 elsewhere.",
 )
 @click.pass_context
 def report(
@@ -158,7 +158,14 @@ def report(
 ) -> None:
     """Report how streams felt, from timeline logs.
 
-    LOG is a path, a glob pattern, or - for standard input. Exit codes: 0 all rules hold, 1 a rule is
+    LOG is a path, a glob pattern, or - for standard input.
+
+    \b
+    lm-deluge report a.jsonl b.jsonl --by variant      compare by a tag
+    lm-deluge report run.jsonl --html report.html      a page to show
+    lm-deluge report new.jsonl --baseline old.jsonl --fail-if 'ttft.p95>0.8'
+
+    Exit codes: 0 all rules hold, 1 a rule is
     broken (one line each on stderr; with --watch when it ends), 2 wrong usage, or what is given is
     no log.
     """

@@ -52,7 +52,10 @@ def test_failures_are_told_in_words_with_what_came_before() -> None:
         "(ConnectionLostError; in the median after 3 pieces and 0.90 s). No answer at all: nothing came "
         "in time: 1 × (APITimeoutError; after 30 s)."
     )
-    assert lines[1].startswith("1 stream of m ended without any output")
+    assert lines[1].startswith(
+        "1 stream of m ended without any output; the TTFT percentiles are over"
+    )
+    assert "2 streams of m ended without any output." in told(silent, silent)  # there are no others
 
 
 def test_retries_are_told_by_what_failed_first() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -366,3 +367,25 @@ def test_names_stay_names_on_one_line(name: str) -> None:
 
 def test_of_nothing_there_is_no_verdict() -> None:
     assert verdicts_of(measure([])) == []
+
+
+@pytest.mark.parametrize(
+    ("tags", "by", "end"),
+    [
+        ({}, None, "yet: another log (--baseline) gives that."),
+        ({"variant": "A"}, "variant", "yet: another log (--baseline) gives that."),
+        (
+            {"variant": "A"},
+            None,
+            "yet: a tag of this log (--by variant) or another log (--baseline) gives that.",
+        ),
+        ({"a b": 1, "c": 2}, None, "(--by 'a b', --by c) or another log (--baseline) gives that."),
+        (dict.fromkeys("edcba", 1), "a", "(--by b, --by c, --by d, …) or another log"),
+        ({"x" * 400: 1, "new\nline": 1}, None, "yet: another log (--baseline) gives that."),
+    ],
+)
+def test_one_group_is_told_by_which_tags_its_log_can_be_grouped(
+    tags: dict[str, Any], by: str | None, end: str
+) -> None:
+    (told,) = verdicts_of(measure([timeline([0.1, 0.2], tags=tags)], by=by))
+    assert end in told.sentence

@@ -80,10 +80,13 @@ def _about_failures(name: str, group: Group) -> Iterator[Finding]:
             "broke",
         )
     if group.censored:
+        others = (
+            "; the TTFT percentiles are over the others, so the true ones are higher"
+            if group.censored < group.streams
+            else ""
+        )
         yield Finding(
-            f"{streams_text(group.censored)} of {name} ended without any output; the TTFT percentiles "
-            "are over the others, so the true ones are higher.",
-            "broke",
+            f"{streams_text(group.censored)} of {name} ended without any output{others}.", "broke"
         )
 
 

@@ -9,7 +9,7 @@ from attrs import evolve
 from lm_deluge.timeline.measures.comparing.comparisons import Comparisons, Pair, compare_all
 from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured
-from lm_deluge.timeline.measures.verdict.alone import about_one
+from lm_deluge.timeline.measures.verdict.alone import about_one, options_of
 from lm_deluge.timeline.measures.verdict.decision import Decision, decide
 from lm_deluge.timeline.measures.verdict.enough import can_be_clear, least_streams
 from lm_deluge.timeline.measures.verdict.phrases import first_text
@@ -67,8 +67,10 @@ def _without_pairs(measured: Measured, baseline: Measured | None, broken: Sequen
             "no_data", f"Nothing to compare: no {_kind(measured)} of it was there before", {}
         )
     (group,) = measured.groups.values()  # more than one are always compared
-    names = {"new": _spoken(measured, group)}
-    return Verdict("alone", about_one(group, broken), names, group.name)
+    options = options_of(measured.tags.difference(measured.by))
+    names = {"new": _spoken(measured, group), "tags": options}
+    template = about_one(group, broken, has_tags=bool(options))
+    return Verdict("alone", template, names, group.name)
 
 
 def _verdict(comparisons: Comparisons, pair: Pair, left: int, *, is_baseline: bool) -> Verdict:

@@ -235,7 +235,9 @@ def _report(
     # All that can be wrong is found before the work, which may take a while.
     reader, old_reader = open_logs(logs, baseline)
     if old_reader is None and (name := held.compared):
-        raise click.UsageError(f"--budget: {name} compares with a log: give --baseline, too")
+        raise click.UsageError(
+            f"--budget: the rule {name} compares with a log: give --baseline, too"
+        )
     outputs.check_files(reader, old_reader, budget)
     names, old_names = log_names(reader), log_names(old_reader)
     if outputs.html is not None:

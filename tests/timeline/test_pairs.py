@@ -243,7 +243,10 @@ def test_a_baseline_is_compared_prompt_by_prompt_too() -> None:
     assert ttft.is_clear
     assert ttft.worse == 20
     told = findings_of(measure(new), measure(old), comparisons)
-    assert any("began later with m, 0 with before" in line for line in told)
+    assert any(
+        "that m answered now and before, " in line and "began later now, 0 before" in line
+        for line in told
+    )
 
 
 def crossed(*names: str) -> list[tuple[str, str]]:

@@ -39,7 +39,9 @@ class Standard:
         from lm_deluge.timeline.measures.budget.rule_texts import MaxRegression
 
         rules = (rule for rule in self.rules if isinstance(rule, MaxRegression))
-        return next((printable(rule.name or rule.text) for rule in rules), None)
+        return next(
+            (printable(repr(rule.name) if rule.name else rule.text) for rule in rules), None
+        )
 
 
 def read_budget(path: Path | None) -> Budget | None:

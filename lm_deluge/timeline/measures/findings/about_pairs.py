@@ -70,12 +70,22 @@ def _about(comparisons: Comparisons, pair: Pair, baseline: Measured | None) -> I
             f"No prompt (by the tag {tag}) was answered by {name} and by {other}: none can be compared."
         )
         return
+    if baseline is not None:
+        both, now, then, sides = (
+            f"{name} answered now and before",
+            "now",
+            "before",
+            f"{name} now and before",
+        )
+    else:
+        both, now, then = f"{name} and {other} both answered", f"with {name}", f"with {other}"
+        sides = f"{name} and {other}"
     clear = [each for each in prompts.comparisons.values() if each.is_clear]
     left = unpaired_text(prompts, name, other)
     beside = f"; {left}" if left else ""
     if not clear:
         yield Finding(
-            f"Prompt by prompt there is no clear difference between {name} and {other} "
+            f"Prompt by prompt there is no clear difference between {sides} "
             f"({_prompts(len(prompts.keys))} that both answered{beside})."
         )
     for position, each in enumerate(clear):
@@ -84,8 +94,8 @@ def _about(comparisons: Comparisons, pair: Pair, baseline: Measured | None) -> I
         count = each.better if new_is_better else each.worse
         against = each.worse if new_is_better else each.better
         yield Finding(
-            f"Prompt by prompt: of {_prompts(each.n)} that {name} and {other} both answered, {count} "
-            f"noticeably {words} with {name}, {against} with {other}, {each.same} were alike: by "
+            f"Prompt by prompt: of {_prompts(each.n)} that {both}, {count} "
+            f"noticeably {words} {now}, {against} {then}, {each.same} were alike: by "
             f"{told_amount(each.metric, each.difference or 0.0)} in the {_middle(each.metric)}, "
             f"95 % interval "
             f"{told_interval(each.metric, each.low, each.high)}"

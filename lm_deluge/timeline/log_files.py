@@ -7,6 +7,7 @@ import gzip
 import io
 import sys
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -163,6 +164,8 @@ class LogFiles:
         with ExitStack() as stack:
             opened = _binary(source, stack)
             first = self._chunk(opened, line)
+            if first.startswith(BOM_UTF8):  # as editors and shells of Windows write it
+                first = first.removeprefix(BOM_UTF8) or self._chunk(opened, line)
             if is_benchmark(first):
                 first = b"".join((first, *self._chunks(self._chunk(opened, line), opened, line)))
                 first = log_of(first, Path(_name(source)).name) or first

@@ -135,6 +135,20 @@ def test_without_texts_no_prompt_is_on_the_page() -> None:
     assert "No text in this log" in page_of(answered(20, text=False))
 
 
+def test_without_texts_no_hash_of_a_prompt_is_on_the_page() -> None:
+    streams = [
+        timeline(
+            [0.3 + k / 100, 0.9], stream=f"{v}{k}", tags={"variant": v}, prompt_hash=f"hash{k}"
+        )
+        for v in "AB"
+        for k in range(12)
+    ]
+    assert "hash3" in page_of(streams)
+    page = page_of(streams, text=False)
+    assert "hash" not in page.partition("<h2>Prompt by prompt")[2].replace("by a hash", "")
+    assert "prompt 4" in page
+
+
 def test_streams_of_other_prompts_make_no_part_of_the_page() -> None:
     alone = [
         timeline([0.5], tags={"variant": v}, prompt_hash=f"{v}{k}") for v in "AB" for k in range(9)

@@ -24,6 +24,7 @@ from lm_deluge.logs.record import (
     tool_call_line,
 )
 from lm_deluge.timeline import Timeline, read_timelines
+from lm_deluge.timeline.following.files import GrowingFiles
 from support.programs import clean_environment
 from support.timelines import stream_lines, write
 
@@ -311,3 +312,17 @@ def test_any_damage_is_survived_and_every_line_is_accounted_for(
 @given(st.binary(max_size=400))
 def test_any_bytes_can_be_read(data: bytes) -> None:
     assert list(read_timelines(io.BytesIO(data))) == [], "a stream in bytes that name none"
+
+
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
+def test_the_mark_before_a_text_of_windows_is_no_part_of_its_first_line(
+    tmp_path: Path, bom: bytes
+) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(bom + encode_lines(stream_lines("one", [0.1, 0.2], model="first")))
+    reader = read_timelines(log)
+    assert [one.model for one in reader] == ["first"]
+    assert reader.skipped_lines == 0
+    followed = GrowingFiles([str(log)])
+    assert followed.poll(0.0)[0].startswith(b'{"v":1,"e":"start"')
+    followed.close()

@@ -45,6 +45,13 @@ def replay(call: Call, log: Path) -> Call:
     return partial(call, "replay", log, "--no-wait")
 
 
+def test_a_piece_without_text_writes_nothing(call: Call, tmp_path: Path) -> None:
+    pieces = ["a", "", "b", "", ""]
+    lines = stream_lines("one", [0.1, 0.2, 0.3, 0.4, 0.5], pieces=pieces)
+    done = call("replay", write(tmp_path / "empty.jsonl", [lines]), "one", "--no-wait")
+    assert done.out == "ab"
+
+
 def test_the_text_goes_out_exactly_and_the_figures_to_stderr(replay: Call) -> None:
     done = replay("01A-one")
     assert (done.code, done.out) == (0, "Quick answer\n")

@@ -85,9 +85,10 @@ def play_plain(replays: Sequence[StreamReplay], pace: Pace) -> None:
         last = ""
         for piece in replay.answer.pieces:
             pace.until(piece.t)
-            last = harmless_on(shown_text(piece), out) or last
+            text = harmless_on(shown_text(piece), out)
             encoding = out.encoding or "utf-8"
-            out.write(last.encode(encoding, "replace").decode(encoding))
+            out.write(text.encode(encoding, "replace").decode(encoding))
+            last = text or last
             out.flush()
         pace.until(replay.end)
         if (out.isatty() or len(replays) > 1) and last and not last.endswith("\n"):

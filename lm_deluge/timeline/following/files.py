@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import stat
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Final
@@ -140,7 +141,10 @@ class GrowingFiles:
             if growing.head.startswith(_GZIP):
                 return []
         lines: list[bytes] = []
+        begins = not file.tell()
         while chunk := file.read(_CHUNK):
+            if begins:
+                chunk, begins = chunk.removeprefix(BOM_UTF8), False
             whole, newline, rest = (growing.rest + chunk).rpartition(b"\n")
             if newline:
                 new = whole.split(b"\n")

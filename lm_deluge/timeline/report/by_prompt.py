@@ -160,7 +160,7 @@ def _change(
         )
     places = prompts.places(change.key)
     return {
-        "key": prompts.keys[change.key],
+        "key": prompts.called(change.key, text=text),
         "opening": opening,
         "is_cut": opening is not None and len(opening) >= 100,
         "told": told,

@@ -149,5 +149,5 @@ def _amount(value: Any) -> str:
 
 def _called(prompts: Prompts, key: int, *, text: bool) -> str:
     opening = prompts.opening(key) if text else None
-    name = " ".join((opening or prompts.keys[key]).split())
+    name = " ".join((opening or prompts.called(key, text=text)).split())
     return name if len(name) <= _OPENING else f"{name[:_OPENING]}…"

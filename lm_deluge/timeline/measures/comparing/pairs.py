@@ -96,7 +96,7 @@ class Prompts:
 
     ``unpaired``: streams of new and of old that have no counterpart. ``new_of``, ``old_of``: for each
     stream of a group the place of its prompt in ``keys``, -1 without one. ``values``: by metric, one per
-    key and group, NaN where there is none.
+    key and group, NaN where there is none. ``is_named``: whether the keys are values of a tag.
     """
 
     new: Group
@@ -104,6 +104,7 @@ class Prompts:
     keys: list[str]
     new_of: Counts
     old_of: Counts
+    is_named: bool = False
     comparisons: dict[str, PairedComparison] = field(factory=dict)
     values: dict[str, tuple[Floats, Floats]] = field(factory=dict)
 
@@ -128,6 +129,11 @@ class Prompts:
     def places(self, key: int) -> tuple[Counts, Counts]:
         """Return the streams of a prompt, new's and old's, as places in their groups' columns."""
         return np.flatnonzero(self.new_of == key), np.flatnonzero(self.old_of == key)
+
+    def called(self, key: int, *, text: bool) -> str:
+        """Return a name for a prompt without an opening: by a hash who knows a prompt could find it out,
+        so that without ``text`` it is a number."""
+        return self.keys[key] if text or self.is_named else f"prompt {key + 1:,}"
 
     def opening(self, key: int) -> str | None:
         """Return how the prompt begins; ``None`` where the logs do not tell."""
@@ -161,7 +167,7 @@ def prompts_of(new: Group, old: Group, *, is_named: bool) -> Prompts | None:
         len(keys) < LEAST_PROMPTS or any(2 * int((each >= 0).sum()) < len(each) for each in of)
     ):
         return None
-    prompts = Prompts(new, old, keys, of[0], of[1])
+    prompts = Prompts(new, old, keys, of[0], of[1], is_named)
     for metric in PAIRED if keys else ():
         prompts.comparisons[metric] = _compared(prompts, metric)
     return prompts

@@ -18,6 +18,8 @@ from lm_deluge.timeline.measures.names import (
     unit,
 )
 from lm_deluge.timeline.measures.printing.tables import print_report
+from lm_deluge.timeline.measures.verdict.phrases import phrase
+from lm_deluge.timeline.measures.verdict.reasons import Reason, Side
 from lm_deluge.timeline.measures.wording import (
     difference,
     interval,
@@ -102,6 +104,22 @@ def test_every_metric_has_words_a_direction_and_a_place() -> None:
         assert unit(metric) in ("", "s", "tokens/s", "$", "/s")
         assert isinstance(better_is_higher(metric), bool)
         look_up(group.summary(), metric)
+
+
+@pytest.mark.parametrize(
+    ("subject", "low", "high", "text"),
+    [
+        ("new", 1e-9, 1.5, "the longest 5 % of gaps alike (0–1.50 s longer)"),
+        ("old", 1e-9, 1.5, "the longest 5 % of gaps alike (0–1.50 s shorter)"),
+        ("new", -1.5, -1e-9, "the longest 5 % of gaps alike (0–1.50 s shorter)"),
+        ("new", -0.5, 1.5, "the longest 5 % of gaps alike (from 0.50 s shorter to 1.50 s longer)"),
+    ],
+)
+def test_where_two_are_alike_the_interval_says_which_way_it_lies(
+    subject: Side, low: float, high: float, text: str
+) -> None:
+    reason = Reason("gap.p95", "flow", 0.1, 0.1, low, high, 0.1, is_clear=False)
+    assert phrase(reason, subject) == text
 
 
 def test_text_from_a_log_cannot_steer_a_terminal() -> None:

@@ -63,7 +63,14 @@ def phrase(reason: Reason, subject: Side, *, text: str = "text") -> str:
     bare = f"{what} alike" if amount == "0" else f"{what} {amount} s {direction}"
     if reason.prompts is not None:
         bare += " on the same prompts"
-    return bare if reason.low is None else f"{bare} ({range_phrase(reason, subject)})"
+    if reason.low is None or reason.high is None:
+        return bare
+    interval = range_phrase(reason, subject)
+    if amount == "0" and (
+        reason.low > 0 or reason.high < 0
+    ):  # no word before says which way it lies
+        interval += f" s {bad if (reason.low > 0) == (subject == 'new') else good}"
+    return f"{bare} ({interval})"
 
 
 def range_phrase(reason: Reason, subject: Side) -> str:

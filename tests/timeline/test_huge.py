@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +86,19 @@ def test_a_name_of_any_length_fits_into_a_gif() -> None:
 
     replay = StreamReplay.of("x" * 100_000, timeline([0.1, 0.2]), 1.0)
     assert animated_gif([replay], width=400).data.startswith(b"GIF8")
+
+
+def test_a_word_of_any_length_is_broken_soon() -> None:
+    measured = 0
+
+    def measure(text: str) -> float:
+        nonlocal measured
+        measured += len(text)
+        return 8.0 * len(text)
+
+    begun = time.process_time()
+    replay = StreamReplay.of("s", timeline([0.1], pieces=["漢" * 20_000]), 1.0)
+    lines = make_scene([replay], measure, width=500).lanes[0].lines
+    assert "".join(run.text or "" for line in lines for run in line) == "漢" * 20_000
+    assert measured < 100 * 20_000
+    assert time.process_time() - begun < 5.0  # it would be minutes if each letter were sought anew

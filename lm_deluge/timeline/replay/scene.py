@@ -207,9 +207,8 @@ def _broken(text: str, width: float, measure: Measure) -> Iterator[tuple[int, in
                 yield begin, word.start()
                 begin = word.start()
             else:
-                for offset in _clusters(word[0]):
-                    place = word.start() + offset
-                    after = word.start() + _next(word[0], offset)
+                for offset, until in pairwise([*_clusters(word[0]), len(word[0])]):
+                    place, after = word.start() + offset, word.start() + until
                     if place > begin and measure(text[begin:after]) > width:
                         yield begin, place
                         begin = place
@@ -230,11 +229,6 @@ def _clusters(word: str) -> list[int]:
         and not "\U0001f3fb" <= char <= "\U0001f3ff"
         and not (k and word[k - 1] == "\u200d")
     ] or [0]
-
-
-def _next(word: str, offset: int) -> int:
-    offsets = [*_clusters(word), len(word)]
-    return offsets[bisect_right(offsets, offset)] if offset < len(word) else len(word)
 
 
 def _step(length: float) -> float:

@@ -93,7 +93,10 @@ def animated_svg(
     It plays again and again and holds the end for a while; a viewer that animates nothing, and one who
     wants no motion, see the end. Each piece becomes visible when it came, ``speed`` times as fast.
     """
-    for merged in _MERGED:
+    holds = sum(len(each.answer.text) for each in replays if each.answer.has_text)
+    for merged in (
+        _MERGED if holds <= most_bytes else ()
+    ):  # laid out only where it may be small enough
         scene = make_scene(replays, width_of, width=width, speed=speed, merged=merged)
         picture = "".join(_drawn(scene))
         if len(picture.encode("utf-8")) <= most_bytes:

@@ -78,7 +78,7 @@ def test_csv_has_a_column_for_each_tag(report: Call, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\uff1d", "\uff0b", "\t", "\r", "\n"])
 def test_no_name_is_a_formula_to_a_spreadsheet(report: Call, tmp_path: Path, start: str) -> None:
     name = f'{start}HYPERLINK("http://x","y")'
     done = report(named(tmp_path, name, "a\nb"), "--csv", "-", "--by", "variant")

@@ -40,7 +40,7 @@ COLUMNS = (
 """The columns after ``group`` and the tags."""
 
 #: A spreadsheet takes a text that begins so for a formula (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20\t\r\n")  # also as wide as East Asia's letters
 
 
 def csv_table(measured: Measured, comparisons: Comparisons | None = None) -> str:

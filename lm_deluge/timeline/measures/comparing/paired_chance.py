@@ -13,7 +13,7 @@ from lm_deluge.timeline.measures.numeric import Counts, Floats, np
 __all__ = ["paired_shares", "signed_rank", "within_prompts"]
 
 #: Differences that are ranked exactly; the states grow with the square of their number.
-_MOST_RANKED = 200
+_MOST_RANKED = 100
 #: Prompts whose hits are convolved exactly.
 _MOST_STRATA = 2_000
 _MOST_STREAMS = 500
@@ -23,7 +23,7 @@ def signed_rank(differences: Floats) -> float:
     """Return the chance of signed ranks at least as far from even, if each difference's sign is a coin.
 
     Wilcoxon's signed rank test (Biometrics Bulletin 1, 1945); differences of 0 are left out, equal ones
-    share their ranks. Exact up to 200 differences, with ties (the coins are counted out); beyond, the
+    share their ranks. Exact up to 100 differences, with ties (the coins are counted out); beyond, the
     normal approximation with the corrections for ties and continuity. Infinite differences rank last.
     """
     differences = differences[differences != 0]
@@ -46,9 +46,11 @@ def _coins(weights: Counts, seen: int) -> float:
     total = int(weights.sum())
     ways = np.zeros(total + 1)
     ways[0] = 1.0
+    reached = 1  # no sum is larger so far
     for weight in weights.tolist():
-        ways[weight:] += ways[: total + 1 - weight].copy()
-        ways /= 2.0
+        ways[weight : weight + reached] += ways[:reached].copy()
+        reached += weight
+    ways *= 0.5 ** len(weights)
     far = abs(2 * seen - total)
     sums = np.arange(total + 1)
     return min(1.0, float(ways[np.abs(2 * sums - total) >= far].sum()))

@@ -10,7 +10,7 @@ It streams three variants of one service from the simulator, logs them, and asks
 
 What the commands said goes between the `<!-- made: NAME -->` and `<!-- end -->` lines of the guide.
 All is seeded; times differ by milliseconds from one machine to the next. FOLDER gets the guide and
-its pictures in place of docs/. --quick streams fewer answers and takes no pictures; without
+its pictures in place of docs/. --quick takes no pictures; without
 chromium the pictures of the page are left as they are.
 """
 
@@ -189,7 +189,7 @@ def main(arguments: Sequence[str]) -> None:
     assert into != DOCS or not options, "--quick is for tests: give it a folder of its own"
     with tempfile.TemporaryDirectory() as folder:
         logs = Path(folder)
-        asyncio.run(stream_all(logs, 24 if options else 60))
+        asyncio.run(stream_all(logs, 60))
         guide = (DOCS / GUIDE).read_text("utf-8")
         (logs / "ux.toml").write_text(budget_of(guide), "utf-8")
         made = {

@@ -16,7 +16,7 @@ from typing import IO, cast
 from attrs import define, field
 
 from lm_deluge.logs.assembly import FOREIGN, NEWER, why_unreadable
-from lm_deluge.timeline.benchmarks import is_benchmark, log_of
+from lm_deluge.timeline.foreign import NotMeasuredError, Tool, lines_of, tool_of
 
 __all__ = ["AFTER_END", "CHUNK", "BlockOfLines", "LogFiles", "Skipped", "Source"]
 
@@ -36,6 +36,8 @@ _BEGINNING = b'{"v":'
 CHUNK = 1 << 20
 """Bytes read at a time."""
 _LONGEST_LINE = 64 << 20
+_TRANSLATED = 10_000
+"""Lines made of another tool's file that are handed on at a time."""
 
 #: A line is known by one number: its file's in the order of reading, then its own.
 _LINES = 1 << 40
@@ -64,6 +66,7 @@ class _File:
     taken: int = 0
     looks_like_a_log: bool = True
     is_read: bool = False
+    tool: Tool | None = None
 
 
 @define
@@ -111,6 +114,17 @@ class LogFiles:
             for file in self._files
             if file.is_read and not file.looks_like_a_log and not file.taken
         ]
+
+    @property
+    def lacks(self) -> list[str]:
+        """What the files of other tools do not tell, a sentence each."""
+        tools = {file.tool.name: file.tool for file in self._files if file.tool is not None}
+        found = []
+        for name, tool in sorted(tools.items()):
+            names = [file.name for file in self._files if file.tool is tool]
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            found.append(f"Measured by {name} ({names[0]}{more}): {tool.lacks}.")
+        return found
 
     def _place(self, line: int) -> str:
         return f"{self._files[line // _LINES].name}:{line % _LINES}"
@@ -166,9 +180,10 @@ class LogFiles:
             first = self._chunk(opened, line)
             if first.startswith(BOM_UTF8):  # as editors and shells of Windows write it
                 first = first.removeprefix(BOM_UTF8) or self._chunk(opened, line)
-            if is_benchmark(first):
-                first = b"".join((first, *self._chunks(self._chunk(opened, line), opened, line)))
-                first = log_of(first, Path(_name(source)).name) or first
+            tool = tool_of(first)
+            if tool is not None:
+                yield from self._translated(tool, first, opened, line)
+                return
             for chunk in self._chunks(first, opened, line):
                 head, newline, tail = chunk.rpartition(b"\n")
                 if not newline:
@@ -194,6 +209,21 @@ class LogFiles:
         while first:
             yield first
             first = self._chunk(file, line)
+
+    def _translated(
+        self, tool: Tool, first: bytes, opened: IO[bytes], line: int
+    ) -> Iterator[BlockOfLines]:
+        """Yield the file of another tool as the lines of a log that it is worth."""
+        try:
+            lines = list(lines_of(tool, b"".join(self._chunks(first, opened, line))))
+        except NotMeasuredError as error:
+            self.took(line)
+            self.skip(str(error), line)
+            self._files[line // _LINES].looks_like_a_log = False
+            return
+        self._files[line // _LINES].tool = tool
+        for start in range(0, len(lines), _TRANSLATED):
+            yield BlockOfLines(line + start, b"".join(lines[start : start + _TRANSLATED])[:-1])
 
     def _chunk(self, file: IO[bytes], line: int) -> bytes:
         # read1 returns what is there: of a cut file all that comes before the cut, of a pipe at once.

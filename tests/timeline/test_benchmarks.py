@@ -39,13 +39,6 @@ def test_ttfts_gaps_and_failures_are_those_of_the_file(road: str, tmp_path: Path
     assert measured.skipped_lines == 0
 
 
-def test_streams_are_told_apart_and_tagged_by_their_run(tmp_path: Path) -> None:
-    first, *_ = read_timelines(_written(tmp_path / "vllm.json", DETAILED))
-    assert first.stream == "vllm.json#0"
-    assert first.tags == {"backend": "vllm", "request_rate": "inf", "max_concurrency": "2"}
-    assert first.at == "2025-11-27T10:15:00+00:00"
-
-
 @pytest.mark.parametrize("lacking", ["ttfts", "itls"])
 def test_a_file_without_details_is_no_log(lacking: str, tmp_path: Path) -> None:
     document = {key: value for key, value in DETAILED.items() if key != lacking}

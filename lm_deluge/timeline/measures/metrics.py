@@ -27,6 +27,7 @@ class Measured:
     that was met. ``pair``: the tag that says which streams answered the same prompt; ``None``: their hash.
     ``beside``: lines of requests that did not stream (``request``) and of what a proxy did not understand
     (``note``).
+    ``lacks``: what the files of other tools do not tell, a sentence each.
     """
 
     groups: dict[str, Group]
@@ -37,6 +38,7 @@ class Measured:
     tags: frozenset[str] = frozenset()
     pair: str | None = None
     beside: Mapping[str, int] = field(factory=dict)
+    lacks: Sequence[str] = ()
 
     @property
     def kind(self) -> str:
@@ -112,10 +114,11 @@ def measure(
             if keep is not None:
                 keep(group.name, timeline)
     ordered = dict(sorted(groups.items()))
-    lines, skipped, beside = 0, [], {}
+    made = Measured(ordered, asked, settings, 0, [], frozenset(tags), pair)
     if isinstance(timelines, LogReader):
-        lines, skipped, beside = timelines.lines, timelines.skipped, timelines.beside
-    return Measured(ordered, asked, settings, lines, skipped, frozenset(tags), pair, beside)
+        made.lines, made.skipped = timelines.lines, timelines.skipped
+        made.beside, made.lacks = timelines.beside, timelines.files.lacks
+    return made
 
 
 def group_name(timeline: Timeline, by: Sequence[str]) -> str:

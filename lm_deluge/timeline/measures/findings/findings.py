@@ -226,6 +226,8 @@ def _about_trust(measured: Measured) -> Iterator[Finding]:
 
 
 def _about_reading(measured: Measured) -> Iterator[Finding]:
+    for sentence in measured.lacks:
+        yield Finding(sentence)
     if measured.skipped:
         reasons = "; ".join(
             f"{skipped.count} {skipped.reason}, first at {skipped.first}"

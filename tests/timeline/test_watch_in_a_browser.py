@@ -217,11 +217,14 @@ async def test_without_motion_the_steps_stand_before_the_button_that_plays(
     async with open_page(written(tmp_path / "page.html", two())) as page:
         await page.call("Emulation.setEmulatedMedia", features=features)
         await page.until(f"{PLAY_WORD} === 'Play anyway'")
-        lefts = [
-            await page.value_of(f"document.querySelector('{part}').getBoundingClientRect().x")
+        steps, plays = [
+            await page.value_of(
+                f"document.querySelector('{part}').getBoundingClientRect().toJSON()"
+            )
             for part in (".watch-steps", "[data-watch=play]")
         ]
-        assert lefts[0] < lefts[1]
+        # To its right, or on a line of its own below.
+        assert plays["left"] >= steps["right"] or plays["top"] >= steps["bottom"]
         await press_steps(page)
 
 

@@ -22,7 +22,7 @@ from lm_deluge.logs.assembly import (
     why_unreadable,
 )
 from lm_deluge.timeline.log_files import AFTER_END, BlockOfLines, LogFiles, Skipped, Source
-from lm_deluge.values.checks import checked_flag, wrong_type
+from lm_deluge.values.checks import checked_flag, checked_names, wrong_type
 from lm_deluge.values.foreign import shown
 from lm_deluge.values.timeline import Timeline
 
@@ -190,9 +190,12 @@ def read_timelines(
 
     Memory: of a stream that is still open 16 bytes a token, 20 bytes a network read and its text;
     of one that has ended its id. Raises ``FileNotFoundError`` at once for a path or pattern that
-    names no file; other ``OSError``s when the file's turn comes. Raises ``TypeError`` for what is no source.
+    names no file; other ``OSError``s when the file's turn comes. Raises ``TypeError`` for what is no source,
+    and for ids that are no ``str``.
     """
     checked_flag("text", text)
+    if only is not None:
+        only = frozenset(checked_names("only", only, what="stream ids"))
     if _is_source(sources):
         return LogReader([cast("Source", sources)], text=text, only=only)
     if isinstance(sources, (bytes, Mapping)) or not isinstance(sources, Iterable):

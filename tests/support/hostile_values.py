@@ -214,6 +214,7 @@ ACCEPTED: dict[str, dict[str, str]] = {
     "FileLogger": {
         "path": "text|surrogate",  # what the file system cannot have, its first write tells
         "text": FLAG,
+        "prompt": FLAG + "|None",
         "tags": MAPPING + "|dict of object",
     },
     "StdoutPrinter": {"file": "None"},
@@ -226,7 +227,7 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "batch": COUNT + "|None",
         "follow": FLAG,
     },
-    "read_timelines": {"sources": LIST, "text": FLAG},
+    "read_timelines": {"sources": LIST, "text": FLAG, "only": LIST + "|None"},
     "Fault": {"spec": NOTHING, "p": "0"},
     "Gap.constant": {"seconds": SECONDS},
     "Gap.exponential": {"mean": SECONDS},

@@ -50,11 +50,12 @@ def blocks(page: Path) -> list[Block]:
 
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
-#: What a block imports and only the extra test has; who has not installed it tests the others.
+#: What a block imports and only an extra has; who has not installed it tests the others.
 EXTRA = {
     "from fastapi": "fastapi",
     "from openai": "openai",
     "import genai_prices": "genai_prices",
+    "import judge_rules": "numpy",
 }
 
 PYTHON = [

@@ -19,6 +19,8 @@ from lm_deluge.timeline.measures.printing.figures import (
     share_with_interval,
     without_failed,
 )
+from lm_deluge.timeline.measures.printing.rich_tables import Console, Table, Text, box
+from lm_deluge.timeline.measures.printing.told import print_findings, print_verdicts
 from lm_deluge.timeline.measures.verdict.verdict import Verdict
 from lm_deluge.timeline.measures.wording import (
     difference,
@@ -28,18 +30,6 @@ from lm_deluge.timeline.measures.wording import (
     printable,
     seconds,
 )
-
-try:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-except ImportError as error:
-    message = "the report's tables need rich: pip install rich"
-    raise ImportError(message) from error
-
-# After rich, which it needs, too.
-from lm_deluge.timeline.measures.printing.told import print_findings, print_verdicts
 
 __all__ = ["print_report"]
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console
-from rich.text import Text
-
 from lm_deluge.timeline.measures.comparing.comparisons import Comparisons
+from lm_deluge.timeline.measures.printing.rich_tables import Console, Text
 from lm_deluge.timeline.measures.verdict.verdict import Verdict
 from lm_deluge.timeline.measures.verdict.verdict_lines import (
     MOST_SHOWN,

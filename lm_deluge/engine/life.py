@@ -32,6 +32,7 @@ from lm_deluge.engine.results import (
 )
 from lm_deluge.errors import HandlerError, StreamCancelled, StreamError
 from lm_deluge.observers.dispatch import Dispatcher
+from lm_deluge.observers.life import let_out, running_loop
 from lm_deluge.observers.stream import Stream
 from lm_deluge.signals import on_complete, on_error, on_start
 from lm_deluge.values.foreign import is_exit
@@ -141,7 +142,7 @@ class Engine:
         loop = self._loop
         if loop is None:
             return
-        if _running_loop() is not loop:
+        if running_loop() is not loop:
             try:
                 loop.call_soon_threadsafe(self.stop, error)
             except RuntimeError:  # it was closed
@@ -367,7 +368,7 @@ class Engine:
         if self.passing is not None and not self.is_awaited:
             loop = self._loop
             if loop is not None and not loop.is_closed():
-                loop.call_soon(_raise, self.passing)
+                loop.call_soon(let_out, self.passing)
         for error in (*self._attempts.errors, self.passing, failure, self.outcome, self.ending):
             if isinstance(error, BaseException):
                 # Most streams end without an error.
@@ -389,15 +390,3 @@ def new_stream(plan: Plan) -> Stream:
         prompt=plan.prompt,
         redactor=plan.redactor,
     )
-
-
-def _raise(error: BaseException) -> None:
-    """Let it out of the event loop: nobody waits for the stream that it ended."""
-    raise error
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

@@ -1,4 +1,4 @@
-"""What a stream is the handle of, as the stream sees it: the engine's run is one."""
+"""What a stream is the handle of, as the stream sees it: the engine's run is one, an app's another."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lm_deluge.errors import StreamError
 from lm_deluge.observers.dispatch import Dispatcher
 from lm_deluge.values.response import APIResponse, Partial
 
-__all__ = ["Life"]
+__all__ = ["Life", "let_out", "running_loop"]
 
 
 class Life(Protocol):
@@ -61,3 +61,16 @@ class Life(Protocol):
 
     def told(self) -> asyncio.Future[None]:
         """Return a future that is done once everybody was told of the ending."""
+
+
+def let_out(error: BaseException) -> None:
+    """Let an error out of the event loop, which calls this: nobody waits for the stream that it ended."""
+    raise error
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs this code; ``None`` where none does."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

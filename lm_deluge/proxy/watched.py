@@ -22,6 +22,7 @@ from lm_deluge.engine.plan import ReadRecorder
 from lm_deluge.engine.results import bind_error, received_by, response_of, timeline_source_of
 from lm_deluge.errors import StreamCancelled, StreamError
 from lm_deluge.observers.dispatch import Dispatcher
+from lm_deluge.observers.life import let_out, running_loop
 from lm_deluge.observers.stream import Stream
 from lm_deluge.proxy.planned import AppAttempts, WatchedPlan
 from lm_deluge.signals import on_complete, on_error, on_start
@@ -121,7 +122,7 @@ class AppLife:
         loop = self.loop
         if loop is None:
             return
-        if _running_loop() is not loop:
+        if running_loop() is not loop:
             with contextlib.suppress(RuntimeError):  # it was closed
                 loop.call_soon_threadsafe(self.stop, error)
         elif self.ending is None:
@@ -296,7 +297,7 @@ class AppLife:
         if self._told is not None and not self._told.done():
             self._told.set_result(None)
         self._stop.wake = None
-        loop = _running_loop()
+        loop = running_loop()
         if loop is None or loop is not self.loop:
             self._let_go()  # its event loop is gone: nothing can be waited for
         else:
@@ -327,7 +328,7 @@ class AppLife:
         if finished is not None and not finished.done() and not finished.get_loop().is_closed():
             finished.set_result(None)
         if self.passing is not None and not self.is_awaited and loop and not loop.is_closed():
-            loop.call_soon(_raise, self.passing)
+            loop.call_soon(let_out, self.passing)
 
     def _timeline_source(self) -> TimelineSource:
         return timeline_source_of(
@@ -338,15 +339,3 @@ class AppLife:
             started_at=self.started_at,
             ending=self.ending,
         )
-
-
-def _raise(error: BaseException) -> None:
-    """Let it out of the event loop: nobody waits for the stream that it ended."""
-    raise error
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

@@ -60,13 +60,11 @@ class Batch:
 class Collection:
     """What is known of the streams that are open, or have ended and are to be measured.
 
-    ``files``: account of the lines. ``keep_prompts``: keep how prompts begin. A stream is known by a
-    number, and of one that was measured nothing is left but its id and two numbers: the lines in
-    which it began and ended.
+    ``files``: account of the lines. A stream is known by a number, and of one that was measured
+    nothing is left but its id and two numbers: the lines in which it began and ended.
     """
 
     files: LogFiles
-    keep_prompts: bool
     _numbers: dict[str, int] = field(factory=dict)
     _ids: list[str] = field(factory=list)
     _first: Counts = field(factory=lambda: np.full(1024, _NEVER))
@@ -164,7 +162,7 @@ class Collection:
             return FOREIGN
         facts = self._facts.get(number)
         if facts is None:
-            facts = self._facts[number] = LoggedFacts(self.keep_prompts)
+            facts = self._facts[number] = LoggedFacts(keep_prompt=True)
         return facts.add(piece, rest)
 
     def _add_raw(

@@ -33,15 +33,13 @@ def measure_files(
     files: LogFiles,
     settings: Settings,
     group_of: Callable[[Timeline], Group],
-    *,
-    keep_prompts: bool,
 ) -> int:
     """Measure all streams of the files into their groups; return how many have no ending.
 
     ``group_of`` is called once per stream, in the order of their endings, with what is known of it
-    beside its tokens; of its prompt's text only with ``keep_prompts``.
+    beside its tokens.
     """
-    collection = Collection(files, keep_prompts)
+    collection = Collection(files)
     for block, lines in _read(files.blocks()):
         collection.add(block.line, lines)
         if collection.is_due:

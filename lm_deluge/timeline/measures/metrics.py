@@ -106,7 +106,7 @@ def measure(
         return group
 
     if keep is None and isinstance(timelines, LogReader) and timelines.is_whole:
-        timelines.unfinished = measure_files(timelines.files, settings, group_of, keep_prompts=True)
+        timelines.unfinished = measure_files(timelines.files, settings, group_of)
     else:
         for timeline in timelines:
             group = group_of(timeline)

@@ -13,12 +13,13 @@ from attrs import field, frozen
 from lm_deluge.timeline.replay.pieces import ReplayedAnswer
 from lm_deluge.timeline.replay.states import ReplayState, StreamReplay
 
-__all__ = ["HOLD", "Lane", "PlacedRun", "Scene", "is_right_to_left", "make_scene"]
+__all__ = ["COLORS", "HOLD", "Lane", "PlacedRun", "Scene", "is_right_to_left", "make_scene"]
 
 HOLD = 2.5
 """Seconds for which the end is shown before it begins again."""
 
 COLORS = ("#2f7de1", "#d9820b", "#0f9d8a", "#8a63d2")
+"""Of the first groups, in pictures and on the page."""
 MARGIN, GAP, PADDING = 16, 14, 14
 LINE, SIZE = 21, 15  # pixels of a line of text, and of its letters
 HEAD, STATE, TRACK, FOOT = 58, 44, 30, 34

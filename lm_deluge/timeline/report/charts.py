@@ -15,6 +15,7 @@ from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.numeric import Floats, np
 from lm_deluge.timeline.measures.sampling import Sample
 from lm_deluge.timeline.measures.wording import seconds
+from lm_deluge.timeline.replay.scene import COLORS
 from lm_deluge.timeline.report.axes import SMALLEST, Axis, linear, seconds_axis, spread
 from lm_deluge.timeline.report.curves import HIGH, SHARES_HIGH, WIDE, area, counts_at, line, steps
 from lm_deluge.timeline.report.tables import largest
@@ -34,7 +35,7 @@ __all__ = [
 ]
 
 # Told apart on white and on black, and by people who see few colours; red is for trouble alone.
-_COLORS = ("#2f7de1", "#d9820b", "#0f9d8a", "#8a63d2", "#c2559d", "#6b8e23", "#1aa0c4", "#7a869a")
+_COLORS = (*COLORS, "#c2559d", "#6b8e23", "#1aa0c4", "#7a869a")
 TROUBLE = "#e5383b"
 
 TOGETHER = 4

@@ -10,8 +10,10 @@ import struct
 from typing import Self
 from urllib.parse import urlsplit
 
+from support.loopback import LoopbackServer
 
-class ForwardingProxy:
+
+class ForwardingProxy(LoopbackServer):
     """``async with ForwardingProxy() as proxy``: speaks what the client speaks first.
 
     ``hosts`` leads names to loopback ports, as a proxy's own DNS would. ``asked`` holds one
@@ -26,29 +28,18 @@ class ForwardingProxy:
         password: str | None = None,
         refuse: bool = False,
     ) -> None:
+        super().__init__(tls)
         self.hosts = hosts or {}
         self.asked: list[tuple[str, str, int, str]] = []
-        self._tls = tls
         self._password = password
         self._refuse = refuse
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
-        self.port = self._server.sockets[0].getsockname()[1]
+        await super().__aenter__()
         self.address = f"127.0.0.1:{self.port}"
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
-        self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         try:
             first = await reader.readexactly(1)
             if first == b"\x05":
@@ -60,7 +51,6 @@ class ForwardingProxy:
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
-            self._tasks.discard(task)
             writer.close()
 
     async def _socks5(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

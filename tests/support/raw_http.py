@@ -9,6 +9,8 @@ import struct
 from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
+from support.loopback import LoopbackServer
+
 __all__ = ["OK", "Asker", "Script", "Side", "Upstream", "reset"]
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -69,29 +71,21 @@ class Side:
 Script = Callable[[Side], Awaitable[Any]]
 
 
-class Upstream:
+class Upstream(LoopbackServer):
     """``async with Upstream(script) as upstream``: the script plays each connection, which it ends by ending.
 
     ``bytes`` for a script answer every request so, whatever it is. ``tls``: its side, if it speaks that.
     """
 
     def __init__(self, script: Script | bytes = OK, *, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(tls)
         self._script = script
-        self._tls = tls
         self.sides: list[Side] = []
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
-        self.port = self._server.sockets[0].getsockname()[1]
+        await super().__aenter__()
         self.url = f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}"
         return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def side(self, number: int = 0) -> Side:
         """Wait for a connection."""
@@ -101,9 +95,6 @@ class Upstream:
         return self.sides[number]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         side = Side(reader, writer)
         self.sides.append(side)
         try:
@@ -115,7 +106,6 @@ class Upstream:
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
-            self._tasks.discard(task)
             side.gone.set()
             writer.close()
 

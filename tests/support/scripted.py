@@ -10,6 +10,8 @@ import struct
 from collections.abc import Sequence
 from typing import Any, Self
 
+from support.loopback import LoopbackServer
+
 
 class Act:
     """A step that is no bytes."""
@@ -111,7 +113,7 @@ class Received:
         return json.loads(self.body)
 
 
-class ScriptedServer:
+class ScriptedServer(LoopbackServer):
     """``async with ScriptedServer([steps], [steps]) as server``: a script per request, in order; the
     last one serves all further requests.
 
@@ -121,24 +123,16 @@ class ScriptedServer:
 
     def __init__(self, *scripts: Sequence[Step], tls: ssl.SSLContext | None = None) -> None:
         self.scripts = list(scripts)
-        self._tls = tls
+        super().__init__(tls)
         self.requests: list[Received] = []
         self.connections = 0
         self.open_connections = 0
         self.changed = asyncio.Condition()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
-        port = self._server.sockets[0].getsockname()[1]
-        self.base_url = f"http{'s' if self._tls else ''}://127.0.0.1:{port}/v1"
+        await super().__aenter__()
+        self.base_url = f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}/v1"
         return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def until(self, condition: Any, *, within: float = 2.0) -> None:
         """Wait until ``condition()`` holds; looked at whenever something happens here."""
@@ -154,9 +148,6 @@ class ScriptedServer:
             self.changed.notify_all()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         self.connections += 1
         self.open_connections += 1
         connection = self.connections
@@ -166,7 +157,6 @@ class ScriptedServer:
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
-            self._tasks.discard(task)
             self.open_connections -= 1
             if self.requests and self.requests[-1].connection == connection:
                 self.requests[-1].gone.set()

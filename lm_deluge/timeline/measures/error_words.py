@@ -15,7 +15,8 @@ from attrs import define, field
 from lm_deluge.values.timeline import CANCELLED
 
 if TYPE_CHECKING:  # the words alone need no numpy
-    from lm_deluge.timeline.measures.groups import Failures, Group
+    from lm_deluge.timeline.measures.failures import Failures
+    from lm_deluge.timeline.measures.groups import Group
 
 __all__ = ["PHASES", "ErrorKind", "ending_words", "error_kinds", "error_words", "retry_words"]
 

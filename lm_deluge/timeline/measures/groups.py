@@ -16,13 +16,14 @@ from typing import Any
 
 from attrs import define, field
 
+from lm_deluge.timeline.measures.failures import Failures
 from lm_deluge.timeline.measures.names import PER_STREAM, POOLED, STATISTICS
 from lm_deluge.timeline.measures.numeric import Counts, Floats, np
 from lm_deluge.timeline.measures.one_stream import Settings, numbers_of
 from lm_deluge.timeline.measures.other_names import own_name
-from lm_deluge.values.timeline import CANCELLED, Timeline
+from lm_deluge.values.timeline import Timeline
 
-__all__ = ["Failures", "Group", "Settings", "distribution", "last_moment", "tag_text"]
+__all__ = ["Group", "Settings", "distribution", "last_moment", "tag_text"]
 
 _COLUMNS = (
     *PER_STREAM,
@@ -44,25 +45,6 @@ _NAN = float("nan")
 #: Prompts of a group whose beginning is kept, and characters of it.
 _MOST_OPENINGS = 10_000
 _OPENING = 100
-
-
-@define
-class Failures:
-    """The streams of one error class and phase, those that were cancelled among them.
-
-    ``tokens``: pieces received, ``seconds``: from t0 to the ending, ``ids``; one entry per stream.
-    """
-
-    error: str
-    phase: str | None
-    tokens: array[int] = field(factory=lambda: array("Q"))
-    seconds: array[float] = field(factory=lambda: array("d"))
-    ids: list[str] = field(factory=list, repr=False)
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether nothing failed: the callers left."""
-        return self.error == CANCELLED
 
 
 @define(eq=False)

@@ -20,17 +20,11 @@ from lm_deluge.client.arguments import (
     checked_resume,
     pricing_by,
 )
-from lm_deluge.client.asking import model_request
-from lm_deluge.client.default_printer import PRINT, checked_printer, default_printer
+from lm_deluge.client.default_printer import PRINT, checked_printer
 from lm_deluge.client.many import Outcome, Tags, stream_many
-from lm_deluge.client.options import (
-    CheckedOptions,
-    ManyOptions,
-    StreamOptions,
-    check_names,
-    check_options,
-)
-from lm_deluge.client.routes import Access, Route, redactor_for
+from lm_deluge.client.opening import StreamOpener
+from lm_deluge.client.options import ManyOptions, StreamOptions, check_names, check_options
+from lm_deluge.client.routes import Access
 from lm_deluge.config import (
     SUMMARIES,
     Limits,
@@ -40,11 +34,9 @@ from lm_deluge.config import (
     SamplingParams,
     Timeouts,
 )
-from lm_deluge.engine.life import new_stream
-from lm_deluge.engine.plan import Plan, Running, Slots
+from lm_deluge.engine.plan import Running, Slots
 from lm_deluge.http.transport import Transport
 from lm_deluge.models.registry import MAX_TOKENS_FIELDS
-from lm_deluge.observers.attach import attach
 from lm_deluge.observers.stream import Stream, outcome_of
 from lm_deluge.values.addresses import (
     normalize_base_url,
@@ -63,8 +55,7 @@ from lm_deluge.values.checks import (
     checked_tags,
     checked_text,
 )
-from lm_deluge.values.conversation import Prompt, to_messages
-from lm_deluge.values.prompt_facts import PromptFacts
+from lm_deluge.values.conversation import Prompt
 from lm_deluge.values.response import APIResponse
 
 if TYPE_CHECKING:
@@ -83,7 +74,7 @@ _DEFAULT_POLICY: Final = RetryPolicy()
 _DEFAULT_LIMITS: Final = Limits()
 
 
-class LLMClient:
+class LLMClient(StreamOpener):
     """Streams answers of one model. Cheap to make; need not be closed; works in any event loop.
 
     Arguments:
@@ -283,69 +274,6 @@ class LLMClient:
         raises before anything is sent.
         """
         return self._opened(prompt, check_options(options, "open_stream"), None)
-
-    def _opened(self, prompt: Prompt, options: CheckedOptions, printer: object | None) -> Stream:
-        messages = to_messages(prompt)
-        extra = {**self._extra_body, **options.extra_body}
-        recorder = self._recorder.for_stream() if self._recorder is not None else None
-        routes = [self._access.route(name) for name in (self.model, *self.fallback_models)]
-        redactor = redactor_for(routes, extra, options.tools)
-        asked = {
-            "messages": messages,
-            "params": options.sampling_params or self.sampling_params,
-            "tools": options.tools,
-            "tool_choice": options.tool_choice,
-            "response_format": options.response_format,
-            "extra_body": extra,
-            "stream_options": self._stream_options,
-            "max_tokens_field": self._max_tokens_field,
-            "reasoning_summary": self.reasoning_summary
-            if options.keeps_summary
-            else options.reasoning_summary,
-            "resume": self.resume if options.resume is None else options.resume,
-        }
-        timeouts = options.timeouts or self.timeouts
-        targets = [
-            model_request(
-                route,
-                asked if route is routes[0] else self._asked_of(route, asked, routes[0]),
-                timeouts,
-                redactor,
-                recorder,
-                is_first=route is routes[0],
-            )
-            for route in routes
-        ]
-        plan = Plan(
-            targets=tuple(targets),
-            transport=self._transport,
-            slots=self._slots,
-            running=self._running,
-            policy=self.retries,
-            limits=self.limits,
-            redactor=redactor,
-            tags={**self.tags, **options.tags},
-            prompt=PromptFacts(messages),
-            strict=self.strict,
-            handler_wait=self.handler_wait,
-            pricing=self._pricing,
-        )
-        stream = new_stream(plan)
-        if recorder is not None:
-            attach(recorder, stream)
-        if printer is not None:
-            attach(default_printer() if printer is PRINT else printer, stream)
-        for handler in (*self.handlers, *options.handlers):
-            attach(handler, stream)
-        return stream
-
-    def _asked_of(self, route: Route, asked: Mapping[str, Any], first: Route) -> Mapping[str, Any]:
-        """Return what is asked of a fallback. ``asked``: what is asked of the first model."""
-        if self._access.has(route):
-            return asked
-        from lm_deluge.client.elsewhere import asked_elsewhere
-
-        return asked_elsewhere(asked, route.info, first.info)
 
     def stream_many(
         self,

@@ -8,7 +8,13 @@ from typing import Any, Final, TypedDict
 import attrs
 
 from lm_deluge.client.arguments import listed_handlers
-from lm_deluge.config import SUMMARIES, ReasoningSummary, SamplingParams, Timeouts
+from lm_deluge.config import (
+    SUMMARIES,
+    ReasoningEffort,
+    ReasoningSummary,
+    SamplingParams,
+    Timeouts,
+)
 from lm_deluge.values.checks import (
     checked_dict,
     checked_flag,
@@ -40,6 +46,16 @@ class ChatOptions(TypedDict, total=False):
     """The answer's format, as in OpenAI's API, verbatim."""
     extra_body: Mapping[str, Any] | None
     """Added to the request's body, after the client's; what it holds wins."""
+    temperature: float | None
+    """0 to 2; instead of that of ``sampling_params``, this call's or the client's."""
+    top_p: float | None
+    """0 to 1; likewise."""
+    max_new_tokens: int | None
+    """The most tokens of the answer, reasoning included, at least 1; likewise."""
+    json_mode: bool | None
+    """Ask for a JSON object as the answer, or not; likewise."""
+    reasoning_effort: ReasoningEffort | None
+    """How long to think: one of none, minimal, low, medium, high, xhigh; likewise."""
     timeouts: Timeouts | None
     """How long to wait, instead of the client's ``Timeouts``."""
     reasoning_summary: ReasoningSummary | None
@@ -74,6 +90,8 @@ class StreamOptions(ManyOptions, total=False):
         handlers: attached to this stream, after the client's, in order.
         tools, tool_choice, response_format: as in OpenAI's API, verbatim.
         sampling_params, timeouts, reasoning_summary, resume: instead of the client's.
+        temperature, top_p, max_new_tokens, json_mode, reasoning_effort: single fields instead of
+            those of ``sampling_params``, whether that is the call's or the client's.
         extra_body, tags: added to the client's, and win.
     """
 
@@ -83,11 +101,15 @@ class StreamOptions(ManyOptions, total=False):
 
 _NAMES: Final = tuple(StreamOptions.__annotations__)
 
+#: The options that are single fields of ``SamplingParams``.
+_FIELDS: Final = frozenset(_NAMES) & frozenset(attrs.fields_dict(SamplingParams))
+
 
 @attrs.define(eq=False)
 class CheckedOptions:
     """``StreamOptions`` with a value for each key; ``None`` is the client's.
 
+    ``fields``: single fields of ``SamplingParams``, checked when they are put in their place, last.
     ``keeps_summary``: whether ``reasoning_summary`` was left out, and is the client's.
     What ``tools`` holds, and what ``tool_choice`` and ``response_format`` are, is checked by whoever
     writes the request: it is the dialect's.
@@ -104,6 +126,7 @@ class CheckedOptions:
     reasoning_summary: ReasoningSummary | None
     keeps_summary: bool
     resume: bool | None
+    fields: Mapping[str, Any]
 
 
 def check_names(options: Mapping[str, Any], function: str, others: tuple[str, ...] = ()) -> None:
@@ -126,6 +149,7 @@ def check_options(
     """
     check_names(options, function, others)
     get = options.get
+    given = _FIELDS & options.keys()
     params, times, tools = get("sampling_params"), get("timeouts"), get("tools")
     if tools is not None and not isinstance(tools, (list, tuple)):
         raise TypeError(f"tools must be a list of dicts, not {type_name(tools)}")
@@ -150,6 +174,7 @@ def check_options(
         else checked_one_of(
             "reasoning_summary", get("reasoning_summary"), SUMMARIES, optional=True
         ),
+        fields={name: options[name] for name in given} if given else {},
     )
 
 
@@ -157,8 +182,9 @@ def _unknown(name: str, function: str, accepted: tuple[str, ...]) -> TypeError:
     message = f"{function}() got an unexpected keyword argument {name!r}"
     if name in attrs.fields_dict(SamplingParams):
         return TypeError(f"{message}: give sampling_params=SamplingParams({name}=...)")
-    if near := nearest(name, accepted, n=1):
+    near = nearest(name, (*accepted, *attrs.fields_dict(SamplingParams)))
+    if not near:
+        return TypeError(f"{message}: it takes {', '.join(accepted)}")
+    if near[0] in accepted:
         return TypeError(f"{message}: did you mean {near[0]!r}? It takes {', '.join(accepted)}")
-    if near := nearest(name, attrs.fields_dict(SamplingParams), n=1):
-        return TypeError(f"{message}: did you mean sampling_params=SamplingParams({near[0]}=...)?")
-    return TypeError(f"{message}: it takes {', '.join(accepted)}")
+    return TypeError(f"{message}: did you mean sampling_params=SamplingParams({near[0]}=...)?")

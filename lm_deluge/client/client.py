@@ -2,79 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import ssl
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-import aiohttp
-
-from lm_deluge.client.arguments import (
-    checked_body,
-    checked_dialect,
-    checked_fallbacks,
-    checked_handlers,
-    checked_header_value,
-    checked_recorder,
-    checked_resume,
-    pricing_by,
-)
+from lm_deluge.client.configured import ConfiguredClient
 from lm_deluge.client.default_printer import PRINT, checked_printer
 from lm_deluge.client.many import Outcome, Tags, stream_many
-from lm_deluge.client.opening import StreamOpener
 from lm_deluge.client.options import ManyOptions, StreamOptions, check_names, check_options
-from lm_deluge.client.routes import Access
-from lm_deluge.config import (
-    SUMMARIES,
-    Limits,
-    ReasoningEffort,
-    ReasoningSummary,
-    RetryPolicy,
-    SamplingParams,
-    Timeouts,
-)
-from lm_deluge.engine.plan import Running, Slots
-from lm_deluge.http.transport import Transport
-from lm_deluge.models.registry import MAX_TOKENS_FIELDS
 from lm_deluge.observers.stream import Stream, outcome_of
-from lm_deluge.values.addresses import (
-    normalize_base_url,
-    redact_url,
-    validate_api_key,
-    validate_header_name,
-    validate_headers,
-    validate_query,
-)
-from lm_deluge.values.checks import (
-    checked_flag,
-    checked_instance,
-    checked_integer,
-    checked_number,
-    checked_one_of,
-    checked_tags,
-    checked_text,
-)
 from lm_deluge.values.conversation import Prompt
 from lm_deluge.values.response import APIResponse
 
 if TYPE_CHECKING:
     from typing import Self, Unpack
 
-    from lm_deluge.engine.prices import Prices
-    from lm_deluge.recording import Recorder
 
 __all__ = ["LLMClient"]
 
 
-_SERVER: Final = "as the model's server knows it"
-_DEFAULT_PARAMS: Final = SamplingParams()
-_DEFAULT_TIMEOUTS: Final = Timeouts()
-_DEFAULT_POLICY: Final = RetryPolicy()
-_DEFAULT_LIMITS: Final = Limits()
-
-
-class LLMClient(StreamOpener):
+class LLMClient(ConfiguredClient):
     """Streams answers of one model. Cheap to make; need not be closed; works in any event loop.
 
     Arguments:
@@ -125,117 +72,6 @@ class LLMClient(StreamOpener):
     Raises ``ValueError`` or ``TypeError`` naming the argument that makes no sense, and
     ``AuthenticationError`` for a fallback of another provider whose key is not known.
     """
-
-    def __init__(
-        self,
-        model: str,
-        *,
-        sampling_params: SamplingParams | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        max_new_tokens: int | None = None,
-        json_mode: bool | None = None,
-        reasoning_effort: ReasoningEffort | None = None,
-        reasoning_summary: ReasoningSummary | None = "auto",
-        resume: bool = False,
-        dialect: str | None = None,
-        api_key: str | None = None,
-        base_url: str | None = None,
-        extra_headers: Mapping[str, str] | None = None,
-        extra_body: Mapping[str, Any] | None = None,
-        query: Mapping[str, str] | None = None,
-        auth_header: str | None = None,
-        organization: str | None = None,
-        project: str | None = None,
-        timeouts: Timeouts = _DEFAULT_TIMEOUTS,
-        retries: RetryPolicy = _DEFAULT_POLICY,
-        limits: Limits = _DEFAULT_LIMITS,
-        fallback_models: Sequence[str] = (),
-        handlers: Sequence[object] = (),
-        printer: object | None = PRINT,
-        tags: Mapping[str, Any] | None = None,
-        stream_options: bool | None = None,
-        max_tokens_field: str | None = None,
-        accept_eof: bool | None = None,
-        strict: bool = False,
-        record: str | os.PathLike[str] | Recorder | None = None,
-        handler_wait: float = 5.0,
-        prices: Prices | None = None,
-        max_concurrent_streams: int | None = None,
-        connector: aiohttp.BaseConnector | None = None,
-        ssl_context: ssl.SSLContext | None = None,
-        trust_env: bool = True,
-        transport: Transport | None = None,
-    ) -> None:
-        self.model = checked_text("model", model)
-        params = _DEFAULT_PARAMS if sampling_params is None else sampling_params
-        self.sampling_params = checked_instance("sampling_params", params, SamplingParams).merged(
-            temperature=temperature,
-            top_p=top_p,
-            max_new_tokens=max_new_tokens,
-            json_mode=json_mode,
-            reasoning_effort=reasoning_effort,
-        )
-        self.reasoning_summary: ReasoningSummary | None = checked_one_of(
-            "reasoning_summary", reasoning_summary, SUMMARIES, optional=True
-        )
-        self.resume = checked_resume(resume, dialect)
-        self.timeouts = checked_instance("timeouts", timeouts, Timeouts)
-        self.retries = checked_instance("retries", retries, RetryPolicy)
-        self.limits = checked_instance("limits", limits, Limits)
-        self.fallback_models = checked_fallbacks(fallback_models)
-        self.handlers = checked_handlers(handlers)
-        self.printer = checked_printer(printer)
-        self.tags = checked_tags("tags", tags)
-        self.strict = checked_flag("strict", strict)
-        self._recorder = checked_recorder(record)
-        self.handler_wait = float(
-            checked_number("handler_wait", handler_wait, 0, unit="a number of seconds,")
-        )
-        self.prices = prices
-        self._pricing = None if prices is None else pricing_by(prices)
-        self._access = Access(
-            model=self.model,
-            dialect=checked_dialect(dialect),
-            api_key=None if api_key is None else validate_api_key(api_key),
-            base_url=None if base_url is None else normalize_base_url(base_url),
-            headers=validate_headers(extra_headers, "extra_headers"),
-            query=validate_query(query),
-            auth_header=validate_header_name(auth_header, "auth_header"),
-            organization=checked_header_value("organization", organization),
-            project=checked_header_value("project", project),
-            accept_eof=checked_flag("accept_eof", accept_eof, optional="as registered"),
-            trust_env=checked_flag("trust_env", trust_env),
-            own_connector=connector is not None,
-            own_tls=connector is not None or ssl_context is not None,
-        )
-        self._access.check_fallbacks(self.fallback_models)
-        self._extra_body = checked_body(extra_body)
-        self._stream_options = checked_flag("stream_options", stream_options, optional=_SERVER)
-        self._max_tokens_field = checked_one_of(
-            "max_tokens_field", max_tokens_field, MAX_TOKENS_FIELDS, optional=True
-        )
-        self._slots = Slots(
-            checked_integer(
-                "max_concurrent_streams", max_concurrent_streams, 1, optional="no bound"
-            )
-        )
-        if connector is not None:
-            checked_instance("connector", connector, aiohttp.BaseConnector)
-        if ssl_context is not None:
-            checked_instance("ssl_context", ssl_context, ssl.SSLContext)
-        if transport is not None:
-            checked_instance("transport", transport, Transport)
-        self._transport = transport or Transport(
-            connector=connector,
-            ssl_context=ssl_context if ssl_context is not None else True,
-        )
-        self._running = Running()
-
-    def __repr__(self) -> str:
-        base_url = self._access.base_url
-        where = f", base_url={redact_url(base_url)!r}" if base_url else ""
-        return f"LLMClient({self.model!r}{where})"
 
     async def stream(
         self,

@@ -49,6 +49,8 @@ class StreamOpener:
     _slots: Slots
     _running: Running
     _transport: Transport
+    #: What it opens.
+    _kind: type[Stream] = Stream
 
     def _opened(self, prompt: Prompt, options: CheckedOptions, printer: object | None) -> Stream:
         messages = to_messages(prompt)
@@ -97,7 +99,7 @@ class StreamOpener:
             handler_wait=self.handler_wait,
             pricing=self._pricing,
         )
-        stream = new_stream(plan)
+        stream = new_stream(plan, self._kind)
         if recorder is not None:
             attach(recorder, stream)
         if printer is not None:

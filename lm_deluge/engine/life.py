@@ -379,10 +379,10 @@ class Engine:
         self._task = self._loop = self._finished = None
 
 
-def new_stream(plan: Plan) -> Stream:
-    """Return a stream that has not started."""
+def new_stream(plan: Plan, kind: type[Stream] = Stream) -> Stream:
+    """Return a stream that has not started; ``kind``: its class."""
     target = plan.targets[0]
-    return Stream(
+    return kind(
         Engine(plan),
         model=target.info.name,
         base_url=target.request.shown_url,

@@ -12,11 +12,11 @@ from lm_deluge.proxy.guards import check_target
 from lm_deluge.proxy.headers import pairs
 from lm_deluge.proxy.heads import AskedLine, BadRequestHead, HeaderField, read_request
 from lm_deluge.proxy.passing import Passing, told
-from lm_deluge.proxy.refusals import refusal
-from lm_deluge.proxy.routes import Destination, wire_of
+from lm_deluge.proxy.refusals import refused
+from lm_deluge.proxy.routes import Destination
 from lm_deluge.proxy.shared import Shared
 
-__all__ = ["RefusedError", "admit", "refused"]
+__all__ = ["RefusedError", "admit"]
 
 
 class RefusedError(Exception):
@@ -33,14 +33,6 @@ class _Understood:
     fields: Sequence[HeaderField]
     framing: Framing
     route: Destination
-
-
-def refused(first: AskedLine | None, status: int, message: str) -> bytes:
-    """Return a response in the shape that the path's provider gives its errors."""
-    if first is None:
-        return refusal("chat", status, message)
-    wire = wire_of(first.target.partition(b"?")[0].decode("latin-1"))
-    return refusal(wire, status, message, head_only=first.method == b"HEAD")
 
 
 def _read(shared: Shared, head: bytes, reached: str) -> _Understood:

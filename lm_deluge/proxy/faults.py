@@ -18,6 +18,9 @@ __all__ = ["CUTS", "EARLY", "FaultDice", "InjectedFault", "faults_of"]
 #: In the place of an answer: the upstream is not asked.
 EARLY: Final = (
     "status",
+    "redirect",
+    "wrong-content-type",
+    "json-error",
     "refuse",
     "reset-before-headers",
     "close-before-headers",

@@ -8,9 +8,8 @@ from typing import Final
 
 from lm_deluge.http.dialling import Dialled
 from lm_deluge.proxy.faults import InjectedFault
+from lm_deluge.proxy.injected import injected_reply
 from lm_deluge.proxy.passing import Passing, told
-from lm_deluge.proxy.refusals import error_reply
-from lm_deluge.proxy.routes import wire_of
 from lm_deluge.proxy.upstream_side import Before
 
 __all__ = ["PretendedSide"]
@@ -53,24 +52,21 @@ class PretendedSide:
         if passing is None:
             return
         name = self._fault.fault.name
-        if name == "status":
-            self._refuse(passing)
-        elif name == "close-before-headers":
+        if name == "close-before-headers":
             passing.ended("unreachable")
             self._before.upstream_is_gone(None)
-        elif name != "hang-before-headers":
+        elif name in ("refuse", "reset-before-headers"):
             error = ConnectionResetError("an injected fault reset the connection")
             passing.ended("unreachable", error)
             self._before.upstream_is_gone(error)
+        elif name != "hang-before-headers":
+            self._reply(passing)
 
-    def _refuse(self, passing: Passing) -> None:
-        status = self._fault.argument
-        path = passing.first.target.partition(b"?")[0].decode("latin-1")
-        head, body = error_reply(wire_of(path), status.code, dict(status.headers))
-        self._before.transport.write(head + body)
+    def _reply(self, passing: Passing) -> None:
+        reply = injected_reply(passing, self._fault)
+        self._before.transport.write(reply.head + reply.body)
         passing.begun = True
-        fields = [line.partition(": ") for line in head.decode("latin-1").split("\r\n")[1:-2]]
-        told(passing.exchange.head, status.code, [(name, value) for name, _, value in fields])
-        told(passing.exchange.read, body, perf_counter())
+        told(passing.exchange.head, reply.status, reply.fields)
+        told(passing.exchange.read, reply.body, perf_counter())
         passing.ended("whole")
-        self._before.answer_is_whole(keep=False)
+        self._before.answer_is_whole(keep=True)

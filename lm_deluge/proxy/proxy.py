@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -17,6 +16,7 @@ from lm_deluge.proxy.reader_side import ReaderSide
 from lm_deluge.proxy.routes import Routes, Upstream
 from lm_deluge.proxy.shared import Shared
 from lm_deluge.proxy.watcher import Watcher
+from lm_deluge.servers.entering import Entered
 from lm_deluge.values.checks import checked_flag, checked_integer, checked_number, checked_text
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from lm_deluge.recording import Recorder
     from lm_deluge.simulator import Fault
-    from lm_deluge.simulator.serving.background import Background
 
 __all__ = ["Proxy"]
 
@@ -35,14 +34,16 @@ _TURNS_UNTIL_MADE: Final = 4
 _CLOSING: Final = 10.0
 
 
-class Proxy:
+class Proxy(Entered):
     """A pass-through that watches: what it passes on is what would have come without it.
 
     >>> async with Proxy(handlers=[FileLogger("timelines.jsonl")]) as proxy:  # doctest: +SKIP
     ...     app = subprocess.run(["node", "app.js"], env={"OPENAI_BASE_URL": proxy.base_url})
 
     Every streamed answer is a ``Stream``: handlers hear ``on_start``, its pieces and exactly one ending, as
-    those of a client do. Without ``async`` it runs on a thread of its own; handlers are then called on that.
+    those of a client do. Without ``async`` it runs on a thread of its own; handlers are then called on that,
+    and its methods can be called from any thread and awaited in any event loop (``run`` awaits one for a
+    caller that has none).
 
     Arguments:
         upstream: where requests go: the URL that the app would have been given as its base URL. If it has a
@@ -70,6 +71,8 @@ class Proxy:
     Raises:
         TypeError, ValueError: an argument makes no sense; the message names it.
     """
+
+    _kind = "proxy"
 
     def __init__(
         self,
@@ -105,7 +108,6 @@ class Proxy:
         self._shared: Shared | None = None
         self._server: asyncio.Server | None = None
         self._bound = 0
-        self._background: Background | None = None
 
     @property
     def url(self) -> str:
@@ -136,8 +138,13 @@ class Proxy:
             ValueError: an upstream is the address that it listens on.
             RuntimeError: it has been started.
         """
-        if self._shared is not None:
-            raise RuntimeError("the proxy has been started")
+        await self._enter()
+        return self
+
+    def _is_started(self) -> bool:
+        return self._shared is not None
+
+    async def _open(self) -> None:
         shared = Shared(
             routes=self.routes,
             guard=self._guard,
@@ -165,7 +172,6 @@ class Proxy:
                 "give the server's own URL"
             )
         self._shared = shared
-        return self
 
     def _is_itself(self, upstream: Upstream) -> bool:
         parts = urlsplit(upstream.origin)
@@ -176,6 +182,9 @@ class Proxy:
 
     async def finish(self) -> None:
         """Accept no more, let requests that are on their way be answered, then ``close``."""
+        await self._here(self._finish())
+
+    async def _finish(self) -> None:
         shared = self._shared
         if shared is None:
             return
@@ -183,13 +192,16 @@ class Proxy:
         for reader in list(shared.readers):
             reader.finish()
         await shared.none_left.wait()
-        await self.close()
+        await self._close()
 
     async def close(self) -> None:
         """Accept no more and cut what is on its way; returns when every handler has heard of it.
 
         A second time does nothing.
         """
+        await self._here(self._close())
+
+    async def _close(self) -> None:
         shared = self._shared
         if shared is None:
             return
@@ -219,34 +231,6 @@ class Proxy:
         for _ in range(_TURNS_UNTIL_MADE):
             await asyncio.sleep(0)
         server.close()
-
-    async def __aenter__(self) -> Self:
-        return await self.start()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
-
-    def __enter__(self) -> Self:
-        from lm_deluge.simulator.serving.background import Background
-
-        self._background = Background(self.start, self.close)
-        self._background.open()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        background, self._background = self._background, None
-        if background is not None:
-            background.close()
 
 
 #: What is said to the proxy, and taken off.

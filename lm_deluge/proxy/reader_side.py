@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from lm_deluge.errors import APIConnectionError
-from lm_deluge.proxy.admission import RefusedError, admit, refused
+from lm_deluge.proxy.admission import RefusedError, admit
 from lm_deluge.proxy.app_connection import AppConnection
 from lm_deluge.proxy.endings import reset_when_sent
 from lm_deluge.proxy.framing import FramingError, Sized
@@ -21,6 +21,7 @@ from lm_deluge.proxy.heads import (
 )
 from lm_deluge.proxy.passing import Passing, told
 from lm_deluge.proxy.pretending import PretendedSide
+from lm_deluge.proxy.refusals import refused
 from lm_deluge.proxy.upstream_side import UpstreamSide
 from lm_deluge.proxy.usage import may_ask, with_length, with_usage
 

@@ -3,91 +3,51 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
+from urllib.parse import parse_qsl
+from uuid import uuid4
 
-__all__ = ["error_reply", "refusal"]
+from lm_deluge.proxy.heads import AskedLine
+from lm_deluge.proxy.routes import wire_of
+from lm_deluge.servers.errors import ErrorReply, anthropic_error, google_error, openai_error
 
-_CODES: Final = {400: "bad_request", 403: "forbidden", 404: "no_route", 421: "unknown_host"}
+__all__ = ["refused"]
 
-#: Google's names (google.rpc.Code) for them.
-_GOOGLE: Final = {
-    400: "INVALID_ARGUMENT",
-    403: "PERMISSION_DENIED",
-    404: "NOT_FOUND",
-    501: "UNIMPLEMENTED",
-    502: "UNAVAILABLE",
+_CODES: Final = {
+    400: "bad_request",
+    403: "forbidden",
+    404: "no_route",
+    421: "unknown_host",
+    502: "upstream_unreachable",
 }
 
 
-def _body(wire: str, status: int, message: str) -> dict[str, Any]:
+def _error(wire: str, path: str, query: str, status: int, message: str) -> ErrorReply:
     if wire == "messages":
-        kind = "api_error" if status >= 500 else "invalid_request_error"
-        return {"type": "error", "error": {"type": kind, "message": message}}
+        return anthropic_error(status, message, request_id=f"req_proxy_{uuid4().hex}")
     if wire == "gemini":
-        name = _GOOGLE.get(status, "FAILED_PRECONDITION")
-        return {"error": {"code": status, "message": message, "status": name}}
-    code = "upstream_unreachable" if status == 502 else _CODES.get(status, "refused")
-    error = {"message": message, "type": "proxy_error", "param": None, "code": code}
-    return {"error": error}
+        return google_error(status, message, path=path, query=dict(parse_qsl(query)))
+    code = _CODES.get(status, "refused")
+    return openai_error(status, message, kind="proxy_error", code=code)
 
 
-def refusal(wire: str, status: int, message: str, *, head_only: bool = False) -> bytes:
-    """Return a whole response. ``wire``: the dialect whose shape it has. ``head_only``: to ``HEAD``."""
-    body = json.dumps(_body(wire, status, f"lm-deluge proxy: {message}")).encode()
-    head = (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    )
-    return head.encode() + (b"" if head_only else body)
+def refused(first: AskedLine | None, status: int, message: str) -> bytes:
+    """Return a whole response, in the shape that the path's provider gives its errors.
 
-
-#: How each provider calls what a status says; for others, what 400 and 500 are.
-_OPENAIS: Final = {
-    401: ("invalid_request_error", "invalid_api_key"),
-    404: ("invalid_request_error", "model_not_found"),
-    429: ("requests", "rate_limit_exceeded"),
-    503: ("server_error", "service_unavailable"),
-}
-_ANTHROPICS: Final = {
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    529: "overloaded_error",
-}
-_GOOGLES: Final = {
-    401: "UNAUTHENTICATED",
-    403: "PERMISSION_DENIED",
-    404: "NOT_FOUND",
-    429: "RESOURCE_EXHAUSTED",
-    500: "INTERNAL",
-    503: "UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
-}
-
-
-def error_reply(wire: str, status: int, headers: Mapping[str, str]) -> tuple[bytes, bytes]:
-    """Return head and body of an error as a provider sends it, for a fault that is injected."""
-    try:
-        phrase = HTTPStatus(status).phrase
-    except ValueError:
-        phrase = "Unknown"
-    message = f"{phrase} (injected by lm-deluge proxy)"
-    said: dict[str, Any]
-    if wire == "messages":
-        kind = _ANTHROPICS.get(status, "api_error" if status >= 500 else "invalid_request_error")
-        said = {"type": "error", "error": {"type": kind, "message": message}}
-    elif wire == "gemini":
-        name = _GOOGLES.get(status, "INTERNAL" if status >= 500 else "INVALID_ARGUMENT")
-        said = {"error": {"code": status, "message": message, "status": name}}
-    else:
-        other = ("server_error" if status >= 500 else "invalid_request_error", None)
-        openai, code = _OPENAIS.get(status, other)
-        said = {"error": {"message": message, "type": openai, "param": None, "code": code}}
-    body = json.dumps(said).encode()
-    fields = {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}
-    lines = [f"HTTP/1.1 {status} {phrase}", *(f"{name}: {value}" for name, value in fields.items())]
-    return ("\r\n".join((*lines, "Connection: close")) + "\r\n\r\n").encode(), body
+    ``first``: the request's first line, ``None`` for one that has none.
+    """
+    path, _, query = ("" if first is None else first.target.decode("latin-1")).partition("?")
+    error = _error(wire_of(path), path, query, status, f"lm-deluge proxy: {message}")
+    body = json.dumps(error.body).encode()
+    fields = {
+        "Content-Type": error.content_type,
+        "Content-Length": str(len(body)),
+        **error.headers,
+        "Connection": "close",
+    }
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in fields.items()]
+    head = ("\r\n".join(lines) + "\r\n\r\n").encode()
+    is_head = first is not None and first.method == b"HEAD"
+    return head if is_head else head + body

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Collection, Coroutine, Iterable, Mapping
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from lm_deluge.servers.entering import Entered
 from lm_deluge.simulator.arguments import check_arguments, naming
 from lm_deluge.simulator.faults.table import FaultPlan, Faults
 from lm_deluge.simulator.saying.answer import Pacing
 from lm_deluge.simulator.saying.pace import Gap
 from lm_deluge.simulator.saying.script import Text, ToolCalls, Writer
 from lm_deluge.simulator.saying.steps import Step
-from lm_deluge.simulator.serving.background import Background
 from lm_deluge.simulator.serving.connections import Connections, Sent
 from lm_deluge.simulator.serving.delivery import Cors
 from lm_deluge.simulator.serving.handling import RequestHandler
@@ -31,13 +30,11 @@ if TYPE_CHECKING:
 
     from lm_deluge.recording import Recording
 
-T = TypeVar("T")
-
 # Seconds; the promise is one second.
 _STOP_LIMIT = 0.8
 
 
-class Simulator:
+class Simulator(Entered):
     """A server of the four dialects on loopback, for tests and demos.
 
     >>> async with Simulator(text="Hello, world!", gap=0.05) as sim:  # doctest: +SKIP
@@ -111,6 +108,8 @@ class Simulator:
         OSError: the recording cannot be read.
     """
 
+    _kind = "simulator"
+
     def __init__(
         self,
         port: int = 0,
@@ -182,36 +181,6 @@ class Simulator:
             service=service, received=self._received, cors=allowed, seed=seed
         )
         self._connections: Connections | None = None
-        self._background: Background | None = None
-
-    def __enter__(self) -> Self:
-        if self._connections is not None:
-            raise RuntimeError("the simulator has been started already")
-        background = Background(self._open, self._close)
-        background.open()
-        self._background = background
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        background, self._background = self._background, None
-        if background is not None:
-            background.close()
-
-    async def __aenter__(self) -> Self:
-        return await self.start()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.stop()
 
     # -- where it is, who is there
 
@@ -285,12 +254,13 @@ class Simulator:
 
         Raises `OSError` when the port is taken, `RuntimeError` when started already.
         """
-        await self._open()
+        await self._enter()
         return self
 
+    def _is_started(self) -> bool:
+        return self._connections is not None
+
     async def _open(self) -> None:
-        if self._connections is not None:
-            raise RuntimeError("the simulator has been started already")
         self._listener.bind()
         self._connections = Connections(self._handle)
         refusing = self._faults.refuses_for
@@ -309,22 +279,6 @@ class Simulator:
             await self._connections.close(_STOP_LIMIT)
         self._listener.release()
         self._connections = None
-
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Await one of its methods without an event loop: ``sim.run(sim.wait_closed_connections())``.
-
-        Only within ``with Simulator()``; `RuntimeError` otherwise, and on its own thread.
-        """
-        if self._background is None or self._background.is_here():
-            coroutine.close()
-            raise RuntimeError("run() is for callers without an event loop, in `with Simulator()`")
-        return self._background.run_blocking(coroutine)
-
-    async def _here(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Await a coroutine in the event loop that it belongs to."""
-        if self._background is None or self._background.is_here():
-            return await coroutine
-        return await self._background.run(coroutine)
 
     async def run_forever(self) -> None:
         """Start if need be, serve until cancelled, then stop."""

@@ -187,6 +187,7 @@ def _message_of(wire: str, body: Any) -> str:
     if wire == "messages":
         assert body["type"] == "error"
         assert body["error"]["type"] == "api_error"
+        assert body["request_id"].startswith("req_")
     elif wire == "gemini":
         assert body["error"]["code"] == 502
         assert body["error"]["status"] == "UNAVAILABLE"
@@ -206,6 +207,9 @@ def _message_of(wire: str, body: Any) -> str:
         ("/v1/messages", "messages"),
         ("/v1/messages/count_tokens", "messages"),
         ("/v1beta/models/gemini-3-flash:streamGenerateContent?alt=sse&key=sk-secret", "gemini"),
+        ("/v1beta/models/gemini-3-flash:streamGenerateContent?key=sk-secret", "gemini array"),
+        ("/v1beta/models/gemini-3-flash:generateContent", "gemini"),
+        ("/v1beta/cachedContents", "gemini"),
     ],
 )
 async def test_an_upstream_that_is_not_there_is_a_502_in_the_wires_shape(
@@ -220,8 +224,12 @@ async def test_an_upstream_that_is_not_there_is_a_502_in_the_wires_shape(
             )
     head, _, body = got.partition(b"\r\n\r\n")
     assert ending == "end"
-    assert head.startswith(b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: application/json\r\n")
-    message = _message_of(wire, json.loads(body))
+    kind = b"text/event-stream" if b"alt=sse" in path.encode() else b"application/json"
+    assert head.startswith(b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: " + kind)
+    told = json.loads(body)
+    if wire == "gemini array":
+        (told,) = told
+    message = _message_of(wire.partition(" ")[0], told)
     assert f"no connection to {url}" in message
     assert "sk-secret" not in message
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from lm_deluge.servers.errors import ErrorReply, openai_error
 from lm_deluge.simulator.saying.steps import Overhead, Reply
 
 
@@ -21,20 +22,20 @@ class Refused(Exception):  # noqa: N818 - it is an answer, not a failure of the 
     code: str | None = None
     type: str = "invalid_request_error"
 
-    def body(self) -> dict[str, Any]:
-        """The JSON body."""
-        return {
-            "error": {
-                "message": self.message,
-                "type": self.type,
-                "param": self.param,
-                "code": self.code,
-            }
-        }
-
     def reply(self) -> Reply:
         """The whole reply."""
-        return json_reply(self.body(), status=self.status, indent=2)
+        error = openai_error(
+            self.status, self.message, kind=self.type, param=self.param, code=self.code, indent=2
+        )
+        return error_reply(error)
+
+
+def error_reply(error: ErrorReply) -> Reply:
+    """The reply that tells an error."""
+    reply = json_reply(
+        error.body, status=error.status, headers=dict(error.headers), indent=error.indent
+    )
+    return attrs.evolve(reply, content_type=error.content_type)
 
 
 def json_reply(

@@ -12,9 +12,9 @@ from lm_deluge.simulator.saying.answer import SimulatedAnswer
 from lm_deluge.simulator.saying.steps import Reply
 from lm_deluge.simulator.serving.received import ReceivedRequest
 
-#: An error reply with a status, a message and headers in the shape of a dialect; ``None`` where that is the
-#: shape of chat completions.
-ErrorReply = Callable[[int, str, Mapping[str, str]], Reply | None]
+#: An error reply with a status, a message (``None``: the provider's own words) and headers in the shape of a
+#: dialect.
+ErrorReply = Callable[[int, str | None, Mapping[str, str]], Reply]
 Parse = Callable[[Sequence[str]], Any]
 
 

@@ -8,7 +8,6 @@ from email.utils import formatdate
 
 import attrs
 
-from lm_deluge.simulator.checks.refusals import json_reply
 from lm_deluge.simulator.faults.arguments import (
     ErrorReply,
     FaultKind,
@@ -30,38 +29,6 @@ from lm_deluge.simulator.serving.received import ReceivedRequest
 
 _ELSEWHERE = "http://another-host.invalid/v1/chat/completions"
 _BODIES = ("json", "html", "text", "empty", "echo")
-
-# status: message, type, code
-_WORDS: dict[int, tuple[str, str, str | None]] = {
-    400: ("Invalid request.", "invalid_request_error", None),
-    401: ("Incorrect API key provided.", "invalid_request_error", "invalid_api_key"),
-    403: (
-        "Country, region, or territory not supported",
-        "request_forbidden",
-        "unsupported_country_region_territory",
-    ),
-    404: (
-        "The model `simulated` does not exist or you do not have access to it.",
-        "invalid_request_error",
-        "model_not_found",
-    ),
-    429: (
-        "Rate limit reached for simulated in organization org-simulated on requests per min (RPM): "
-        "Limit 3, Used 3, Requested 1. Please try again later.",
-        "requests",
-        "rate_limit_exceeded",
-    ),
-    500: (
-        "The server had an error while processing your request. Sorry about that!",
-        "server_error",
-        None,
-    ),
-    503: (
-        "The engine is currently overloaded, please try again later",
-        "server_error",
-        "service_unavailable",
-    ),
-}
 
 
 @attrs.frozen
@@ -108,17 +75,13 @@ def _status(fault: StatusFault, record: ReceivedRequest, shape: ErrorReply) -> R
     headers = dict(fault.headers)
     if fault.date_after is not None:
         headers["retry-after"] = formatdate(time.time() + fault.date_after, usegmt=True)
-    nearest = fault.code if fault.code in _WORDS else (500 if fault.code >= 500 else 400)
-    message, kind, code = _WORDS[nearest]
+    message = None
     if fault.body in ("json", "echo"):
         if fault.body == "echo":
             key = sent_key(record)
             message = f"Incorrect API key provided: {key.removeprefix('Bearer ')}. Sent: {key}"
             headers["x-echo"] = key
-        if (reply := shape(fault.code, message, headers)) is not None:
-            return reply
-        error = {"message": message, "type": kind, "param": None, "code": code}
-        return json_reply({"error": error}, status=fault.code, headers=headers)
+        return shape(fault.code, message, headers)
     page = {
         "html": f"<html><head><title>{fault.code}</title></head>\r\n<body><center><h1>{fault.code}"
         "</h1></center><hr><center>cloudflare</center></body></html>\r\n",
@@ -149,11 +112,7 @@ def _wrong_type(kind: str, record: ReceivedRequest, shape: ErrorReply) -> Reply:
 
 
 def _json_error(_: None, record: ReceivedRequest, shape: ErrorReply) -> Reply:
-    message, kind, code = _WORDS[503]
-    if (reply := shape(503, message, {})) is not None:
-        return attrs.evolve(reply, status=200, content_type="application/json")
-    error = {"message": message, "type": kind, "param": None, "code": code}
-    return json_reply({"error": error})
+    return attrs.evolve(shape(503, None, {}), status=200, content_type="application/json")
 
 
 def _silent(act: Act) -> FaultKind:

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import attrs
 
+from lm_deluge.servers.errors import google_error
 from lm_deluge.simulator.checks.google import (
     check_call_signatures,
     check_gemini_body,
@@ -16,7 +17,7 @@ from lm_deluge.simulator.checks.google import (
     check_gemini_model,
     said_by,
 )
-from lm_deluge.simulator.checks.refusals import Refused, json_reply
+from lm_deluge.simulator.checks.refusals import Refused, error_reply
 from lm_deluge.simulator.saying.prompt import Function, Prompt
 from lm_deluge.simulator.saying.steps import Reply
 from lm_deluge.simulator.saying.words import count_prompt
@@ -31,17 +32,6 @@ _STREAMED: Final = ":streamGenerateContent"
 _WHOLE: Final = ":generateContent"
 
 _CHOICES: Final = {"ANY": "required", "NONE": "none"}
-
-_WORDS: Final = {
-    400: "INVALID_ARGUMENT",
-    401: "UNAUTHENTICATED",
-    403: "PERMISSION_DENIED",
-    404: "NOT_FOUND",
-    429: "RESOURCE_EXHAUSTED",
-    500: "INTERNAL",
-    503: "UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
-}
 
 
 class GeminiWire(Wire):
@@ -83,36 +73,15 @@ class GeminiWire(Wire):
 
     def refuse(self, refused: Refused, record: ReceivedRequest) -> Reply:
         """Return the error in Google's shape, under the head that the request asked for."""
-        return gemini_error(refused.status, refused.message, record)
+        return self.error(record, refused.status, refused.message, {})
 
     def error(
-        self, record: ReceivedRequest, status: int, message: str, headers: Mapping[str, str]
+        self, record: ReceivedRequest, status: int, message: str | None, headers: Mapping[str, str]
     ) -> Reply:
         """Return an error of a fault."""
-        return gemini_error(status, message, record, headers)
-
-
-def gemini_error(
-    status: int, message: str, record: ReceivedRequest, headers: Mapping[str, str] | None = None
-) -> Reply:
-    """Return an error as Google does: an array where a stream was asked for without ``alt=sse``."""
-    word = _WORDS.get(status) or ("INTERNAL" if status >= 500 else "FAILED_PRECONDITION")
-    error: dict[str, Any] = {"code": status, "message": message, "status": word}
-    given = dict(headers or {})
-    if given.get("retry-after", "-")[0].isdigit():
-        wait = given.pop("retry-after")
-        # There is no such header here: the body says how long to wait.
-        error["details"] = [
-            {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{wait}s"}
-        ]
-    body: Any = {"error": error}
-    streams = record.path.endswith(_STREAMED)
-    is_sse = streams and record.query.get("alt") == "sse"
-    if streams and not is_sse:
-        body = [body]
-    reply = json_reply(body, status=status, headers=given, indent=2)
-    kind = "text/event-stream" if is_sse else "application/json; charset=UTF-8"
-    return attrs.evolve(reply, content_type=kind)
+        return error_reply(
+            google_error(status, message, headers, path=record.path, query=record.query)
+        )
 
 
 def _prompt(body: Mapping[str, Any], config: Mapping[str, Any]) -> Prompt:

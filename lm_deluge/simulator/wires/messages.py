@@ -8,13 +8,14 @@ from typing import Any, Final
 
 import attrs
 
+from lm_deluge.servers.errors import anthropic_error
 from lm_deluge.simulator.checks.anthropic import (
     check_limits,
     check_messages_body,
     check_messages_head,
     claude_rules,
 )
-from lm_deluge.simulator.checks.refusals import Refused, json_reply
+from lm_deluge.simulator.checks.refusals import Refused, error_reply
 from lm_deluge.simulator.checks.turns import blocks_in, check_thoughts
 from lm_deluge.simulator.saying.prompt import Function, Prompt
 from lm_deluge.simulator.saying.steps import Reply
@@ -28,18 +29,6 @@ __all__ = ["MessagesWire"]
 _PATH: Final = "/v1/messages"
 
 _CHOICES: Final = {"any": "required", "tool": "required", "none": "none"}
-
-_KINDS: Final = {
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    405: "method_not_allowed",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    500: "api_error",
-    504: "timeout_error",
-    529: "overloaded_error",
-}
 
 
 class MessagesWire(Wire):
@@ -71,29 +60,14 @@ class MessagesWire(Wire):
 
     def refuse(self, refused: Refused, record: ReceivedRequest) -> Reply:
         """Return the error in Anthropic's shape."""
-        return error_reply(refused.status, refused.message, record.index)
+        return self.error(record, refused.status, refused.message, {})
 
     def error(
-        self, record: ReceivedRequest, status: int, message: str, headers: Mapping[str, str]
+        self, record: ReceivedRequest, status: int, message: str | None, headers: Mapping[str, str]
     ) -> Reply:
         """Return an error of a fault."""
-        return error_reply(status, message, record.index, headers)
-
-
-def error_reply(
-    status: int, message: str, index: int, headers: Mapping[str, str] | None = None
-) -> Reply:
-    """Return an error in Anthropic's shape, to the request with this index."""
-    kind = _KINDS.get(status) or ("api_error" if status >= 500 else "invalid_request_error")
-    request_id = f"req_011C{index:020d}"
-    body = {
-        "type": "error",
-        "error": {"type": kind, "message": message},
-        "request_id": request_id,
-    }
-    again = "true" if status in (408, 409, 429) or status >= 500 else "false"
-    own = {"request-id": request_id, "x-should-retry": again}
-    return json_reply(body, status=status, headers={**own, **(headers or {})})
+        request_id = f"req_011C{record.index:020d}"
+        return error_reply(anthropic_error(status, message, headers, request_id=request_id))
 
 
 def _prompt(body: Mapping[str, Any]) -> Prompt:

@@ -8,7 +8,8 @@ from typing import Any
 
 import attrs
 
-from lm_deluge.simulator.checks.refusals import Refused
+from lm_deluge.servers.errors import openai_status
+from lm_deluge.simulator.checks.refusals import Refused, error_reply
 from lm_deluge.simulator.saying.answer import SimulatedAnswer
 from lm_deluge.simulator.saying.printer import EventPrinter
 from lm_deluge.simulator.saying.prompt import Prompt
@@ -87,7 +88,7 @@ class Wire(ABC):
         """Return the reply to a request that is refused."""
 
     def error(
-        self, record: ReceivedRequest, status: int, message: str, headers: Mapping[str, str]
-    ) -> Reply | None:
-        """Return an error reply in this dialect's shape; ``None`` where it is that of chat."""
-        return None
+        self, record: ReceivedRequest, status: int, message: str | None, headers: Mapping[str, str]
+    ) -> Reply:
+        """Return an error reply in this dialect's shape, and words where there is no message."""
+        return error_reply(openai_status(status, message, headers))

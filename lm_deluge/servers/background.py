@@ -17,19 +17,23 @@ class Background:
     """Runs ``start()``, then everything it left running, until ``close()`` runs ``stop()``.
 
     Both are coroutine functions and run in the thread's loop, as all does that ``run`` is given. What
-    they raise is raised to whoever called.
+    they raise is raised to whoever called. ``name``: of what runs there; the thread has it, too.
     """
 
     def __init__(
-        self, start: Callable[[], Awaitable[object]], stop: Callable[[], Awaitable[object]]
+        self,
+        start: Callable[[], Awaitable[object]],
+        stop: Callable[[], Awaitable[object]],
+        name: str,
     ) -> None:
         self._start = start
         self._stop = stop
+        self._name = name
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Event | None = None
         self._ready = threading.Event()
         self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._main, name="lm_deluge simulator", daemon=True)
+        self._thread = threading.Thread(target=self._main, name=f"lm_deluge {name}", daemon=True)
 
     def open(self) -> None:
         """Start the thread and wait until ``start()`` is done."""
@@ -65,7 +69,7 @@ class Background:
     def _submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         if self._loop is None:
             coroutine.close()
-            raise RuntimeError("the simulator has been stopped")
+            raise RuntimeError(f"the {self._name} has been stopped")
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def _main(self) -> None:

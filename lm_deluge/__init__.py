@@ -21,6 +21,7 @@ from lm_deluge.values.response import APIResponse, Choice, FailedAttempt, Partia
 from lm_deluge.values.usage import Usage
 
 if _typing.TYPE_CHECKING:
+    from lm_deluge.observers.stream_request import StreamRequest
     from lm_deluge.values.other_calls import OtherCall
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Stream",
     "StreamHandler",
     "StreamOptions",
+    "StreamRequest",
     "Timeouts",
     "Token",
     "ToolCall",
@@ -58,9 +60,13 @@ _warn_of_namesake(str(_Path(__file__).parent.parent))
 
 
 def __getattr__(name: str) -> _typing.Any:
-    # Few programs need it: it is made when it is asked for.
+    # Few programs need them: they are made when they are asked for.
     if name == "OtherCall":
         from lm_deluge.values import other_calls
 
         return other_calls.OtherCall
+    if name == "StreamRequest":
+        from lm_deluge.observers import stream_request
+
+        return stream_request.StreamRequest
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,7 +10,7 @@ from lm_deluge.client.options import ChatOptions, check_names
 from lm_deluge.config import SamplingParams
 from lm_deluge.errors import StreamError
 from lm_deluge.http.transport import Transport
-from lm_deluge.observers.stream import TokenQueue
+from lm_deluge.observers.loops import TokenQueue
 from lm_deluge.values.checks import checked_instance, checked_text
 from lm_deluge.values.conversation import Prompt
 from lm_deluge.values.response import APIResponse
@@ -81,7 +81,7 @@ async def stream_chat(
     # Without a generator inside of this one: of two that are collected together, each would be closed
     # by the event loop, and by the other.
     queue = TokenQueue(stream)
-    tokens = queue.tokens
+    tokens = queue.items
     try:
         while await queue.more():
             while tokens:

@@ -52,6 +52,7 @@ def model_request(
         info=info,
         dialect=route.dialect,
         request=route.request(written, redactor),
+        ask=ask,
         timeouts=timeouts.resolved(
             # Of a model that nobody described, what is asked for tells.
             info.reasoning

@@ -163,7 +163,9 @@ class Attempts:
         policy, verdict = self._plan.policy, _verdict(target, error)
         without = None if target.instead is None else target.instead(error)
         if without is not None:
-            return evolve(target, request=without, instead=None), 0.0
+            assert target.ask is not None
+            ask = evolve(target.ask, reasoning_summary=None)
+            return evolve(target, request=without, ask=ask, instead=None), 0.0
         delay = retry_delay(policy, error, failures, verdict=verdict)
         if delay is not None:
             return target, delay

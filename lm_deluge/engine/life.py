@@ -42,6 +42,7 @@ from lm_deluge.values.timeline_source import TimelineSource
 
 if TYPE_CHECKING:
     from lm_deluge.engine.endings import Came
+    from lm_deluge.observers.stream_request import StreamRequest
 
 __all__ = ["Engine", "new_stream"]
 
@@ -182,6 +183,12 @@ class Engine:
         received = Partial(**received_by(self._attempts.current))
         received.source = self._timeline_source()
         return received
+
+    def request(self) -> StreamRequest:
+        """What the model at hand is asked for."""
+        from lm_deluge.engine.asked import request_of
+
+        return request_of(self._attempts.current.target, self._plan.redactor)
 
     def _timeline_source(self) -> TimelineSource:
         return timeline_source_of(

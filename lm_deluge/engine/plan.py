@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from attrs import field, frozen
 
 from lm_deluge.config import Limits, ResolvedTimeouts, RetryPolicy
-from lm_deluge.dialects.dialect import Dialect
+from lm_deluge.dialects.dialect import Ask, Dialect
 from lm_deluge.errors import StreamError
 from lm_deluge.http.request import Request
 from lm_deluge.http.transport import Transport
@@ -47,7 +47,8 @@ class ReadRecorder(Protocol):
 
 @frozen(eq=False, kw_only=True)
 class ModelRequest:
-    """One model to ask, and the request that asks it. ``recorder`` hears of every network read.
+    """One model to ask, and the request that asks it. ``ask``: what it asks for, in our own words.
+    ``recorder`` hears of every network read.
     ``choices``: how many answers it asks for. ``logprobs``: whether it asks for log probabilities.
     ``instead``: returns, for the error of an attempt without output, the request that is to be sent once
     more without what nobody need answer; ``None``: there is none, and the retry policy decides.
@@ -57,6 +58,7 @@ class ModelRequest:
     dialect: Dialect = field(repr=lambda dialect: dialect.name)
     request: Request
     timeouts: ResolvedTimeouts
+    ask: Ask | None = field(default=None, repr=False)
     choices: int = 1
     logprobs: bool = False
     recorder: ReadRecorder | None = None

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lm_deluge.errors import StreamError
 from lm_deluge.observers.dispatch import Dispatcher
 from lm_deluge.values.response import APIResponse, Partial
+
+if TYPE_CHECKING:
+    from lm_deluge.observers.stream_request import StreamRequest
 
 __all__ = ["Life", "let_out", "running_loop"]
 
@@ -58,6 +61,9 @@ class Life(Protocol):
 
     def partial(self) -> Partial:
         """Return what has been received so far."""
+
+    def request(self) -> StreamRequest:
+        """Return what the model at hand is asked for."""
 
     def told(self) -> asyncio.Future[None]:
         """Return a future that is done once everybody was told of the ending."""

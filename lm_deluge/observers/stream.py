@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, Generator, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from lm_deluge.errors import StreamCancelled, StreamError
-from lm_deluge.observers.attach import Attachment, Sender, attach
+from lm_deluge.observers.attach import Sender
 from lm_deluge.observers.life import Life
+from lm_deluge.observers.loops import PieceQueue, TokenQueue, looped
 from lm_deluge.signals import StreamSignal
 from lm_deluge.values.locking import LOCK
-from lm_deluge.values.pieces import Token
+from lm_deluge.values.pieces import Delta, Token
 from lm_deluge.values.prompt_facts import PromptFacts
 from lm_deluge.values.redaction import Redactor
 from lm_deluge.values.response import APIResponse, Partial
@@ -22,7 +22,9 @@ from lm_deluge.values.response import APIResponse, Partial
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["Stream", "TokenQueue", "outcome_of"]
+    from lm_deluge.observers.stream_request import StreamRequest
+
+__all__ = ["Stream", "outcome_of"]
 
 
 class Stream(Sender):
@@ -31,7 +33,7 @@ class Stream(Sender):
     It starts at the first step of whoever consumes it, once::
 
         async with client.open_stream(prompt) as stream:
-            async for token in stream:      # Token objects
+            async for token in stream:      # Token objects; stream.pieces(): Deltas, too
                 ...
         stream.response                     # the APIResponse, once whole
 
@@ -97,6 +99,11 @@ class Stream(Sender):
         Worked out when it is first asked for, in a millisecond for a megabyte, from any thread.
         """
         return self._prompt.hash
+
+    @property
+    def request(self) -> StreamRequest:
+        """What the model at hand is asked for: model, parameters, tools, messages, without secrets."""
+        return self._life.request()
 
     @property
     def started_at(self) -> datetime | None:
@@ -261,14 +268,27 @@ class Stream(Sender):
 
     def __aiter__(self) -> AsyncGenerator[Token, None]:
         """Yield the ``Token``s as they arrive, of every choice; raise how the stream ended."""
+        self._note_loop()
+        return looped(self, TokenQueue)
+
+    def pieces(self) -> AsyncGenerator[Token | Delta, None]:
+        """Yield all that arrives, ``Token``s and ``Delta``s in their order; raise how the stream ended.
+
+        None is dropped, however slowly they are taken. A stream has one loop, this or over its tokens
+        (``RuntimeError`` for a second): leaving it early ends the stream. Of one that runs already
+        it yields what is still to come.
+        """
+        self._note_loop()
+        return looped(self, PieceQueue)
+
+    def _note_loop(self) -> None:
         if self._iterated:
             message = (
-                "this stream's tokens were iterated already; open another one, or attach a "
-                "handler (ChunkCollector) to look at them again"
+                "this stream was iterated already, and has one loop over its tokens or its pieces(); open "
+                "another one, or attach a handler (ChunkCollector) to look at them again"
             )
             raise RuntimeError(message)
         self._iterated = True
-        return _tokens_of(self)
 
     async def aclose(self, reason: str = "its consumer walked away") -> None:
         """End the stream if it runs and wait until it has ended. Without effect after the end."""
@@ -313,69 +333,3 @@ async def outcome_of(stream: Stream) -> APIResponse:
         finally:
             del outcome
     return outcome
-
-
-class TokenQueue:
-    """What a consuming loop has not taken yet, heard through the signals like any handler.
-
-    ``tokens``: in order of arrival. The loop takes them while there are ``more``, then calls ``leave``.
-    Making one starts the stream.
-    """
-
-    __slots__ = ("_attachment", "_end", "_stream", "_waiter", "tokens")
-
-    def __init__(self, stream: Stream) -> None:
-        self.tokens: deque[Token] = deque()
-        self._waiter: asyncio.Future[None] | None = None
-        self._stream: Stream | None = stream
-        self._attachment: Attachment | None = attach(self, stream)
-        self._end = stream.until_end()
-        self._end.add_done_callback(self._wake)
-
-    def on_token(self, stream: Stream, token: Token) -> None:
-        """Keep the token and wake the loop."""
-        self.tokens.append(token)
-        if self._waiter is not None:
-            self._wake()
-
-    async def more(self) -> bool:
-        """Wait until there is a token; ``False`` once there will be none any more."""
-        while not self.tokens:
-            if self._end.done():
-                return False
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-        return True
-
-    async def leave(self) -> None:
-        """Hear no more; end the stream if it runs, and wait until it has ended."""
-        stream, self._stream = self._stream, None
-        attachment, self._attachment = self._attachment, None
-        if attachment is not None and stream is not None:
-            attachment.detach()
-            await stream.aclose()
-
-    def _wake(self, finished: object = None) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-        self._waiter = None
-
-
-async def _tokens_of(stream: Stream) -> AsyncGenerator[Token, None]:
-    queue = TokenQueue(stream)
-    tokens = queue.tokens
-    try:
-        while await queue.more():
-            while tokens:
-                yield tokens.popleft()
-        outcome = stream.result()
-    finally:
-        try:
-            await queue.leave()
-        finally:
-            del stream, queue
-    if isinstance(outcome, StreamError):
-        try:
-            raise outcome
-        finally:
-            del outcome

@@ -12,6 +12,7 @@ from lm_deluge.dialects.dialect import AnswerReader
 from lm_deluge.engine.plan import ModelRequest
 from lm_deluge.engine.reading import phase_of
 from lm_deluge.observers.stream import Stream
+from lm_deluge.proxy.asked import AppAsks
 from lm_deluge.values.redaction import Redactor
 from lm_deluge.values.response import FailedAttempt
 
@@ -31,9 +32,13 @@ class AppStream(Stream):
 
 @frozen(eq=False, kw_only=True)
 class WatchedPlan:
-    """What is known of a stream before it begins: ``targets`` holds the one model asked."""
+    """What is known of a stream before it begins.
+
+    ``targets`` holds the one model asked; ``asks``: what for.
+    """
 
     targets: tuple[ModelRequest, ...]
+    asks: AppAsks
     redactor: Redactor
     tags: Mapping[str, Any]
     limits: Limits

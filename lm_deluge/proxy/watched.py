@@ -24,6 +24,7 @@ from lm_deluge.errors import StreamCancelled, StreamError
 from lm_deluge.observers.dispatch import Dispatcher
 from lm_deluge.observers.life import let_out, running_loop
 from lm_deluge.observers.stream import Stream
+from lm_deluge.observers.stream_request import StreamRequest
 from lm_deluge.proxy.planned import AppAttempts, WatchedPlan
 from lm_deluge.signals import on_complete, on_error, on_start
 from lm_deluge.values.response import APIResponse, Partial
@@ -102,6 +103,12 @@ class AppLife:
     def attempt(self) -> int:
         """1 once the request was sent."""
         return self._attempts.number
+
+    def request(self) -> StreamRequest:
+        """What the app asks for."""
+        from lm_deluge.proxy.app_request import request_of_app
+
+        return request_of_app(self._plan.asks, self._plan.targets[0], self._plan.redactor)
 
     def prepare(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
         """Be ready to be started, and to be stopped; return a future of the end."""

@@ -95,6 +95,7 @@ class Watcher:
         )
         plan = WatchedPlan(
             targets=(target,),
+            asks=asks,
             redactor=redactor,
             tags=tags,
             limits=self._limits,

@@ -1,4 +1,4 @@
-"""The five ways to consume a stream, each kept as a ``Consumed``, and handlers that misbehave."""
+"""The six ways to consume a stream, each kept as a ``Consumed``, and handlers that misbehave."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from lm_deluge import LLMClient, Stream, StreamHandler
+from lm_deluge import LLMClient, Stream, StreamHandler, Token
 from lm_deluge.api_requests.openai import stream_chat
 from lm_deluge_plugins.stdout_printer import StdoutPrinter
 from support.promises import Consumed, Ear, RawEar
@@ -68,6 +68,24 @@ async def by_open_stream(
         del stream
 
 
+async def by_pieces(
+    client: LLMClient, prompt: str, handlers: Sequence[object], seen: Consumed
+) -> None:
+    """``async with client.open_stream(prompt) as stream: async for piece in stream.pieces()``."""
+    seen.yielded = ""
+    stream = client.open_stream(prompt, handlers=handlers)
+    try:
+        async with stream:
+            async for piece in stream.pieces():
+                if isinstance(piece, Token) and piece.choice == 0:
+                    seen.yielded += piece.text
+        seen.response = stream.response
+    except Exception as error:
+        seen.error = error
+    finally:
+        del stream
+
+
 async def by_signals(
     client: LLMClient, prompt: str, handlers: Sequence[object], seen: Consumed
 ) -> None:
@@ -104,6 +122,7 @@ CONSUMERS: dict[str, Consumer] = {
     "stream": by_stream,
     "stream_chat": by_stream_chat,
     "open_stream": by_open_stream,
+    "pieces": by_pieces,
     "signals": by_signals,
     "stream_many": by_stream_many,
 }

@@ -21,6 +21,7 @@ from lm_deluge.values.response import APIResponse, Choice, FailedAttempt, Partia
 from lm_deluge.values.usage import Usage
 
 if _typing.TYPE_CHECKING:
+    from lm_deluge import sync as sync
     from lm_deluge.observers.stream_request import StreamRequest
     from lm_deluge.values.other_calls import OtherCall
 
@@ -61,6 +62,10 @@ _warn_of_namesake(str(_Path(__file__).parent.parent))
 
 def __getattr__(name: str) -> _typing.Any:
     # Few programs need them: they are made when they are asked for.
+    if name == "sync":
+        import lm_deluge.sync
+
+        return lm_deluge.sync
     if name == "OtherCall":
         from lm_deluge.values import other_calls
 

@@ -20,6 +20,7 @@ PROMISED = {
     "HandlerError ConnectionLostError AnswerCutError ProviderError ProtocolError",
     "lm_deluge.simulator": "Simulator Gap Fault",
     "lm_deluge.proxy": "Proxy",
+    "lm_deluge.sync": "LLMClient Stream stream_chat",
     "lm_deluge.timeline": "Timeline read_timelines",
     "lm_deluge_plugins": "StdoutPrinter ChunkCollector FileLogger",
 }
@@ -35,6 +36,7 @@ COMPLETE = (
     "lm_deluge.recording",
     "lm_deluge.signals",
     "lm_deluge.simulator",
+    "lm_deluge.sync",
     "lm_deluge.testing",
     "lm_deluge.timeline",
     "lm_deluge.timeline.record",

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from lm_deluge.api_requests.clients import DEFAULT_PARAMS, OTHERS, client_of, params_of
 from lm_deluge.client.client import LLMClient
 from lm_deluge.client.options import ChatOptions, check_names
 from lm_deluge.config import SamplingParams
 from lm_deluge.errors import StreamError
-from lm_deluge.http.transport import Transport
 from lm_deluge.observers.loops import TokenQueue
-from lm_deluge.values.checks import checked_instance, checked_text
 from lm_deluge.values.conversation import Prompt
 from lm_deluge.values.response import APIResponse
 
@@ -20,19 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["stream_chat"]
 
-_DEFAULT_PARAMS = SamplingParams()
-
-#: What else it takes by keyword, for messages.
-_OTHERS: Final = ("extra_headers", "api_key", "base_url", "client")
-
-#: The connections that all calls without a client share.
-_TRANSPORT: Final = Transport()
-
 
 async def stream_chat(
     model_name: str,
     prompt: Prompt,
-    sampling_params: SamplingParams = _DEFAULT_PARAMS,
+    sampling_params: SamplingParams = DEFAULT_PARAMS,
     tools: Sequence[Mapping[str, Any]] | None = None,
     extra_headers: Mapping[str, str] | None = None,
     *,
@@ -52,28 +43,20 @@ async def stream_chat(
     Raises at the first step what ``LLMClient.stream`` raises before anything is sent, later the
     ``StreamError`` that ended the stream. Leaving the loop early ends the stream.
     """
-    check_names(options, "stream_chat", _OTHERS)
+    check_names(options, "stream_chat", OTHERS)
     is_given = client is not None
-    if client is None:
-        client = LLMClient(
-            checked_text("model_name", model_name),
-            api_key=api_key,
-            base_url=base_url,
-            extra_headers=extra_headers,
-            transport=_TRANSPORT,
-        )
-    else:
-        checked_instance("client", client, LLMClient)
-        if (model_name, api_key, base_url, extra_headers) != (client.model, None, None, None):
-            message = "with client=, give model_name as client.model, and no key, URL or headers"
-            raise ValueError(message)
+    client = client_of(
+        LLMClient,
+        client,
+        model_name,
+        api_key=api_key,
+        base_url=base_url,
+        extra_headers=extra_headers,
+    )
     stream = client.open_stream(
         prompt,
         tools=tools,
-        # The client has sampling parameters of its own.
-        sampling_params=None
-        if is_given and sampling_params is _DEFAULT_PARAMS
-        else sampling_params,
+        sampling_params=params_of(sampling_params, is_given=is_given),
         tags=tags,
         **options,
     )

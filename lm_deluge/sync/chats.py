@@ -1,0 +1,69 @@
+"""``stream_chat`` for code without ``async``."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lm_deluge.api_requests.clients import DEFAULT_PARAMS, OTHERS, client_of, params_of
+from lm_deluge.client.options import ChatOptions, check_names
+from lm_deluge.config import SamplingParams
+from lm_deluge.sync.client import LLMClient
+from lm_deluge.values.conversation import Prompt
+from lm_deluge.values.response import APIResponse
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+__all__ = ["stream_chat"]
+
+
+def stream_chat(
+    model_name: str,
+    prompt: Prompt,
+    sampling_params: SamplingParams = DEFAULT_PARAMS,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+    extra_headers: Mapping[str, str] | None = None,
+    *,
+    api_key: str | None = None,
+    base_url: str | None = None,
+    tags: Mapping[str, Any] | None = None,
+    client: LLMClient | None = None,
+    **options: Unpack[ChatOptions],
+) -> Generator[str | APIResponse, None, None]:
+    """Yield the answer's tokens as ``str`` as they arrive, then one ``APIResponse``.
+
+    The arguments are those of ``LLMClient`` and the options of ``LLMClient.stream``, by keyword those of
+    ``ChatOptions``. ``client``: take the connections and settings of this one, of
+    ``lm_deluge.sync``; then only the options of ``stream`` may be given beside it. With ``n > 1`` choice 0
+    is yielded; ``handlers`` hear all of them.
+
+    Raises at the first step what ``LLMClient.stream`` raises before anything is sent, later the
+    ``StreamError`` that ended the stream. Leaving the loop early ends the stream.
+    """
+    check_names(options, "stream_chat", OTHERS)
+    is_given = client is not None
+    client = client_of(
+        LLMClient,
+        client,
+        model_name,
+        api_key=api_key,
+        base_url=base_url,
+        extra_headers=extra_headers,
+    )
+    stream = client.open_stream(
+        prompt,
+        tools=tools,
+        sampling_params=params_of(sampling_params, is_given=is_given),
+        tags=tags,
+        **options,
+    )
+    del client
+    try:
+        for token in stream:
+            if token.choice == 0:
+                yield token.text
+        response = stream.wait()
+    finally:
+        del stream
+    yield response

@@ -66,4 +66,4 @@ def admit(shared: Shared, head: bytes, reached: str) -> Passing:
         fault=None if fault is None else fault.name,
     )
     exchange = told(shared.watcher.open, asked) or WatchedExchange()
-    return Passing(first, read.fields, read.framing, route, exchange, fault)
+    return Passing(first, read.fields, read.framing, route, exchange, shared.afterwards, fault)

@@ -1,7 +1,7 @@
 """What the pipe tells of one request and its answer, and what is made of it.
 
-The pipe passes bytes on first and tells of them afterwards. Nothing here raises, awaits or touches what
-is passed on. The methods of a ``WatchedExchange`` are called in this order::
+The pipe passes bytes on first and tells of them in a later turn of the loop (``afterwards``). Nothing
+here raises, awaits or touches what is passed on. This is the order of a ``WatchedExchange``'s methods::
 
     open ─> sent* ─┬─> asked ─> sent* ─> head ─> read* ─> ended
                    └─> ended("unreachable")
@@ -54,9 +54,9 @@ class WatchedExchange:
     def sent(self, data: bytes) -> None:
         """Bytes of the request's body went upstream; ``b""``: it is whole."""
 
-    def asked(self, connected: float) -> None:
-        """The request's head was written just now, over a connection that took so many seconds; 0 for
-        one that was open."""
+    def asked(self, connected: float, at: float | None = None) -> None:
+        """The request's head was written, over a connection that took so many seconds; 0 for one that was
+        open. ``at``: when, by ``time.perf_counter``, if not just now."""
 
     def head(
         self, status: int, headers: Sequence[tuple[str, str]], arrived: float | None = None

@@ -139,8 +139,8 @@ class Listening(WatchedExchange):
             self._know()
 
     @_harmless
-    def asked(self, connected: float) -> None:
-        self._t0 = perf_counter() - connected
+    def asked(self, connected: float, at: float | None = None) -> None:
+        self._t0 = (perf_counter() if at is None else at) - connected
         if self._asks is not None:
             self._begin(self._asks)
         elif self._expected == 0:

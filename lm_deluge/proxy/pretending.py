@@ -9,7 +9,7 @@ from typing import Final
 from lm_deluge.http.dialling import Dialled
 from lm_deluge.proxy.faults import InjectedFault
 from lm_deluge.proxy.injected import injected_reply
-from lm_deluge.proxy.passing import Passing, told
+from lm_deluge.proxy.passing import Passing
 from lm_deluge.proxy.upstream_side import Before
 
 __all__ = ["PretendedSide"]
@@ -66,7 +66,8 @@ class PretendedSide:
         reply = injected_reply(passing, self._fault)
         self._before.transport.write(reply.head + reply.body)
         passing.begun = True
-        told(passing.exchange.head, reply.status, reply.fields)
-        told(passing.exchange.read, reply.body, perf_counter())
+        arrived = perf_counter()
+        passing.has_head(reply.status, reply.fields, arrived)
+        passing.has_read(reply.body, arrived)
         passing.ended("whole")
         self._before.answer_is_whole(keep=True)

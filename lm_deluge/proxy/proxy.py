@@ -127,7 +127,11 @@ class Proxy(Entered):
     @property
     def running(self) -> int:
         """How many requests are on their way."""
-        return 0 if self._shared is None else sum(not r.is_idle for r in self._shared.readers)
+        shared = self._shared
+        if shared is None:
+            return 0
+        # One whose end was not told yet is not over.
+        return sum(not r.is_idle for r in shared.readers) or int(shared.afterwards.is_behind)
 
     async def start(self) -> Self:
         """Listen.
@@ -158,6 +162,7 @@ class Proxy(Entered):
         shared.none_left.set()
         for upstream in self.routes.upstreams:
             shared.dialer.prepare(upstream.origin)
+        self._watcher.prepare()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
             lambda: ReaderSide(shared), self._host, self._port, backlog=4096
@@ -211,6 +216,7 @@ class Proxy(Entered):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING):
                 await shared.none_left.wait()
+                shared.afterwards.all()
                 await shared.watcher.aclose()
         await shared.dialer.close()
         self._shared = None

@@ -19,7 +19,7 @@ from lm_deluge.proxy.heads import (
     BadRequestHead,
     find_request_end,
 )
-from lm_deluge.proxy.passing import Passing, told
+from lm_deluge.proxy.passing import Passing
 from lm_deluge.proxy.pretending import PretendedSide
 from lm_deluge.proxy.refusals import refused
 from lm_deluge.proxy.upstream_side import UpstreamSide
@@ -198,7 +198,7 @@ class ReaderSide(AppConnection):
             if upstream is not None:
                 upstream.leave()
             self._upstream = PretendedSide(self, passing, fault)
-            told(passing.exchange.asked, 0.0)
+            passing.was_asked(0.0)
             self._pass_waiting(passing)
             return
         if (
@@ -253,7 +253,7 @@ class ReaderSide(AppConnection):
             authorization=dialled.authorization,
         )
         upstream.ask(passing, head)
-        told(passing.exchange.asked, connected)
+        passing.was_asked(connected)
         self._pass_waiting(passing)
 
     def _pass_waiting(self, passing: Passing) -> None:
@@ -271,10 +271,10 @@ class ReaderSide(AppConnection):
             return
         self._to_upstream(data if used == len(data) else data[:used])
         if content:
-            told(passing.exchange.sent, content)
+            passing.has_sent(content)
         if passing.framing.done:
             passing.sent = True
-            told(passing.exchange.sent, b"")
+            passing.has_sent(b"")
             self._held += data[used:]
             if self._upstream is not None:
                 self._upstream.request_is_whole()
@@ -303,4 +303,4 @@ def _tell_waiting(passing: Passing) -> None:
     with contextlib.suppress(FramingError):
         content, _ = passing.framing.feed(b"".join(waiting))
         if content:
-            told(passing.exchange.sent, content)
+            passing.has_sent(content)

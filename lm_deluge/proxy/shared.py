@@ -9,6 +9,7 @@ from typing import Protocol
 from attrs import define, field
 
 from lm_deluge.http.dialling import Dialer
+from lm_deluge.proxy.afterwards import Afterwards
 from lm_deluge.proxy.faults import FaultDice
 from lm_deluge.proxy.guards import Guard
 from lm_deluge.proxy.heads import AskedLine, BadRequestHead, HeaderField
@@ -34,13 +35,14 @@ class Connected(Protocol):
 @define(eq=False, kw_only=True)
 class Shared:
     """What all connections of a proxy share. ``dropped``: header fields that are for the proxy alone, in
-    small letters. ``head_timeout``: seconds for a request's head to come in. ``asks_usage``: of
-    chats that do not ask themselves."""
+    small letters. ``afterwards``: who watches is told by it. ``head_timeout``: seconds for a request's head
+    to come in. ``asks_usage``: of chats that do not ask themselves."""
 
     routes: Routes
     guard: Guard
     watcher: Watcher
     dialer: Dialer
+    afterwards: Afterwards = field(factory=Afterwards)
     dice: FaultDice = field(factory=FaultDice)
     dropped: frozenset[bytes] = frozenset()
     head_timeout: float = 30.0

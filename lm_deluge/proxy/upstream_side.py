@@ -11,7 +11,7 @@ from lm_deluge.proxy.framing import Framing, FramingError, UntilClose, of_respon
 from lm_deluge.proxy.headers import forwarded_response, keeps_open, pairs
 from lm_deluge.proxy.heads import HeaderField, StatusLine, find_response_end, read_response
 from lm_deluge.proxy.meddling import Meddler
-from lm_deluge.proxy.passing import Passing, told
+from lm_deluge.proxy.passing import Passing
 
 __all__ = ["Before", "UpstreamSide"]
 
@@ -197,7 +197,7 @@ class UpstreamSide(asyncio.Protocol):
         arrived: float,
     ) -> None:
         head = forwarded_response(first, fields)
-        told(passing.exchange.head, first.status, pairs(fields), arrived)
+        passing.has_head(first.status, pairs(fields), arrived)
         if first.status == 101:
             passing.is_tunnel = True
             self._framing = UntilClose()
@@ -224,7 +224,7 @@ class UpstreamSide(asyncio.Protocol):
                 self._meddler.close()
             self._write(passing, head + data)
             if error.found:
-                told(passing.exchange.read, error.found, arrived)
+                passing.has_read(error.found, arrived)
             # What it is from here on is the reader's to judge.
             passing.ended("reset", error, arrived)
             self._framing = UntilClose()
@@ -241,7 +241,7 @@ class UpstreamSide(asyncio.Protocol):
             return
         self._write(passing, head + data if head else data)
         if content and not passing.is_tunnel and not passing.is_over:
-            told(passing.exchange.read, content, arrived)
+            passing.has_read(content, arrived)
         if framing.done:
             self._passing = None
             passing.ended("whole", None, arrived)
@@ -253,7 +253,7 @@ class UpstreamSide(asyncio.Protocol):
         """See ``Between``."""
         passing = self._meddled
         self._write(passing, data)
-        told(passing.exchange.read, content, arrived)
+        passing.has_read(content, arrived)
 
     def pass_end(self, data: bytes) -> None:
         """See ``Between``."""

@@ -11,7 +11,7 @@ from lm_deluge.config import Limits
 from lm_deluge.observers.attach import attach
 from lm_deluge.observers.handler_methods import methods_of
 from lm_deluge.observers.method_names import BESIDE
-from lm_deluge.proxy.asked import AppAsks, target_of
+from lm_deluge.proxy.asked import AppAsks, asks_of, target_of
 from lm_deluge.proxy.exchange import RequestHead, WatchedExchange
 from lm_deluge.proxy.listening import Listening
 from lm_deluge.proxy.planned import AppStream, WatchedPlan
@@ -61,6 +61,16 @@ class Watcher:
         self._limits = Limits()
         self._keys: OrderedDict[int, int] = OrderedDict()
         self._ends: set[asyncio.Future[None]] = set()
+
+    def prepare(self) -> None:
+        """Load what streams of every wire need, so that no first one waits for it."""
+        redactor = Redactor()
+        for wire in ("chat", "responses", "messages", "gemini"):
+            asks = asks_of(wire, "/", b"", is_whole=True)
+            target = target_of(asks, wire, "http://localhost", "/", redactor, b"")
+            target.dialect.answer(
+                choices=1, limits=self._limits, accept_eof=False, redactor=redactor
+            )
 
     def open(self, head: RequestHead) -> WatchedExchange:
         """Return who is told of a request; its head is there, and nothing went upstream yet."""

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lm_deluge import Message, SamplingParams
@@ -110,6 +110,7 @@ def _conversations(draw: st.DrawFn) -> list[Message]:
 
 
 @pytest.mark.parametrize("wire", WIRES)
+@settings(deadline=None)
 @given(conversation=_conversations())
 def test_a_prompt_has_the_same_hash_by_our_client_and_through_a_proxy(
     wire: str, conversation: list[Message]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lm_deluge.proxy.framing import Chunked, FramingError, Sized, of_response
@@ -15,6 +15,7 @@ CONTENTS = st.lists(st.binary(min_size=1, max_size=40), max_size=6)
 EXTENSIONS = st.sampled_from([b"", b";a", b' ; a="b c"', b";\xe4"])
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of a busy machine
 @given(contents=CONTENTS, extension=EXTENSIONS, trailers=st.booleans(), cuts=st.lists(st.integers(0, 400)),
        strict=st.booleans())  # fmt: skip
 def test_content_is_found_however_chunks_are_cut(

@@ -3,7 +3,7 @@
 All are checked where they are given: TypeError for a wrong type, ValueError for a value out of
 range, both naming the field. A bool is no number here, and NaN is in no range. What means a number or
 a text (of numpy, of an enumeration, a Decimal) is taken, and kept as a plain int, float or str.
-`checked_flag` and `checked_tags` check the like for handlers of your own.
+`checked_flag`, `checked_number`, `checked_tags` and `checked_text` check the like for handlers of your own.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from lm_deluge.values.checks import (
     checked_number,
     checked_one_of,
     checked_tags,
+    checked_text,
     wrong_type,
 )
 from lm_deluge.values.foreign import shown
@@ -41,7 +42,9 @@ __all__ = [
     "SamplingParams",
     "Timeouts",
     "checked_flag",
+    "checked_number",
     "checked_tags",
+    "checked_text",
 ]
 
 ReasoningEffort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh"]

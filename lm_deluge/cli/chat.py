@@ -22,6 +22,7 @@ from lm_deluge.cli.terminal import (
     INTERRUPTED,
     OK,
     LineEnd,
+    draws,
     echo_calls,
     notice,
     wants_no_escapes,
@@ -50,16 +51,20 @@ def chat(system: str | None, **options: Unpack[ModelOptions]) -> int:
     conversation = Conversation()
     if system is not None:
         conversation.system(system)
-    return _Chat(client, conversation, quiet=options["quiet"]).run()
+    drawn = draws(plain=options["plain"])
+    return _Chat(client, conversation, quiet=options["quiet"], drawn=drawn).run()
 
 
 class _Chat:
     """One conversation, and who takes part in it."""
 
-    def __init__(self, client: LLMClient, conversation: Conversation, *, quiet: bool) -> None:
+    def __init__(
+        self, client: LLMClient, conversation: Conversation, *, quiet: bool, drawn: bool
+    ) -> None:
         self._client = client
         self._conversation = conversation
         self._quiet = quiet
+        self._drawn = drawn
         # To ask for a message takes a terminal to read it from, and some place to ask.
         self._interactive = None not in (sys.stdin, sys.stdout) and sys.stdin.isatty()
         self._patience = Patience("waiting for a message, a line of standard input, or for its end")
@@ -118,13 +123,14 @@ class _Chat:
     def _answer(self, runner: asyncio.Runner) -> bool:
         """Stream one answer and add it; one that stopped half way stays, as far as it was read."""
         said, line = ChunkCollector(), LineEnd()
-        stream = self._client.stream(self._conversation, handlers=[said, line])
+        handlers = [said] if self._drawn else [said, line]
+        stream = self._client.stream(self._conversation, handlers=handlers)
         try:
             response = runner.run(stream)
         except KeyboardInterrupt:
             if not self._interactive:
                 raise
-            click.echo(" [stopped]")
+            click.echo("[stopped]" if self._drawn else " [stopped]")
             self._keep(said.text)
             return False
         except StreamCancelled:  # nobody reads any more
@@ -136,7 +142,8 @@ class _Chat:
             self._keep(said.text)
             return False
         line.close()
-        echo_calls(response)
+        if not self._drawn:
+            echo_calls(response)
         if response.completion.strip() and not response.tool_calls:
             self._conversation.add(response.content)
         elif not self._keep(response.completion or response.refusal or ""):

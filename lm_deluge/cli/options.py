@@ -11,7 +11,7 @@ import click
 from lm_deluge import LLMClient
 from lm_deluge.cli.command import Finite, Whole
 from lm_deluge.cli.files import OutputFile
-from lm_deluge.cli.terminal import Printer, RetryNotice
+from lm_deluge.cli.terminal import RetryNotice, make_printer
 from lm_deluge.config import EFFORTS
 from lm_deluge.recording import Recorder
 from lm_deluge_plugins import FileLogger
@@ -48,6 +48,7 @@ class ModelOptions(TypedDict):
     effort: str | None
     log: Path | None
     record: Path | None
+    plain: bool
     quiet: bool
 
 
@@ -124,6 +125,11 @@ def model_options(command: F) -> F:
         ),
         log_option,
         record_option,
+        click.option(
+            "--plain",
+            is_flag=True,
+            help="Print the text as it comes; on a terminal it is drawn as Markdown otherwise.",
+        ),
         click.option("--quiet", is_flag=True, help="Print the answer and nothing else."),
     )
     for option in reversed(options):
@@ -162,7 +168,7 @@ def make_client(*, json_mode: bool = False, **options: Unpack[ModelOptions]) -> 
         max_new_tokens=options["max_tokens"],
         reasoning_effort=options["effort"],  # type: ignore[arg-type]  # of EFFORTS: click has checked
         json_mode=json_mode,
-        printer=Printer(thinking=not quiet),
+        printer=make_printer(plain=options["plain"], quiet=quiet),
         record=make_recorder(options["record"]),
         handlers=[*make_log(options["log"]), *([] if quiet else [RetryNotice()])],
     )

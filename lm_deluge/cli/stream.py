@@ -15,7 +15,7 @@ from lm_deluge.cli.files import check_stdout, distinct
 from lm_deluge.cli.options import ModelOptions, make_client, model_options
 from lm_deluge.cli.standard_input import is_piped
 from lm_deluge.cli.summary import one_line
-from lm_deluge.cli.terminal import LineEnd, echo_calls, notice
+from lm_deluge.cli.terminal import LineEnd, draws, echo_calls, notice
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -50,12 +50,13 @@ def stream(
     if system is not None:
         conversation.system(system)
     conversation.user(_prompt(prompt) if reads else _checked(prompt or ""))
-    line = LineEnd()
+    line, drawn = LineEnd(), draws(plain=options["plain"])
     try:
-        response = asyncio.run(client.stream(conversation, handlers=[line]))
+        response = asyncio.run(client.stream(conversation, handlers=[] if drawn else [line]))
     finally:
         line.close()
-    echo_calls(response)
+    if not drawn:  # where it is drawn, so are the calls
+        echo_calls(response)
     if not options["quiet"] and sys.stderr is not None and sys.stderr.isatty():
         notice(one_line(response), dim=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from typing import Any, Final, TextIO
 
@@ -12,8 +11,13 @@ from rich.console import Console
 
 from lm_deluge import APIResponse, Delta, Retry, Stream, StreamHandler, Token
 from lm_deluge.errors import StreamError
-from lm_deluge_plugins import StdoutPrinter
-from lm_deluge_plugins.stdout_printer import harmless
+from lm_deluge_plugins import RichPrinter, StdoutPrinter
+from lm_deluge_plugins.terminals import (
+    harmless,
+    is_drawable,
+    is_dumb,
+    wants_no_escapes,
+)
 
 __all__ = [
     "FAILED",
@@ -24,10 +28,12 @@ __all__ = [
     "LineEnd",
     "Printer",
     "RetryNotice",
+    "draws",
     "echo_calls",
     "harmless_on",
     "is_dumb",
     "make_console",
+    "make_printer",
     "notice",
     "wants_no_escapes",
 ]
@@ -39,16 +45,6 @@ INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell shows it
 PIPE_CLOSED: Final = 141  # 128 + SIGPIPE
 
 _ERASE_LINE: Final = "\r\x1b[K"
-
-
-def is_dumb() -> bool:
-    """Say whether the terminal only writes on, as ``TERM=dumb`` says."""
-    return os.environ.get("TERM", "").lower() in ("dumb", "unknown")
-
-
-def wants_no_escapes() -> bool:
-    """Say whether the user (https://no-color.org) or the terminal wants plain text alone."""
-    return bool(os.environ.get("NO_COLOR")) or is_dumb()
 
 
 class _Console(Console):
@@ -84,8 +80,29 @@ def notice(text: str, *, nl: bool = True, **style: Any) -> None:
     text = harmless_on(text, sys.stderr)
     if style and sys.stderr.isatty() and not wants_no_escapes():
         text = click.style(text, **style)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError), _aside():
         click.echo(text, err=True, nl=nl)
+
+
+def _aside() -> contextlib.AbstractContextManager[None]:
+    """Make room for a line where an answer is drawn."""
+    drawing = sys.modules.get("lm_deluge_plugins.rich_printer.stage")
+    if drawing is None or sys.stdout is None or not sys.stderr.isatty():
+        return contextlib.nullcontext()
+    aside: contextlib.AbstractContextManager[None] = drawing.stage_of(sys.stdout).aside()
+    return aside
+
+
+def draws(*, plain: bool) -> bool:
+    """Say whether answers are drawn as Markdown, unless they are to be ``plain``."""
+    return not plain and is_drawable(sys.stdout)
+
+
+def make_printer(*, plain: bool, quiet: bool) -> StreamHandler:
+    """Return what prints answers; a ``quiet`` one says nothing of reasoning."""
+    if draws(plain=plain):
+        return RichPrinter(reasoning=not quiet)
+    return Printer(thinking=not quiet)
 
 
 class Printer(StdoutPrinter):

@@ -2,6 +2,7 @@
 
 from lm_deluge_plugins.chunk_collector import ChunkCollector
 from lm_deluge_plugins.file_logger import FileLogger
+from lm_deluge_plugins.rich_printer import RichPrinter
 from lm_deluge_plugins.stdout_printer import StdoutPrinter
 
-__all__ = ["ChunkCollector", "FileLogger", "StdoutPrinter"]
+__all__ = ["ChunkCollector", "FileLogger", "RichPrinter", "StdoutPrinter"]

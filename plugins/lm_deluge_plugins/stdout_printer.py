@@ -4,46 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import io
-import os
 import sys
 from typing import Any, Final, Protocol
 
 from lm_deluge import APIResponse, Delta, Stream, StreamHandler, Token
 from lm_deluge.errors import StreamError
+from lm_deluge_plugins.terminals import harmless, is_closed, is_terminal, writable
 
-__all__ = ["StdoutPrinter", "harmless"]
+__all__ = ["StdoutPrinter"]
 
 #: Seconds between two flushes of what may make a message of each; less than an eye notices.
 _FLUSH_INTERVAL: Final = 0.1
-
-#: What a write into a pipe or socket says that nobody reads.
-_CLOSED: Final[tuple[int, ...]] = (
-    errno.EPIPE,
-    errno.ECONNRESET,
-    errno.ESHUTDOWN,
-    *((errno.EINVAL,) if os.name == "nt" else ()),
-)
-
-
-def _table() -> dict[int, str]:
-    """Map what can move the cursor, set the title, write the clipboard or reverse the text."""
-    table = {code: chr(0x2400 + code) for code in range(0x20)}  # C0, as their control pictures
-    del table[0x09], table[0x0A]  # tab and newline are text
-    table[0x7F] = "\N{SYMBOL FOR DELETE}"
-    # C1 (CSI, OSC, DCS as one character) and the bidirectional controls of Unicode (UAX #9).
-    bidirectional = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-    table |= {code: f"<U+{code:04X}>" for code in (*range(0x80, 0xA0), *bidirectional)}
-    return table
-
-
-_HARMLESS: Final = _table()
-
-
-def harmless(text: str) -> str:
-    """Return ``text`` with control characters made visible, so that a terminal only shows them."""
-    return text if text.isprintable() and text.isascii() else text.translate(_HARMLESS)
 
 
 class SupportsWrite(Protocol):
@@ -111,14 +83,14 @@ class StdoutPrinter(StreamHandler):
             try:
                 file.write(text)
             except UnicodeEncodeError:
-                file.write(_writable(text, getattr(file, "encoding", None)))
+                file.write(writable(text, getattr(file, "encoding", None)))
             if self._flushes_each:
                 file.flush()
             elif self._flush_due is None:
                 loop = asyncio.get_running_loop()
                 self._flush_due = loop.call_later(_FLUSH_INTERVAL, self._flush_quietly)
         except OSError as error:
-            if error.errno not in _CLOSED:
+            if not is_closed(error):
                 raise
             # Its traceback would keep the stream.
             cause = error.with_traceback(None)
@@ -126,10 +98,7 @@ class StdoutPrinter(StreamHandler):
 
     def _look_at(self, file: Any) -> None:
         """Find out what kind of file it is; once, for it is asked for each token."""
-        try:
-            self._is_terminal = bool(file.isatty())
-        except Exception:  # noqa: BLE001 - it need not have it, or be able to tell
-            self._is_terminal = False
+        self._is_terminal = is_terminal(file)
         flush = getattr(file, "flush", None)
         own = isinstance(file, (io.TextIOWrapper, io.StringIO))
         self._flushes_each = (own or self._is_terminal) and flush is not None
@@ -147,12 +116,3 @@ class StdoutPrinter(StreamHandler):
         # The next write tells what is wrong with the file.
         with contextlib.suppress(Exception):
             self._flush_rest()
-
-
-def _writable(text: str, encoding: object) -> str:
-    """Return ``text`` with what an encoding lacks replaced; ASCII where it is none."""
-    try:
-        name = encoding if isinstance(encoding, str) else "ascii"
-        return text.encode(name, "replace").decode(name)
-    except (LookupError, UnicodeError):
-        return text.encode("ascii", "replace").decode("ascii")

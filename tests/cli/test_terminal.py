@@ -13,6 +13,7 @@ import pytest
 
 from lm_deluge.simulator import Simulator
 from support.programs import clean_environment, simulated
+from support.terminal import emulated
 
 PLAIN = [{"NO_COLOR": "1", "TERM": "xterm-256color"}, {"TERM": "dumb"}]
 
@@ -86,21 +87,8 @@ END = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndat
 
 
 def screen(text: str) -> list[str]:
-    """Return the lines as they stand at the end, carriage returns and erasures obeyed."""
-    lines = []
-    for line in text.split("\n"):
-        cells: list[str] = []
-        at = 0
-        for piece in re.findall(r"\x1b\[[?\d;]*[A-Za-z]|\r|[^\r\x1b]", line):
-            if piece == "\r":
-                at = 0
-            elif piece in ("\x1b[K", "\x1b[2K"):
-                del cells[at if piece == "\x1b[K" else 0 :]
-            elif not piece.startswith("\x1b"):
-                cells[at : at + 1] = [piece]
-                at += 1
-        lines.append("".join(cells).rstrip())
-    return lines
+    """Return the lines as they stand at the end."""
+    return emulated(text, 4000, 24).lines
 
 
 @pytest.mark.parametrize("settings", [{"TERM": "xterm"}, *PLAIN], ids=str)
@@ -115,7 +103,9 @@ async def test_a_model_that_thinks_is_seen_to_until_it_speaks(
         await running.until("thinking…")
         gate.set()
         assert await running.ended() == 0
-    first, second, *_ = (line for line in screen(running.out) if line != "thinking…")
+    *thoughts, first, second = (line for line in screen(running.out) if line != "thinking…")
+    # Reasoning is shown where it can be told from the answer.
+    assert thoughts == ([] if settings in PLAIN else ["Hm.", ""])
     assert first == "Yes."
     assert re.match(r"first reasoning after \d+\.\d\d s · first token after \d+\.\d\d s", second)
     if settings["TERM"] != "dumb":  # there it stays, on a line of its own

@@ -32,7 +32,7 @@ from lm_deluge.recording import Recorder
 from lm_deluge.simulator import Fault, Gap, Simulator
 from lm_deluge.timeline import read_timelines
 from lm_deluge.values.foreign import shown
-from lm_deluge_plugins import FileLogger, StdoutPrinter
+from lm_deluge_plugins import FileLogger, RichPrinter, StdoutPrinter
 from support.hostile_values import ACCEPTED, HOSTILE
 
 URL = "http://127.0.0.1:9/v1"
@@ -120,6 +120,7 @@ MADE: dict[str, Callable[..., Any]] = {
     "register_model": registered,
     "FileLogger": lambda **given: FileLogger(**{"path": "log.jsonl", **given}),
     "StdoutPrinter": StdoutPrinter,
+    "RichPrinter": RichPrinter,
     "Recorder": lambda **given: Recorder(**{"path": "run.rec", **given}),
     "Appender": appended,
     "read_timelines": lambda **given: read_timelines(**{"sources": [], **given}),
@@ -147,6 +148,7 @@ SIGNED: dict[str, Callable[..., Any]] = {
     "register_model": register_model,
     "FileLogger": FileLogger,
     "StdoutPrinter": StdoutPrinter,
+    "RichPrinter": RichPrinter,
     "Recorder": Recorder,
     "Appender": Appender,
     "read_timelines": read_timelines,

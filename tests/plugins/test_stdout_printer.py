@@ -16,7 +16,7 @@ import pytest
 from lm_deluge import SamplingParams
 from lm_deluge.errors import StreamCancelled
 from lm_deluge_plugins import StdoutPrinter
-from lm_deluge_plugins.stdout_printer import harmless
+from lm_deluge_plugins.terminals import harmless
 from support.printing import Screen, printing
 from support.scripted import (
     DONE,

@@ -223,6 +223,13 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "tags": MAPPING + "|dict of object",
     },
     "StdoutPrinter": {"file": "None"},
+    "RichPrinter": {
+        "file": "None",
+        "reasoning": FLAG,
+        "code_theme": NOTHING,
+        "hyperlinks": FLAG,
+        "refresh_per_second": "3",
+    },
     "Recorder": {"path": "text|surrogate", "body": FLAG},
     "Appender": {
         "path": "text|surrogate",

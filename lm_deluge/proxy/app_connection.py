@@ -6,6 +6,7 @@ import asyncio
 from typing import Final
 
 from lm_deluge.proxy.endings import has_left
+from lm_deluge.proxy.keeping import KeptBody
 from lm_deluge.proxy.passing import Passing
 from lm_deluge.proxy.pretending import PretendedSide
 from lm_deluge.proxy.shared import Shared
@@ -36,7 +37,7 @@ class AppConnection(asyncio.Protocol):
         self._held = bytearray()
         self._looked = 0
         # A body that is held until it is whole.
-        self._collected: bytearray | None = None
+        self._collected: KeptBody | None = None
         self._passing: Passing | None = None
         self._upstream: UpstreamSide | PretendedSide | None = None
         self._dialling: asyncio.Task[None] | None = None
@@ -125,7 +126,9 @@ class AppConnection(asyncio.Protocol):
         """Let go of all but the reader's own connection."""
         self._is_done = True
         self._held.clear()
-        self._collected = None
+        if self._collected is not None:
+            self._collected.let_go()
+            self._collected = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -24,10 +23,15 @@ from lm_deluge.values.redaction import Redactor, redactor_of
 from lm_deluge.values.secret_values import secrets_in_data, secrets_in_headers, secrets_in_query
 from lm_deluge.wire.json import decode_any
 
-__all__ = ["AppAsks", "asks_of", "redactor_of_request", "target_of", "with_usage"]
+__all__ = ["AppAsks", "asks_of", "redactor_of_request", "target_of"]
 
 #: The model in a path: Gemini's, and a deployment of Azure's.
-_IN_PATH: Final = re.compile(r"/(?:models|tunedModels|deployments)/([^/:?]+)")
+_IN_PATH: Final = re.compile(
+    r"/(?:models|tunedModels|deployments)/([^/:?]+?)(?=[/:?]|%3A|$)", re.IGNORECASE
+)
+
+#: How the path of a stream ends, Gemini's.
+_STREAMED: Final = re.compile(r"(?::|%3[Aa])streamGenerateContent/?$")
 
 #: Names of headers that look like those of secrets, and hold none. Each request has others.
 _HARMLESS: Final = frozenset({"idempotency-key", TAGS_HEADER})
@@ -60,20 +64,23 @@ class AppAsks:
     problem: str | None = None
 
 
-def asks_of(dialect: str | None, target: str, body: bytes, *, is_whole: bool) -> AppAsks:
-    """Return what a request asks for. ``target``: path and query. ``is_whole``: all of the body is there."""
+def asks_of(
+    dialect: str | None, target: str, body: bytes, *, problem: str | None = None
+) -> AppAsks:
+    """Return what a request asks for.
+
+    ``target``: path and query. ``problem``: why the body is not to be read, if it is not.
+    """
     path, _, query = target.partition("?")
     named = _IN_PATH.search(path)
     in_path = unquote(named[1]) if named is not None else None
-    if not body and is_whole:
+    if not body and problem is None:
         # An answer that is made is asked for again: GET /v1/responses/ID?stream=true.
         streams = dialect == "responses" and dict(parse_qsl(query)).get("stream") == "true"
         return AppAsks(streams=streams, model=in_path)
-    by_path = path.endswith(":streamGenerateContent") if dialect == "gemini" else None
-    if not is_whole:
-        return AppAsks(
-            streams=by_path, model=in_path, problem="the request's body is too long to be looked at"
-        )
+    by_path = _STREAMED.search(path) is not None if dialect == "gemini" else None
+    if problem is not None:
+        return AppAsks(streams=by_path, model=in_path, problem=problem)
     try:
         data = decode_any(body)
     except (ValueError, RecursionError):
@@ -153,26 +160,3 @@ def _info_of(name: str, base_url: str, dialect: str) -> ModelInfo:
         )
     except (ValueError, TypeError):  # a name that is none
         return unknown_model(name)
-
-
-def with_usage(body: bytes) -> bytes:
-    """Return the body of a streamed chat request that asks for its usage, too; any other as it is.
-
-    ``body``: all of it, uncompressed. What the app says of ``include_usage`` itself stands.
-    """
-    try:
-        data = decode_any(body)
-    except (ValueError, RecursionError):
-        return body
-    if not isinstance(data, dict) or data.get("stream") is not True:
-        return body
-    if "stream_options" not in data:
-        # What the app wrote stays as it wrote it, numbers and white space included.
-        at = body.index(b"{") + 1
-        return body[:at] + b'"stream_options":{"include_usage":true},' + body[at:]
-    options = data["stream_options"]
-    if options is not None and (not isinstance(options, dict) or "include_usage" in options):
-        return body
-    return json.dumps(
-        {**data, "stream_options": {**(options or {}), "include_usage": True}}
-    ).encode()

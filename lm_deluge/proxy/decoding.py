@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any, Final, Protocol
 
-__all__ = ["Decoding", "decoding_of"]
+__all__ = ["Decoding", "decoding_of", "encoding_in"]
 
 #: Bytes that one read may become: what grows beyond is no answer.
-_MOST: Final = 64 << 20
+_MOST: Final = 16 << 20
 
 #: Bytes that a package is fed at once: not all of them can be told where to stop, and a byte may become
 #: megabytes.
 _SLICE: Final = 64
 
-#: The packages that know an encoding, in the order in which they are asked for, and what of them decodes:
-#: a class whose objects have a method of that name.
-_PACKAGES: Final = {
-    "br": (("brotli", "Decompressor", "process"), ("brotlicffi", "Decompressor", "process")),
-    "zstd": (
-        ("compression.zstd", "ZstdDecompressor", "decompress"),
-        ("backports.zstd", "ZstdDecompressor", "decompress"),
-        ("zstandard", "ZstdDecompressor", "decompressobj"),
-    ),
-}
+#: Encodings on top of each other that anybody uses.
+_DEEPEST: Final = 4
+
+#: Bytes that a zstd stream may look back (RFC 9659, section 3), and the power of two that this is.
+_WINDOW_LOG: Final = 23
+
+_NAME: Final = re.compile(r"[a-z0-9_-]{1,20}")
 
 
 class _Step(Protocol):
@@ -63,9 +61,9 @@ class _Zlib:
         return decoded
 
 
-class _ByPackage:
-    def __init__(self, feed: Callable[[bytes], bytes]) -> None:
-        self._feed = feed
+class _Brotli:
+    def __init__(self, package: Any) -> None:
+        self._feed: Callable[[bytes], bytes] = package.Decompressor().process
 
     def feed(self, data: bytes) -> bytes:
         decoded = bytearray()
@@ -74,6 +72,50 @@ class _ByPackage:
             if len(decoded) > _MOST:
                 raise ValueError("a read grew too large")
         return bytes(decoded)
+
+
+class _Zstd:
+    """One frame or several. ``make``: an object for one frame, as all packages have it."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._frame = make()
+
+    def feed(self, data: bytes) -> bytes:
+        decoded = bytearray()
+        for at in range(0, len(data), _SLICE):
+            self._take(data[at : at + _SLICE], decoded)
+            if len(decoded) > _MOST:
+                raise ValueError("a read grew too large")
+        return bytes(decoded)
+
+    def _take(self, data: bytes, decoded: bytearray) -> None:
+        while data:
+            if self._frame.eof:
+                self._frame = self._make()
+            decoded += self._frame.decompress(data)
+            data = self._frame.unused_data if self._frame.eof else b""
+
+
+def _standard_zstd(package: Any) -> _Step:
+    options = {package.DecompressionParameter.window_log_max: _WINDOW_LOG}
+    return _Zstd(lambda: package.ZstdDecompressor(options=options))
+
+
+def _zstandard(package: Any) -> _Step:
+    whole = package.ZstdDecompressor(max_window_size=1 << _WINDOW_LOG)
+    return _Zstd(whole.decompressobj)
+
+
+#: The packages that know an encoding, in the order in which they are asked for, and what of them decodes.
+_PACKAGES: Final[dict[str, tuple[tuple[str, Callable[[Any], _Step]], ...]]] = {
+    "br": (("brotli", _Brotli), ("brotlicffi", _Brotli)),
+    "zstd": (
+        ("compression.zstd", _standard_zstd),
+        ("backports.zstd", _standard_zstd),
+        ("zstandard", _zstandard),
+    ),
+}
 
 
 class Decoding:
@@ -96,20 +138,37 @@ class Decoding:
         return data
 
 
+def encoding_in(headers: Iterable[tuple[str, str]]) -> str:
+    """Return the ``Content-Encoding`` of a message: of several fields all, as one (RFC 9110, section 5.3)."""
+    return ", ".join(value for name, value in headers if name.lower() == "content-encoding")
+
+
 def decoding_of(encoding: str) -> Decoding | None:
     """Return what decodes a ``Content-Encoding``; ``None`` where there is nothing to decode.
 
     One that is not known, or for which no package is there, has ``failed`` from the start.
     """
     names = [name for part in encoding.split(",") if (name := part.strip().lower())]
+    names = [name for name in names if name != "identity"]
+    if len(names) > _DEEPEST:
+        return Decoding([], f"it came in {len(names)} encodings, one in the other")
     steps: list[_Step] = []
-    for name in reversed([name for name in names if name != "identity"]):
+    for name in reversed(names):
         step = _step_of(name)
         if step is None:
-            known = " and no package for it is installed" if name in _PACKAGES else ""
-            return Decoding([], f"it came in an encoding that cannot be read here{known}")
+            return Decoding([], _why_not(name))
         steps.append(step)
     return Decoding(steps) if steps else None
+
+
+def _why_not(name: str) -> str:
+    if name in _PACKAGES:
+        return (
+            f"it came in the encoding {name}, for which no package is installed: "
+            "pip install 'lm-deluge-streaming[compression]'"
+        )
+    shown = f" ({name})" if _NAME.fullmatch(name) else ""
+    return f"it came in an encoding that cannot be read here{shown}"
 
 
 def _step_of(name: str) -> _Step | None:
@@ -117,12 +176,9 @@ def _step_of(name: str) -> _Step | None:
         return _Zlib(is_gzip=True)
     if name == "deflate":
         return _Zlib(is_gzip=False)
-    for module, kind, method in _PACKAGES.get(name, ()):
+    for module, make in _PACKAGES.get(name, ()):
         try:
-            decoder: Any = getattr(import_module(module), kind)()
+            return make(import_module(module))
         except (ImportError, AttributeError):
             continue
-        made = getattr(decoder, method, None)
-        if made is not None:
-            return _ByPackage(made().decompress if method == "decompressobj" else made)
     return None

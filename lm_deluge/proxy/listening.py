@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -19,11 +20,13 @@ from lm_deluge.errors import (
 )
 from lm_deluge.http.translation import BROKE
 from lm_deluge.proxy.asked import AppAsks, asks_of, redactor_of_request
-from lm_deluge.proxy.decoding import Decoding, decoding_of
+from lm_deluge.proxy.decoding import Decoding, decoding_of, encoding_in
 from lm_deluge.proxy.exchange import Ending, RequestHead, WatchedExchange
+from lm_deluge.proxy.keeping import Keeping, KeptBody
 from lm_deluge.proxy.telling import Note, PassedRequest, Telling
 from lm_deluge.values.addresses import redact_url
 from lm_deluge.values.foreign import log, traceback_of
+from lm_deluge.values.prompt_facts import PromptFacts
 from lm_deluge.values.redaction import Redactor
 from lm_deluge.wire.headers import Caseless
 
@@ -35,9 +38,6 @@ __all__ = ["Listening"]
 
 P = ParamSpec("P")
 
-#: Bytes of a request's body that are kept to be looked at.
-_MOST: Final = 16 << 20
-
 _EVENTS: Final = "text/event-stream"
 _STOPPED: Final = "the proxy was stopped"
 
@@ -47,6 +47,12 @@ class _AllExchanges(Protocol):
 
     @property
     def telling(self) -> Telling: ...
+
+    @property
+    def keeping(self) -> Keeping: ...
+
+    @property
+    def records(self) -> bool: ...
 
     def watch(
         self,
@@ -107,7 +113,7 @@ class Listening(WatchedExchange):
         self._id = uuid4().hex
         self._redactor: Redactor | None = None
         self._asks: AppAsks | None = None
-        self._body: bytearray | None = None
+        self._body: KeptBody | None = None
         self._size = 0
         self._t0: float | None = None
         self._watched: AppLife | None = None
@@ -121,7 +127,7 @@ class Listening(WatchedExchange):
         self._expected = int(length) if length.isascii() and length.isdigit() else None
         content_type = self._headers.get("content-type", "").lower()
         if head.dialect is not None or "json" in content_type:
-            self._body = bytearray()
+            self._body = KeptBody(watcher.keeping)
         if self._expected is None and "transfer-encoding" not in self._headers:
             self._expected = 0
 
@@ -130,11 +136,8 @@ class Listening(WatchedExchange):
         if self._asks is not None or self._is_over:
             return
         self._size += len(data)
-        if self._body is not None:
-            if self._size > _MOST:
-                self._body = None
-            else:
-                self._body += data
+        if self._body is not None and not self._body.add(data):
+            self._body.let_go()
         if not data or (self._expected is not None and self._size >= self._expected):
             self._know()
 
@@ -162,9 +165,11 @@ class Listening(WatchedExchange):
         # Some servers take "true" and 1 for yes, and some stream unasked: what comes is a stream.
         if not asks.streams and self._head.dialect is not None and content_type == _EVENTS:
             self._watch(asks)
+        self._asks = evolve(asks, body=None, prompt=PromptFacts())  # they may be long
+        self._let_body_go()
         if self._watched is None:
             return
-        self._decoding = decoding_of(known.get("content-encoding", ""))
+        self._decoding = decoding_of(encoding_in(headers))
         if self._decoding is not None:
             # What is heard, and recorded, is not encoded any more.
             headers = [pair for pair in headers if pair[0].lower() not in _OF_ENCODING]
@@ -215,20 +220,24 @@ class Listening(WatchedExchange):
 
     def _know(self) -> AppAsks:
         """Read what the request asks for; a stream begins with it."""
-        head, body = self._head, self._body
-        self._body = None
-        expected = self._expected
-        is_whole = body is not None and (expected is None or self._size >= expected)
-        data = bytes(body or b"")
-        encoding = self._headers.get("content-encoding", "")
-        if data and encoding and (decoding := decoding_of(encoding)) is not None:
+        head, kept, expected = self._head, self._body, self._expected
+        data, problem = b"", None
+        if kept is not None:
+            data, problem = kept.take(), kept.problem
+        if problem is None and expected is not None and self._size < expected:
+            problem = "the request's body is not whole"
+        if data and (decoding := decoding_of(encoding_in(head.headers))) is not None:
             data = decoding.feed(data)
-        asks = self._asks = asks_of(head.dialect, head.target, data, is_whole=is_whole)
+            if decoding.failed is not None:
+                problem = problem or f"the request's body: {decoding.failed}"
+        asks = self._asks = asks_of(head.dialect, head.target, data, problem=problem)
         self._redactor = redactor_of_request(head.headers, head.target, asks.body)
         if asks.problem is not None and head.dialect is not None and head.method == "POST":
             self._note(0, asks.problem)
         if self._t0 is not None:
             self._begin(asks, data)
+        if asks.streams or head.dialect is None:
+            self._let_body_go()
         return asks
 
     def _begin(self, asks: AppAsks, body: bytes = b"") -> None:
@@ -250,8 +259,10 @@ class Listening(WatchedExchange):
             note=self._note,
         )
         self._watched, self._is_stream = watched, True
-        self._asks = evolve(asks, body=None)  # it may be long, and was looked at
         stream.start()
+        # Whoever asks for them later finds them, and the prompt itself is held no longer.
+        with contextlib.suppress(Exception):  # of values that JSON has and prompts have not
+            _ = asks.prompt.chars, asks.prompt.hash, asks.prompt.begins(redactor)
 
     def _end(
         self, watched: AppLife, how: Ending, cause: BaseException | None, arrived: float
@@ -314,7 +325,16 @@ class Listening(WatchedExchange):
             elapsed = max(0.0, perf_counter() - since)
             watcher.telling.note(Note(id=self._id, elapsed=elapsed, offset=offset, what=what))
 
+    def _let_body_go(self) -> None:
+        """Give back the room of the request's body, unless a recording holds it as long as its stream."""
+        body, watcher = self._body, self._watcher
+        if body is not None and not (self._is_stream and watcher is not None and watcher.records):
+            self._body = None
+            body.let_go()
+
     def _let_go(self) -> None:
+        if self._body is not None:
+            self._body.let_go()
         self._watched = self._watcher = self._body = self._asks = None
 
 

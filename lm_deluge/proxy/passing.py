@@ -13,6 +13,7 @@ from lm_deluge.proxy.faults import InjectedFault
 from lm_deluge.proxy.framing import Framing
 from lm_deluge.proxy.headers import keeps_open
 from lm_deluge.proxy.heads import AskedLine, HeaderField
+from lm_deluge.proxy.keeping import KeptBody
 from lm_deluge.proxy.routes import Destination
 
 __all__ = ["Passing", "told"]
@@ -34,8 +35,8 @@ def told(call: Callable[P, T], *args: P.args, **named: P.kwargs) -> T | None:
 
 class Passing:
     """``framing``: of the request's body. ``exchange``: who is told, by ``afterwards``. ``fault``: what is
-    injected. ``keep``: the reader's connection may carry another request. ``waiting``: bytes of the body that
-    came before there was a connection.
+    injected. ``keep``: the reader's connection may carry another request. ``kept``: a body that was held
+    until it was whole. ``waiting``: bytes of the body that came before there was a connection.
 
     ``sent``: the request is whole. ``begun``: something of an answer was passed on. ``answered``: the answer
     is whole. ``is_tunnel``: both sides speak something else by now.
@@ -53,6 +54,7 @@ class Passing:
         "framing",
         "is_tunnel",
         "keep",
+        "kept",
         "route",
         "sent",
         "waiting",
@@ -76,6 +78,7 @@ class Passing:
         self._afterwards = afterwards
         self.fault = fault
         self.keep = keeps_open(first.minor, fields)
+        self.kept: KeptBody | None = None
         self.waiting: list[bytes] = []
         self.sent = False
         self.begun = False
@@ -89,6 +92,8 @@ class Passing:
         """Tell that it is over, the first time."""
         if not self._is_over:
             self._is_over = True
+            if self.kept is not None:
+                self.kept.let_go()
             moment = perf_counter() if arrived is None else arrived
             self._afterwards.tell(self._exchange.ended, how, cause, moment)
 

@@ -19,6 +19,7 @@ from lm_deluge.proxy.heads import (
     BadRequestHead,
     find_request_end,
 )
+from lm_deluge.proxy.keeping import KeptBody
 from lm_deluge.proxy.passing import Passing
 from lm_deluge.proxy.pretending import PretendedSide
 from lm_deluge.proxy.refusals import refused
@@ -170,21 +171,30 @@ class ReaderSide(AppConnection):
             and passing.route.dialect == "chat"
             and may_ask(passing.first, passing.fields, passing.framing)
         ):
-            self._collected = bytearray()
+            self._collected = KeptBody(self._shared.watcher.keeping)
             self._collect(passing, rest)
             return
         self._start(passing, rest)
 
     def _collect(self, passing: Passing, data: bytes) -> None:
-        """Hold the body of a request until it is whole, and pass it on with a word more."""
+        """Hold the body of a request until it is whole, and pass it on with a word more.
+
+        Where there is no room for it, it goes on as it is.
+        """
         collected, framing = self._collected, passing.framing
         assert collected is not None
         assert isinstance(framing, Sized)
-        collected += data
+        if not collected.add(data):
+            self._collected = None
+            so_far = collected.take()
+            collected.let_go()
+            self._start(passing, so_far + data)
+            return
         if len(collected) < framing.left:
             return
-        self._collected = None
-        body, rest = bytes(collected[: framing.left]), bytes(collected[framing.left :])
+        self._collected, passing.kept = None, collected
+        whole = collected.take()
+        body, rest = whole[: framing.left], whole[framing.left :]
         asking = with_usage(body)
         passing.fields = with_length(passing.fields, len(asking))
         passing.framing = Sized(len(asking))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
-from lm_deluge.models.providers import ANTHROPIC, GOOGLE, OPENAI
+from lm_deluge.models.providers import ANTHROPIC, GOOGLE, OPENAI, Provider
+from lm_deluge.proxy.heads import BadRequestHead, HeaderField
+from lm_deluge.proxy.owners import AZURE, hinted, key_owners
 from lm_deluge.values.addresses import normalize_base_url, redact_url
 
 __all__ = ["Destination", "Routes", "Upstream", "wire_of"]
@@ -18,18 +20,27 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 #: The version of an API, as the first part of a path.
 _VERSION: Final = re.compile(r"/v\d+[a-z0-9]*(?=/|$)")
 #: Paths that Google's package asks for besides those of a version.
-_GOOGLES: Final = re.compile(r"(?:/(?:upload|download|batch))?/v1(?:beta|alpha|internal)\w*(?:/|$)")
-_TAKEN: Final = re.compile(r"v\d+[a-z0-9]*|upload|download")
+_GOOGLES: Final = re.compile(
+    r"(?:/(?:upload|download|batch))?/v1(?:beta|alpha|internal)\w*(?:/|$)"
+    r"|/ws/google\.ai\.generativelanguage\."
+)
+#: Anthropic's alone.
+_MESSAGES: Final = re.compile(r"/v1/messages(?:/|$)")
+_TAKEN: Final = re.compile(r"v\d+[a-z0-9]*|upload|download|batch|ws")
 
-#: How a path ends, and the dialect that it means: where the path of the dialect begins.
-_DIALECTS: Final = (
-    (re.compile(r"/chat/completions$"), "chat"),
-    # The ones before chat, which servers of open models still have: their chunks are read alike.
-    (re.compile(r"/completions$"), "chat"),
-    (re.compile(r"/responses(?:/[^/]+)?$"), "responses"),
-    (re.compile(r"/messages$"), "messages"),
-    (re.compile(r"/(?:models|tunedModels)/[^/]+:(?:streamG|g)enerateContent$"), "gemini"),
-    (re.compile(r"/[^/]+:(?:streamG|g)enerateContent$"), "gemini"),
+_MODELS: Final = r"(?:/(?:models|tunedModels))?/[^/]+(?::|%3[Aa])(?:streamG|g)enerateContent"
+
+#: How a path ends, a slash behind it or not, and the dialect that it means: where the dialect's path begins.
+_DIALECTS: Final = tuple(
+    (re.compile(path + "/?$"), dialect)
+    for path, dialect in (
+        ("/chat/completions", "chat"),
+        # The ones before chat, which servers of open models still have: their chunks are read alike.
+        ("/completions", "chat"),
+        ("/responses(?:/[^/]+)?", "responses"),
+        ("/messages", "messages"),
+        (_MODELS, "gemini"),
+    )
 )
 
 
@@ -104,9 +115,11 @@ def wire_of(path: str) -> str:
     return "messages" if path.startswith("/v1/messages") else "chat"
 
 
-_OPENAI: Final = Upstream(OPENAI.base_url.removesuffix("/v1"))
-_ANTHROPIC: Final = Upstream(ANTHROPIC.base_url.removesuffix("/v1"))
-_GOOGLE: Final = Upstream(GOOGLE.base_url.removesuffix("/v1beta"))
+#: Where requests go by their path alone, by the provider's name.
+_MAINS: Final = {
+    provider.name: Upstream(provider.base_url.rpartition("/")[0])
+    for provider in (OPENAI, ANTHROPIC, GOOGLE)
+}
 
 
 class Routes:
@@ -132,7 +145,7 @@ class Routes:
     @property
     def upstreams(self) -> tuple[Upstream, ...]:
         """All that requests may go to."""
-        mains = (_OPENAI, _ANTHROPIC, _GOOGLE) if self.main is None else (self.main,)
+        mains = _MAINS.values() if self.main is None else (self.main,)
         return (*mains, *self.named.values())
 
     @property
@@ -145,11 +158,11 @@ class Routes:
         paths += [f"/{name}/…" for name in self.named]
         return f"no upstream has this path; there are {', '.join(paths)}"
 
-    def find(self, target: bytes, names: Iterable[bytes] = ()) -> Destination | None:
+    def find(self, target: bytes, fields: Sequence[HeaderField] = ()) -> Destination | None:
         """Return where a request goes, ``None`` for nowhere.
 
-        ``target``: path and query. ``names``: of its header fields, in small letters: Anthropic and OpenAI
-        both have ``/v1/models``.
+        ``target``: path and query. ``fields``: of its head. Without an upstream they say whose ``/v1/models``
+        is asked for, and whose key is sent: ``BadRequestHead`` is raised where that would reach another.
         """
         raw, mark, query = target.partition(b"?")
         path = raw.decode("latin-1")
@@ -166,10 +179,10 @@ class Routes:
                 return None
             asked = upstream.path + (path if not upstream.path or beyond is None else beyond)
         else:
-            provider = _provider_of(path, frozenset(names))
+            provider = _provider_of(path, fields, query)
             if provider is None:
                 return None
-            upstream, asked = provider, path
+            upstream, asked = _MAINS[provider.name], path
         return _route(upstream, asked or "/", mark + query)
 
 
@@ -180,14 +193,29 @@ def _after_version(path: str) -> str | None:
     return None
 
 
-def _provider_of(path: str, names: frozenset[bytes]) -> Upstream | None:
+def _provider_of(path: str, fields: Sequence[HeaderField], query: bytes) -> Provider | None:
+    """Return whose path it is, ``None`` for nobody's. Raises ``BadRequestHead`` for another's key."""
+    by_path: Provider | None = None
     if _GOOGLES.match(path) or wire_of(path) == "gemini":
-        return _GOOGLE
-    if _after_version(path) is None:
+        by_path = GOOGLE
+    elif _after_version(path) is None:
         return None
-    if path == "/v1/messages" or path.startswith("/v1/messages/") or b"anthropic-version" in names:
-        return _ANTHROPIC
-    return _GOOGLE if b"x-goog-api-key" in names else _OPENAI
+    elif _MESSAGES.match(path):
+        by_path = ANTHROPIC
+    owners = key_owners(fields, query)
+    goes = by_path or next(iter(owners), None) or hinted(fields) or OPENAI
+    if goes is AZURE:
+        raise BadRequestHead(
+            403,
+            "api-key holds a key of Azure, where each has an endpoint of its own: --upstream names it",
+        )
+    if wrong := next((owner for owner in owners if owner is not goes), None):
+        raise BadRequestHead(
+            403,
+            f"the request has a key of {wrong.name}, and would go to {goes.name}, which must not get it: "
+            "--upstream says where it is to go",
+        )
+    return goes
 
 
 def _route(upstream: Upstream, asked: str, query: bytes) -> Destination:

@@ -52,8 +52,8 @@ class Shared:
     is_closing: bool = False
 
     def route_of(self, first: AskedLine, fields: Sequence[HeaderField]) -> Destination:
-        """Return where a request goes. Raises ``BadRequestHead`` for nowhere."""
-        route = self.routes.find(first.target, [entry.name for entry in fields])
+        """Return where a request goes. Raises ``BadRequestHead`` for nowhere, and for a key of another's."""
+        route = self.routes.find(first.target, fields)
         if route is None:
             raise BadRequestHead(404, self.routes.reachable)
         return route

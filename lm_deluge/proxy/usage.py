@@ -13,11 +13,9 @@ import msgspec
 
 from lm_deluge.proxy.framing import Framing, Sized
 from lm_deluge.proxy.heads import AskedLine, HeaderField
+from lm_deluge.proxy.keeping import MAX_BODY
 
-__all__ = ["MAX_BODY", "may_ask", "with_length", "with_usage"]
-
-#: Bytes of a body that is held until it is whole, at most.
-MAX_BODY: Final = 16 << 20
+__all__ = ["may_ask", "with_length", "with_usage"]
 
 _OPENING: Final = re.compile(rb"[ \t\r\n]*\{")
 _ASKED: Final = b'"stream_options":{"include_usage":true},'

@@ -13,6 +13,7 @@ from lm_deluge.observers.handler_methods import methods_of
 from lm_deluge.observers.method_names import BESIDE
 from lm_deluge.proxy.asked import AppAsks, asks_of, target_of
 from lm_deluge.proxy.exchange import RequestHead, WatchedExchange
+from lm_deluge.proxy.keeping import Keeping
 from lm_deluge.proxy.listening import Listening
 from lm_deluge.proxy.planned import AppStream, WatchedPlan
 from lm_deluge.proxy.tags import TAGS_HEADER, client_of, tags_in_body, tags_in_header
@@ -53,6 +54,8 @@ class Watcher:
     ) -> None:
         self.handlers: Final = tuple(handlers)
         self.telling: Final = Telling(self.handlers)
+        self.keeping: Final = Keeping()
+        self.records: Final = record is not None
         self._listeners = [one for one in self.handlers if _hears_streams(one)]
         self._tags = checked_tags("tags", tags)
         self._body_tags = checked_flag("body_tags", body_tags)

@@ -14,7 +14,8 @@ from lm_deluge.config import Limits
 from lm_deluge.dialects import dialect_named
 from lm_deluge.dialects.dialect import Ask
 from lm_deluge.models.resolving import resolve_model
-from lm_deluge.proxy.asked import AppAsks, asks_of, with_usage
+from lm_deluge.proxy.asked import AppAsks, asks_of
+from lm_deluge.proxy.keeping import MAX_KEPT
 from lm_deluge.proxy.prompts import messages_in
 from lm_deluge.proxy.watcher import Watcher
 from lm_deluge.values.conversation import to_messages
@@ -23,9 +24,11 @@ from support.exchanges import EVENTS, WatchingEar, asks, opened
 from support.wires import BEGUN, ENDED, WIRES
 
 
-def _read(wire: str | None, body: Any, target: str = "/v1/x", *, is_whole: bool = True) -> AppAsks:
+def _read(
+    wire: str | None, body: Any, target: str = "/v1/x", *, problem: str | None = None
+) -> AppAsks:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return asks_of(wire, target, data, is_whole=is_whole)
+    return asks_of(wire, target, data, problem=problem)
 
 
 def test_a_body_says_model_choices_and_whether_it_streams() -> None:
@@ -56,9 +59,9 @@ def test_a_deployment_of_azure_names_the_model() -> None:
 
 
 def test_an_answer_that_is_asked_for_again_streams_by_its_query() -> None:
-    found = asks_of("responses", "/v1/responses/r1?stream=true", b"", is_whole=True)
+    found = asks_of("responses", "/v1/responses/r1?stream=true", b"")
     assert found.streams is True
-    assert asks_of("responses", "/v1/responses/r1", b"", is_whole=True).streams is False
+    assert asks_of("responses", "/v1/responses/r1", b"").streams is False
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"\xff\xfe", b"null", b"[" * 99_999])
@@ -68,8 +71,12 @@ def test_a_body_that_is_no_object_leaves_open_whether_it_streams(body: bytes) ->
     assert found.problem == "the request's body is no JSON object"
 
 
-def test_a_body_that_is_too_long_is_not_looked_at() -> None:
-    assert _read("chat", b"", is_whole=False).streams is None
+def test_a_body_that_is_not_to_be_read_says_nothing_but_why() -> None:
+    found = _read("chat", b"", problem="no room")
+    assert (found.streams, found.problem) == (None, "no room")
+    path = "/v1beta/models/gemini-3-flash%3AstreamGenerateContent/"
+    found = _read("gemini", b"", path, problem="no room")
+    assert (found.streams, found.model) == (True, "gemini-3-flash")
 
 
 async def test_a_request_that_cannot_be_read_is_watched_when_its_answer_streams() -> None:
@@ -94,7 +101,10 @@ async def test_a_body_of_more_than_16_mb_is_watched_without_model_and_prompt() -
     exchange.ended("short")
     await watcher.aclose()
     assert ear.calls == ["start", "error"]
-    assert [note.what for note in ear.notes] == ["the request's body is too long to be looked at"]
+    assert [note.what for note in ear.notes] == [
+        "the request's body is too long to be looked at (above 16 MiB)"
+    ]
+    assert watcher.keeping.left == MAX_KEPT
 
 
 _TEXT = st.text(min_size=1, max_size=20).filter(lambda text: text.strip() and text.isprintable())
@@ -169,36 +179,6 @@ def test_no_body_makes_reading_it_raise(body: Any) -> None:
         )
         found.prompt.hash  # noqa: B018 - it is worked out when it is asked for
         found.prompt.chars  # noqa: B018
-
-
-def test_usage_is_asked_for_in_a_streamed_chat_request_and_the_rest_stays_as_it_is() -> None:
-    body = b' {"model": "m",  "temperature": 1e0, "stream": true}'
-    changed = with_usage(body)
-    assert json.loads(changed) == {**json.loads(body), "stream_options": {"include_usage": True}}
-    assert body.strip()[1:] in changed
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b'{"stream": false}',
-        b'{"model": "m"}',
-        b'{"stream": true, "stream_options": {"include_usage": false}}',
-        b'{"stream": true, "stream_options": "no"}',
-        b"{nonsense",
-        b"[]",
-        b"",
-    ],
-)
-def test_a_request_that_says_so_itself_or_does_not_stream_is_not_changed(body: bytes) -> None:
-    assert with_usage(body) == body
-
-
-@pytest.mark.parametrize("options", ["null", "{}", '{"x": 1}'])
-def test_options_that_say_nothing_of_usage_are_added_to(options: str) -> None:
-    changed = json.loads(with_usage(f'{{"stream": true, "stream_options": {options}}}'.encode()))
-    assert changed["stream_options"]["include_usage"] is True
-    assert changed["stream"] is True
 
 
 def test_the_limits_are_those_of_a_client_that_sets_none() -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import attrs
 
+from lm_deluge.simulator.checks.parameters import MESSAGES
 from lm_deluge.simulator.checks.refusals import Refused
 from lm_deluge.simulator.checks.turns import check_turns
 from lm_deluge.simulator.values import is_number
@@ -19,11 +20,6 @@ _VERSIONS: Final = ("2023-01-01", "2023-06-01", "2026-10-21")
 _NO_SAMPLING: Final = "2026-10-21"
 _SAMPLING: Final = ("temperature", "top_k", "top_p")
 
-_KNOWN: Final = frozenset(
-    "model messages max_tokens stream system stop_sequences temperature top_k top_p metadata tools "
-    "tool_choice thinking service_tier output_config output_format container context_management "
-    "mcp_servers cache_control inference_geo speed fallbacks".split()
-)
 # name: lowest, highest
 _RANGES: Final = {"temperature": (0, 1), "top_p": (0, 1), "top_k": (0, 10**9)}
 _CHOICES: Final = ("auto", "any", "tool", "none")
@@ -92,7 +88,7 @@ def check_messages_body(body: Any, version: str) -> dict[str, Any]:
         raise Refused(400, "model: Input should be a valid string")
     refused = _SAMPLING if version == _NO_SAMPLING else ()
     for name in body:
-        if name not in _KNOWN or name in refused:
+        if name not in MESSAGES or name in refused:
             raise Refused(400, f"{name}: Extra inputs are not permitted")
     _check_values(body)
     names = _check_tools(body.get("tools"))

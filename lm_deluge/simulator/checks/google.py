@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
+from lm_deluge.simulator.checks.parameters import GEMINI, GENERATION_CONFIG
 from lm_deluge.simulator.checks.refusals import Refused
 from lm_deluge.simulator.values import is_number
 
@@ -17,16 +18,6 @@ __all__ = [
     "said_by",
 ]
 
-_KNOWN: Final = (
-    "contents systemInstruction generationConfig tools toolConfig safetySettings cachedContent "
-    "serviceTier store model labels"
-).split()
-_CONFIG: Final = (
-    "maxOutputTokens temperature topP topK stopSequences thinkingConfig responseMimeType "
-    "responseSchema responseJsonSchema responseModalities candidateCount seed presencePenalty "
-    "frequencyPenalty responseLogprobs logprobs speechConfig mediaResolution imageConfig "
-    "enableEnhancedCivicAnswers"
-).split()
 _PART: Final = (
     "text thought thoughtSignature inlineData fileData functionCall functionResponse executableCode "
     "codeExecutionResult toolCall toolResponse videoMetadata mediaResolution partMetadata"
@@ -81,9 +72,9 @@ def check_gemini_body(body: Any) -> dict[str, Any]:
     """Return the body. Raises `Refused` (400) for one that the real service would not answer."""
     if not isinstance(body, dict):
         raise Refused(400, "Invalid JSON payload received. Expected an object.")
-    _check_names(body, _KNOWN, "")
+    _check_names(body, GEMINI, "")
     config = said_by(body, "generationConfig") or {}
-    _check_names(config, _CONFIG, "generation_config")
+    _check_names(config, GENERATION_CONFIG, "generation_config")
     _check_config(config)
     names = _check_declared(body.get("tools") or [])
     _check_mode(said_by(body, "toolConfig"), names)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lm_deluge.simulator.checks.messages import check_messages
+from lm_deluge.simulator.checks.parameters import CHAT, STREAM_OPTIONS
 from lm_deluge.simulator.checks.refusals import (
     Refused,
     bad_request,
@@ -35,13 +36,6 @@ _NOT_JSON = (
     "help center at help.openai.com.)"
 )
 
-_KNOWN = frozenset(
-    "messages model audio frequency_penalty function_call functions logit_bias logprobs "
-    "max_completion_tokens max_tokens metadata modalities n parallel_tool_calls prediction "
-    "presence_penalty prompt_cache_key prompt_cache_retention reasoning_effort response_format "
-    "safety_identifier seed service_tier stop store stream stream_options temperature tool_choice "
-    "tools top_logprobs top_p user verbosity web_search_options".split()
-)
 # name: lowest, highest, whole numbers only
 _RANGES: tuple[tuple[str, float, float, bool], ...] = (
     ("temperature", 0, 2, False),
@@ -118,8 +112,8 @@ def unknown_model(model: str) -> Refused:
 
 def check_chat(body: dict[str, Any], rules: Rules) -> None:
     """Raises `Refused` (400) for a chat request that the real service would not answer."""
-    unknown = [name for name in body if name not in _KNOWN]
-    if unknown:
+    unknown = [name for name in body if name not in CHAT]
+    if unknown and rules.strict:
         plural = "s" if len(unknown) > 1 else ""
         raise bad_request(
             f"Unrecognized request argument{plural} supplied: {', '.join(sorted(unknown))}"
@@ -127,9 +121,9 @@ def check_chat(body: dict[str, Any], rules: Rules) -> None:
     check_messages(body, rules)
     _check_types_and_ranges(body)
     _check_stop(body)
-    _check_combinations(body)
+    _check_combinations(body, rules)
     _check_tools(body)
-    _check_response_format(body)
+    _check_response_format(body, rules)
     _check_model_limits(body, rules)
 
 
@@ -176,7 +170,7 @@ def _check_stop(body: dict[str, Any]) -> None:
         )
 
 
-def _check_combinations(body: dict[str, Any]) -> None:
+def _check_combinations(body: dict[str, Any], rules: Rules) -> None:
     if body.get("top_logprobs") is not None and not body.get("logprobs"):
         raise bad_request(
             "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.",
@@ -192,10 +186,11 @@ def _check_combinations(body: dict[str, Any]) -> None:
         if not isinstance(options, dict):
             raise wrong_type("stream_options", "an object", options)
         for name in options:
-            if name not in ("include_usage", "include_obfuscation"):
+            if rules.strict and name not in STREAM_OPTIONS:
                 path = f"stream_options.{name}"
                 raise bad_request(f"Unknown parameter: '{path}'.", path, "unknown_parameter")
-    if body.get("max_tokens") is not None and body.get("max_completion_tokens") is not None:
+    both = body.get("max_tokens") is not None and body.get("max_completion_tokens") is not None
+    if both and rules.strict:
         raise bad_request(
             "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
             code="invalid_parameter_combination",
@@ -257,7 +252,7 @@ def _check_tool_choice(choice: Any, names: list[str]) -> None:
         raise not_one_of(_TOOL_CHOICES, "tool_choice", choice)
 
 
-def _check_response_format(body: dict[str, Any]) -> None:
+def _check_response_format(body: dict[str, Any], rules: Rules) -> None:
     wanted = body.get("response_format")
     if wanted is None:
         return
@@ -265,11 +260,12 @@ def _check_response_format(body: dict[str, Any]) -> None:
         raise wrong_type("response_format", "an object", wanted)
     if "type" not in wanted:
         raise missing("response_format.type")
-    if wanted["type"] not in _FORMATS:
+    if wanted["type"] not in _FORMATS and rules.strict:
         raise not_one_of(_FORMATS, "response_format.type", wanted["type"])
     if wanted["type"] == "json_schema" and not isinstance(wanted.get("json_schema"), dict):
         raise missing("response_format.json_schema")
-    if wanted["type"] == "json_object" and "json" not in str(body["messages"]).lower():
+    names_json = "json" in str(body["messages"]).lower()
+    if wanted["type"] == "json_object" and rules.strict and not names_json:
         raise bad_request(
             "'messages' must contain the word 'json' in some form, to use 'response_format' of "
             "type 'json_object'.",
@@ -318,7 +314,7 @@ def _check_model_limits(body: dict[str, Any], rules: Rules) -> None:
 
 def _effort(body: dict[str, Any], rules: Rules) -> str | None:
     effort = body.get("reasoning_effort")
-    if effort is None:
+    if effort is None or not rules.strict:
         return rules.default_effort if rules.efforts else ("-" if rules.reasoning else None)
     if not rules.efforts:
         if rules.reasoning:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from lm_deluge.simulator.checks.parameters import RESPONSES
 from lm_deluge.simulator.checks.refusals import (
     bad_request,
     empty_array,
@@ -18,12 +19,6 @@ from lm_deluge.simulator.values import is_number
 
 __all__ = ["check_responses_body"]
 
-_KNOWN: Final = frozenset(
-    "background context_management conversation include input instructions max_output_tokens "
-    "max_tool_calls metadata model parallel_tool_calls previous_response_id prompt "
-    "prompt_cache_key prompt_cache_retention reasoning safety_identifier service_tier store stream "
-    "stream_options temperature text tool_choice tools top_logprobs top_p truncation user".split()
-)
 #: What chat completions call otherwise, and where it went.
 _MOVED: Final = {
     "response_format": "text.format",
@@ -57,14 +52,14 @@ def check_responses_body(
     the model is one of the real service, which can be asked for no reasoning if it has none.
     """
     for name in body:
-        if name in _MOVED:
+        if name in _MOVED and rules.strict:
             raise bad_request(
                 f"Unsupported parameter: '{name}'. In the Responses API, this parameter has moved "
                 f"to '{_MOVED[name]}'. Try again with the new parameter. See the API documentation "
                 "for more information: https://platform.openai.com/docs/api-reference/responses/create.",
                 code="unsupported_parameter",
             )
-        if name not in _KNOWN:
+        if name not in RESPONSES and rules.strict:
             raise bad_request(f"Unknown parameter: '{name}'.", name, "unknown_parameter")
     _check_values(body)
     names = _check_tools(body.get("tools"))
@@ -150,13 +145,13 @@ def _check_choice(choice: Any, names: list[str]) -> None:
 def _check_model_limits(body: dict[str, Any], rules: Rules) -> None:
     reasoning = body.get("reasoning") or {}
     effort = reasoning.get("effort")
-    if effort is not None and not rules.efforts:
+    if effort is not None and not rules.efforts and rules.strict:
         raise bad_request(
             "Unsupported parameter: 'reasoning.effort' is not supported with this model.",
             "reasoning.effort",
             "unsupported_parameter",
         )
-    if effort is not None and effort not in rules.efforts:
+    if effort is not None and rules.strict and effort not in rules.efforts:
         raise bad_request(
             f"Unsupported value: '{effort}' is not supported with the '{body['model']}' model. "
             f"Supported values are: {listed(rules.efforts)}.",

@@ -33,6 +33,10 @@ class Prompt:
     stops: tuple[str, ...] = ()
     limit: int | None = None
     """The most tokens of the answer."""
+    least: int = 0
+    """The least tokens of a text that is made for it."""
+    fills: bool = False
+    """Whether a text that is made for it has as many tokens as it may have (``ignore_eos``)."""
     calls: str = "auto"
     """Whether functions are called: ``"none"``, ``"auto"`` or ``"required"``."""
     functions: tuple[Function, ...] = ()

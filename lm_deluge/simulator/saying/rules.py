@@ -29,10 +29,14 @@ class Rules:
     stop: bool = False
     """``stop`` is taken even where the other sampling parameters are not."""
     roles_refused: tuple[str, ...] = ()
+    strict: bool = True
+    """Parameters that the service does not know are refused; servers of open models pass them over."""
     context: int = 128_000
 
 
 _PLAIN = Rules(context=128_000)
+#: Of servers like vLLM, SGLang, llama.cpp and Ollama.
+_OPEN = attrs.evolve(_PLAIN, strict=False)
 _REASONING = Rules(
     reasoning=True,
     efforts=_EFFORTS,
@@ -132,12 +136,12 @@ def find_rules(model: str, *, served: Collection[str] | None) -> Rules | None:
     """The rules of a model; ``None`` when the service does not know it.
 
     ``served`` are the names this server knows; ``None`` stands for those of the real service.
-    A served name of no known family is taken for a model without reasoning.
+    A served name of no known family is taken for an open model without reasoning.
     """
     family = _family(model)
     if served is None:
         return family
-    return (family or _PLAIN) if model in served else None
+    return (family or _OPEN) if model in served else None
 
 
 def lenient_rules(model: str) -> Rules:

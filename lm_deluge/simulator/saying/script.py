@@ -116,7 +116,10 @@ class Writer:
             hidden=hidden,
             finish="tool_calls" if calls else "stop",
         )
-        return _capped(_stopped(choice, asked.stops), asked.limit)
+        capped = _capped(_stopped(choice, asked.stops), asked.limit)
+        # Where the model may not end by itself, what ended it is the limit.
+        is_full = asked.fills and capped.tokens == asked.limit
+        return attrs.evolve(capped, finish="length") if is_full else capped
 
     def _reasoning(self, prompt: str, index: int) -> tuple[str, ...]:
         if isinstance(self.reasoning, str):
@@ -147,6 +150,7 @@ class Writer:
             return [piece for piece in text if piece]
         rng = rng_for(self.seed, "text", prompt, index)
         count = rng.randint(60, 120) if self.tokens is None else self.tokens
+        count = asked.limit if asked.fills and asked.limit is not None else max(count, asked.least)
         if asked.schema is not None:
             return cut_json(plausible(asked.schema, rng), rng)
         if asked.as_json:

@@ -119,6 +119,8 @@ def prompt_of(body: Mapping[str, Any], rules: Rules) -> Prompt:
         count=body.get("n") or 1,
         stops=(stop,) if isinstance(stop, str) else tuple(stop or ()),
         limit=body.get("max_completion_tokens") or body.get("max_tokens"),
+        least=_whole(body, "min_tokens"),
+        fills=body.get("ignore_eos") is True,
         calls=calls,
         functions=functions,
         answered=isinstance(last, Mapping) and last.get("role") == "tool",
@@ -126,6 +128,12 @@ def prompt_of(body: Mapping[str, Any], rules: Rules) -> Prompt:
         as_json=kind in ("json_object", "json_schema"),
         schema=wanted["json_schema"].get("schema") or {} if kind == "json_schema" else None,
     )
+
+
+def _whole(body: Mapping[str, Any], name: str) -> int:
+    """Return a number that servers of open models take: 0 where there is none."""
+    value = body.get(name)
+    return value if type(value) is int and value > 0 else 0
 
 
 def _functions(body: Mapping[str, Any]) -> tuple[str, tuple[Function, ...]]:

@@ -134,6 +134,7 @@ class CompleteLine(Line, omit_defaults=True, gc=True):
     missing: list[str] | None = None
     finish_reason_raw: str | None = None
     stop_details: dict[str, Any] | None = None
+    connected: float | None = None
 
 
 class ErrorLine(Line, omit_defaults=True, gc=False):
@@ -145,6 +146,7 @@ class ErrorLine(Line, omit_defaults=True, gc=False):
     attempts: int
     message: str | None = None
     busy: float | None = None
+    connected: float | None = None
 
 
 def start_line(
@@ -292,6 +294,7 @@ def complete_line(
     missing: Sequence[str] = (),
     finish_reason_raw: str | None = None,
     stop_details: Mapping[str, Any] | None = None,
+    connected: float | None = None,
 ) -> CompleteLine:
     """Return the line that ends a whole answer.
 
@@ -301,7 +304,8 @@ def complete_line(
     held the event loop for the last read; written from a millisecond on. ``missing``: what was asked
     for and did not come, in sentences; written if there is any. ``finish_reason_raw``: the provider's own
     word for the end; written where it is another. ``stop_details``: what it says beside it; ``None`` in a
-    content-free log.
+    content-free log. ``connected``: seconds until there was a connection, 0 for one that was open; ``None``
+    where that is not known.
     """
     return CompleteLine(
         SCHEMA_VERSION,
@@ -318,6 +322,7 @@ def complete_line(
         list(missing) or None,
         finish_reason_raw if finish_reason_raw != finish_reason else None,
         dict(stop_details) if stop_details else None,
+        None if connected is None else _microseconds(connected),
     )
 
 
@@ -331,12 +336,13 @@ def error_line(
     attempts: int,
     message: str | None = None,
     busy: float | None = None,
+    connected: float | None = None,
 ) -> ErrorLine:
     """Return the line that ends a stream any other way.
 
     ``error``: class name. ``phase``: what the stream waited for. ``tokens``: pieces received.
-    ``message``: ``None`` in a content-free log (a provider may quote the prompt in it). ``busy``: as
-    in ``complete_line``.
+    ``message``: ``None`` in a content-free log (a provider may quote the prompt in it). ``busy`` and
+    ``connected``: as in ``complete_line``.
     """
     return ErrorLine(
         SCHEMA_VERSION,
@@ -349,6 +355,7 @@ def error_line(
         attempts,
         message,
         _worth_telling(busy),
+        None if connected is None else _microseconds(connected),
     )
 
 

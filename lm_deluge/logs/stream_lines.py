@@ -122,6 +122,7 @@ def complete_line_of(
         missing=response.missing,
         finish_reason_raw=response.finish_reason_raw,
         stop_details=response.stop_details if text else None,
+        connected=getattr(stream, "connected", None),
     )
 
 
@@ -142,6 +143,7 @@ def error_line_of(
         attempts=error.attempts,
         message=str(error) if text else None,
         busy=stream.busy,
+        connected=getattr(stream, "connected", None),
     )
 
 

@@ -90,6 +90,7 @@ class Listening(WatchedExchange):
         "_asks",
         "_body",
         "_bytes",
+        "_connected",
         "_decoding",
         "_expected",
         "_head",
@@ -116,6 +117,7 @@ class Listening(WatchedExchange):
         self._body: KeptBody | None = None
         self._size = 0
         self._t0: float | None = None
+        self._connected: float | None = None
         self._watched: AppLife | None = None
         self._status: int | None = None
         self._wait: float | None = None
@@ -144,6 +146,7 @@ class Listening(WatchedExchange):
     @_harmless
     def asked(self, connected: float, at: float | None = None) -> None:
         self._t0 = (perf_counter() if at is None else at) - connected
+        self._connected = connected
         if self._asks is not None:
             self._begin(self._asks)
         elif self._expected == 0:
@@ -259,6 +262,7 @@ class Listening(WatchedExchange):
             note=self._note,
         )
         self._watched, self._is_stream = watched, True
+        stream.connected = self._connected
         stream.start()
         # Whoever asks for them later finds them, and the prompt itself is held no longer.
         with contextlib.suppress(Exception):  # of values that JSON has and prompts have not

@@ -23,11 +23,13 @@ class AppStream(Stream):
     """A stream of an app that a proxy passes on. To cancel it ends the watching alone: the app's bytes go on.
 
     ``app_retry``: which one of the app's own retries it is, ``None`` for a first request. ``fault``: the
-    one that the proxy injected.
+    one that the proxy injected. ``connected``: seconds that the connection to the provider took, 0 for one
+    that was open; ``None`` where there was none. They are part of every wait: t0 is before them.
     """
 
     app_retry: int | None = None
     fault: str | None = None
+    connected: float | None = None
 
 
 @frozen(eq=False, kw_only=True)

@@ -32,6 +32,11 @@ CUTS: Final = ("hang-before-first-token", "stall", "reset", "drop", "half-close"
 _DELAYS: Final = ("pause", "buffer")
 
 _SHARE: Final = re.compile(r"(.*)@([0-9.]+)(%?)", re.S)
+#: A share that is none, behind a name or an argument of one word.
+_NO_SHARE: Final = re.compile(r"[\w-]+(?::[\w.]*)?@.*", re.S)
+
+
+_ABOUT_SHARES: Final = "faults: a share is 0% to 100%, or 0 to 1, not as in {!r}"
 
 
 @frozen
@@ -67,6 +72,8 @@ def _parsed(spec: object) -> InjectedFault:
         text, share = (
             (spec, None) if found is None else (found[1], _share(spec, found[2], found[3]))
         )
+        if found is None and _NO_SHARE.fullmatch(spec):
+            raise ValueError(_ABOUT_SHARES.format(spec))
         fault = Fault(text)
     else:
         raise TypeError(f"faults: texts like 'eof:3@5%' are expected, not {type(spec).__name__}")
@@ -85,7 +92,7 @@ def _share(spec: str, number: str, percent: str) -> float:
     except ValueError:
         share = math.nan
     if not 0 <= share <= 1:
-        raise ValueError(f"faults: a share is 0% to 100%, or 0 to 1, not as in {spec!r}")
+        raise ValueError(_ABOUT_SHARES.format(spec))
     return share
 
 

@@ -45,6 +45,11 @@ _DIALECTS: Final = tuple(
 
 
 def _base_url(given: object) -> str:
+    if isinstance(given, str) and (mark := re.search(r"[?#]", given)) is not None:
+        shown = redact_url(given[: mark.start()])
+        raise ValueError(
+            f"upstream: {shown} is given with a query or fragment: the app sends its own"
+        )
     url = normalize_base_url(given, "upstream")
     if "@" in urlsplit(url).netloc:
         raise ValueError(

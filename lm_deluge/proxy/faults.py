@@ -13,7 +13,7 @@ from attrs import field, frozen
 if TYPE_CHECKING:
     from lm_deluge.simulator import Fault
 
-__all__ = ["CUTS", "EARLY", "FaultDice", "InjectedFault", "faults_of"]
+__all__ = ["CUTS", "EARLY", "INSERTED", "FaultDice", "InjectedFault", "faults_of"]
 
 #: In the place of an answer: the upstream is not asked.
 EARLY: Final = (
@@ -30,6 +30,9 @@ EARLY: Final = (
 #: After so many pieces of one, or in it.
 CUTS: Final = ("hang-before-first-token", "stall", "reset", "drop", "half-close", "eof")
 _DELAYS: Final = ("pause", "buffer")
+
+#: An event more, after so many pieces.
+INSERTED: Final = ("error-frame", "malformed-json")
 
 _SHARE: Final = re.compile(r"(.*)@([0-9.]+)(%?)", re.S)
 #: A share that is none, behind a name or an argument of one word.
@@ -77,7 +80,7 @@ def _parsed(spec: object) -> InjectedFault:
         fault = Fault(text)
     else:
         raise TypeError(f"faults: texts like 'eof:3@5%' are expected, not {type(spec).__name__}")
-    known = (*EARLY, *CUTS, *_DELAYS)
+    known = (*EARLY, *CUTS, *_DELAYS, *INSERTED)
     if fault.name not in known:
         raise ValueError(
             f"faults: {fault.name!r} is one of answers that a simulator makes; into those of others are "

@@ -18,7 +18,7 @@ from lm_deluge.wire.headers import Caseless
 if TYPE_CHECKING:
     from lm_deluge.simulator.serving.received import ReceivedRequest
 
-__all__ = ["InjectedReply", "injected_reply"]
+__all__ = ["InjectedReply", "injected_event", "injected_reply"]
 
 #: Of requests that got one, for the ids that some providers give them.
 _numbers: Final = count()
@@ -53,6 +53,15 @@ def injected_reply(passing: Passing, fault: InjectedFault) -> InjectedReply:
     lines = head.decode("utf-8", "surrogateescape").split("\r\n")[1:-2]
     fields = [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
     return InjectedReply(status, fields, head, body)
+
+
+def injected_event(passing: Passing, fault: InjectedFault) -> tuple[bytes, int]:
+    """Return the event that a fault has in an answer, and how many pieces come before it."""
+    from lm_deluge.simulator.faults.instead import event_instead
+    from lm_deluge.simulator.faults.replies import sent_key
+
+    record = _record(passing, "", "")
+    return event_instead(fault.fault, passing.route.dialect or "chat", sent_key(record))
 
 
 def _record(passing: Passing, path: str, query: str) -> ReceivedRequest:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from lm_deluge.config import Limits
 from lm_deluge.dialects import dialect_named
-from lm_deluge.proxy.faults import InjectedFault
+from lm_deluge.proxy.faults import INSERTED, InjectedFault
 from lm_deluge.proxy.heads import HeaderField
+from lm_deluge.proxy.injected import injected_event
+from lm_deluge.proxy.passing import Passing
 from lm_deluge.values.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -51,11 +53,12 @@ class Between(Protocol):
 
 
 class Meddler:
-    """The fault of one answer. ``dialect``: by which pieces are counted; ``None``: reads are."""
+    """The fault of one answer to a request. Pieces are counted by its dialect; where there is none, reads."""
 
-    def __init__(self, fault: InjectedFault, dialect: str | None, between: Between) -> None:
+    def __init__(self, fault: InjectedFault, passing: Passing, between: Between) -> None:
         self._between = between
-        self._dialect = dialect
+        self._dialect = passing.route.dialect
+        self._event = b""
         self._loop = asyncio.get_running_loop()
         self._reader: AnswerReader | None = None
         self._held = bytearray()
@@ -73,6 +76,8 @@ class Meddler:
             (self._seconds, self._after), self._act = argument, self._pause
         elif name == "buffer":
             self._seconds, self._after, self._act = argument, -1, self._pause
+        elif name in INSERTED:
+            (self._event, self._after), self._act = injected_event(passing, fault), self._insert
         elif name != "hang-before-first-token":
             self._after = argument
 
@@ -85,6 +90,8 @@ class Meddler:
             self._reader = dialect_named(self._dialect).answer(
                 choices=1, limits=Limits(), accept_eof=False, redactor=Redactor()
             )
+        elif self._event:
+            self._after = -1  # an answer without events has none more
         if self._after == 0:
             self._act()
 
@@ -162,6 +169,14 @@ class Meddler:
         self._held.clear()
         ends = self._name == "eof" and self._is_chunked
         self._between.break_off(self._name, _LAST if ends else b"")
+
+    def _insert(self) -> None:
+        """Tell an event of our own: an error is the last one, and the rest follows any other."""
+        self._after = -1
+        self._pass(self._event)
+        if self._name == "error-frame":
+            self._name = "eof"
+            self._break()
 
     def _pause(self) -> None:
         self._after = -1

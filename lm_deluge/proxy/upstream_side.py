@@ -209,7 +209,7 @@ class UpstreamSide(asyncio.Protocol):
         if passing.fault is not None and first.status == 200 and not framing.done:
             self._write(passing, head)
             self._meddled = passing
-            self._meddler = Meddler(passing.fault, passing.route.dialect, self)
+            self._meddler = Meddler(passing.fault, passing, self)
             self._meddler.begin(fields)
             head = b""
         self._take_body(passing, framing, head, rest, arrived)

@@ -14,13 +14,16 @@ from lm_deluge import LLMClient, RetryPolicy, Timeouts
 from lm_deluge.errors import (
     AnswerCutError,
     APIConnectionError,
+    APIStatusError,
     APITimeoutError,
     ConnectionLostError,
+    InternalServerError,
+    ProtocolError,
     RateLimitError,
     StreamError,
 )
 from lm_deluge.proxy import Proxy
-from lm_deluge.proxy.faults import FaultDice
+from lm_deluge.proxy.faults import EARLY, FaultDice
 from lm_deluge.simulator import Simulator
 from lm_deluge_plugins import ChunkCollector, FileLogger
 from support.raw_http import Asker
@@ -68,6 +71,13 @@ async def _heard(
         ("hang-before-first-token", "", APITimeoutError),
         ("status:429:retry-after=7", "", RateLimitError),
         ("reset-before-headers", "", APIConnectionError),
+        ("error-frame:object:2", "one two", InternalServerError),
+        ("error-frame", "one two three", InternalServerError),
+        ("error-frame:object:0", "", InternalServerError),
+        ("malformed-json:2", "one two", ProtocolError),
+        ("redirect", "", APIStatusError),
+        ("wrong-content-type", "", ProtocolError),
+        ("json-error", "", InternalServerError),
         ("close-before-headers", "", APIConnectionError),
         ("hang-before-headers", "", APITimeoutError),
         ("refuse", "", APIConnectionError),
@@ -78,8 +88,9 @@ async def test_an_app_gets_the_fault_that_is_named(
 ) -> None:
     async with asyncio.timeout(10):
         got, ended, _, simulator = await _heard(fault, wire=wire)
-    assert (got, type(ended)) == (text, error)
-    early = fault.split(":")[0] in ("status", "refuse") or fault.endswith("headers")
+    # An error inside an answer has a class of its own, with the name of the one for its status.
+    assert (got, type(ended).__name__) == (text, error.__name__)
+    early = fault.partition(":")[0] in EARLY
     assert simulator.request_count == (0 if early else 1)
     if isinstance(ended, RateLimitError):
         assert ended.retry_after == 7 or wire == "gemini"
@@ -145,7 +156,7 @@ def test_shares_are_drawn_and_the_rest_is_for_those_without_one() -> None:
     ("given", "says"),
     [
         (["nosuch"], "no fault is called"),
-        (["malformed-json"], "of answers that a simulator makes"),
+        (["endless-line"], "of answers that a simulator makes"),
         (["eof@150%"], "a share is"),
         (["eof@1.2.3%"], "a share is"),
         (["eof@"], "a share is"),

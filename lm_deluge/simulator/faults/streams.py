@@ -18,6 +18,8 @@ from lm_deluge.simulator.faults.arguments import (
     seconds,
 )
 from lm_deluge.simulator.saying.answer import SimulatedAnswer
+from lm_deluge.simulator.saying.printer import EventPrinter
+from lm_deluge.simulator.saying.script import Script
 from lm_deluge.simulator.saying.steps import (
     ABORT,
     EOF,
@@ -111,9 +113,16 @@ def _parse_frame(args: Sequence[str]) -> tuple[str, int]:
 
 def _error_frame(args: tuple[str, int], answer: SimulatedAnswer) -> Reply:
     shape, count = args
-    message = f"Bad credentials: {answer.credentials}" if shape == "echo" else _ERROR
-    data = answer.printer.error(answer.script, shape, message, count)
+    data = error_in(answer.printer, answer.script, shape, answer.credentials, count)
     return answer.reply([*answer.until(count), Overhead(data), EOF])
+
+
+def error_in(
+    printer: EventPrinter, script: Script, shape: str, credentials: str, count: int
+) -> bytes:
+    """The event that tells of an error after so many pieces."""
+    message = f"Bad credentials: {credentials}" if shape == "echo" else _ERROR
+    return printer.error(script, shape, message, count)
 
 
 def _drip(gap: float, answer: SimulatedAnswer) -> Reply:

@@ -9,7 +9,7 @@ __all__ = ["MAX_BODY", "MAX_KEPT", "Keeping", "KeptBody"]
 MAX_BODY: Final = 16 << 20
 """Bytes of one body that are kept, at most."""
 
-MAX_KEPT: Final = 128 << 20
+MAX_KEPT: Final = 256 << 20
 """Bytes of all that are kept at once."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -50,9 +49,6 @@ class _AllExchanges(Protocol):
 
     @property
     def keeping(self) -> Keeping: ...
-
-    @property
-    def records(self) -> bool: ...
 
     def watch(
         self,
@@ -264,9 +260,6 @@ class Listening(WatchedExchange):
         self._watched, self._is_stream = watched, True
         stream.connected = self._connected
         stream.start()
-        # Whoever asks for them later finds them, and the prompt itself is held no longer.
-        with contextlib.suppress(Exception):  # of values that JSON has and prompts have not
-            _ = asks.prompt.chars, asks.prompt.hash, asks.prompt.begins(redactor)
 
     def _end(
         self, watched: AppLife, how: Ending, cause: BaseException | None, arrived: float
@@ -330,11 +323,10 @@ class Listening(WatchedExchange):
             watcher.telling.note(Note(id=self._id, elapsed=elapsed, offset=offset, what=what))
 
     def _let_body_go(self) -> None:
-        """Give back the room of the request's body, unless a recording holds it as long as its stream."""
-        body, watcher = self._body, self._watcher
-        if body is not None and not (self._is_stream and watcher is not None and watcher.records):
+        """Give back the room of the request's body, unless a stream holds it, which tells what was asked."""
+        if self._body is not None and not self._is_stream:
+            self._body.let_go()
             self._body = None
-            body.let_go()
 
     def _let_go(self) -> None:
         if self._body is not None:

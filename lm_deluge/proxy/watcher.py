@@ -55,7 +55,6 @@ class Watcher:
         self.handlers: Final = tuple(handlers)
         self.telling: Final = Telling(self.handlers)
         self.keeping: Final = Keeping()
-        self.records: Final = record is not None
         self._listeners = [one for one in self.handlers if _hears_streams(one)]
         self._tags = checked_tags("tags", tags)
         self._body_tags = checked_flag("body_tags", body_tags)
@@ -69,7 +68,7 @@ class Watcher:
         """Load what streams of every wire need, so that no first one waits for it."""
         redactor = Redactor()
         for wire in ("chat", "responses", "messages", "gemini"):
-            asks = asks_of(wire, "/", b"", is_whole=True)
+            asks = asks_of(wire, "/", b"")
             target = target_of(asks, wire, "http://localhost", "/", redactor, b"")
             target.dialect.answer(
                 choices=1, limits=self._limits, accept_eof=False, redactor=redactor

@@ -10,7 +10,14 @@ from typing import Final
 
 from lm_deluge.proxy.heads import AskedLine, HeaderField, StatusLine
 
-__all__ = ["asks_for_websocket", "forwarded_request", "forwarded_response", "keeps_open", "pairs"]
+__all__ = [
+    "asks_for_websocket",
+    "expects_continue",
+    "forwarded_request",
+    "forwarded_response",
+    "keeps_open",
+    "pairs",
+]
 
 _HOP_BY_HOP: Final = frozenset(
     (
@@ -47,6 +54,13 @@ def keeps_open(minor: int, fields: Iterable[HeaderField]) -> bool:
     """Whether the connection may carry another message (RFC 9112, section 9.3)."""
     named = _connection(fields)
     return b"close" not in named and (minor > 0 or b"keep-alive" in named)
+
+
+def expects_continue(first: AskedLine, fields: Iterable[HeaderField]) -> bool:
+    """Whether a body waits until it is asked for (RFC 9110, section 10.1.1)."""
+    return first.minor > 0 and any(
+        field.name == b"expect" and field.value.lower() == b"100-continue" for field in fields
+    )
 
 
 def asks_for_websocket(first: AskedLine, fields: Sequence[HeaderField]) -> bool:

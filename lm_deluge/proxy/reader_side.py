@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import contextlib
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 from lm_deluge.errors import APIConnectionError
 from lm_deluge.proxy.admission import RefusedError, admit
 from lm_deluge.proxy.app_connection import AppConnection
 from lm_deluge.proxy.endings import reset_when_sent
 from lm_deluge.proxy.framing import FramingError, Sized
-from lm_deluge.proxy.headers import forwarded_request
+from lm_deluge.proxy.headers import expects_continue, forwarded_request
 from lm_deluge.proxy.heads import (
     BadRequestHead,
     find_request_end,
@@ -27,6 +27,9 @@ from lm_deluge.proxy.upstream_side import UpstreamSide
 from lm_deluge.proxy.usage import may_ask, with_length, with_usage
 
 __all__ = ["ReaderSide"]
+
+#: What a server says to who waits with his body; nobody else says it where none is asked.
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class ReaderSide(AppConnection):
@@ -208,6 +211,8 @@ class ReaderSide(AppConnection):
             if upstream is not None:
                 upstream.leave()
             self._upstream = PretendedSide(self, passing, fault)
+            if not rest and expects_continue(passing.first, passing.fields):
+                self.transport.write(_CONTINUE)
             passing.was_asked(0.0)
             self._pass_waiting(passing)
             return

@@ -76,6 +76,15 @@ async def test_it_is_the_simulators(wire: str) -> None:
         assert len(_OWN.findall(injected)) == len(_OWN.findall(direct)), fault
 
 
+async def test_a_body_that_waits_to_be_asked_for_is_asked_for() -> None:
+    async with Proxy("http://127.0.0.1:9", faults="status:503") as proxy, Asker(proxy.url) as asker:
+        head, _, body = _asked("/v1/chat/completions").partition(b"\r\n\r\n")
+        await asker.write(head + b"\r\nExpect: 100-Continue\r\n\r\n")
+        assert await asker.head() == b"HTTP/1.1 100 Continue\r\n\r\n"
+        got, _ = await asker.ask(body)
+    assert got.startswith(b"HTTP/1.1 503 ")
+
+
 async def test_it_leaves_the_connection_open_and_is_heard_as_any_other(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     logger = FileLogger(log)

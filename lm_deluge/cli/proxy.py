@@ -51,7 +51,8 @@ _LISTEN: Final = re.compile(r"(?:(?P<host>\[[^\]]*\]|[^:\[\]]*):)?(?P<port>\d{1,
     multiple=True,
     metavar="NAME[:ARG][@SHARE%]",
     help="Break streams on purpose, and mark them in the log: eof:3@5% cuts one in twenty after 3 pieces; "
-    "also status:429, reset:3, stall:3, pause:SECONDS, buffer:SECONDS … (lm-deluge simulate --help).",
+    "also status:429, error-frame, reset:3, stall:3, pause:SECONDS, buffer:SECONDS … (all: "
+    "pydoc lm_deluge.simulator.faults).",
 )
 @click.option(
     "--tag",

@@ -63,9 +63,20 @@ class _Zlib:
 
 class _Brotli:
     def __init__(self, package: Any) -> None:
-        self._feed: Callable[[bytes], bytes] = package.Decompressor().process
+        self._decoder = package.Decompressor()
+        # Newer ones can be told where to stop.
+        self._stops = hasattr(self._decoder, "can_accept_more_data")
+        self._feed: Callable[[bytes], bytes] = self._decoder.process
 
     def feed(self, data: bytes) -> bytes:
+        if self._stops:
+            decoded = self._decoder.process(data, output_buffer_limit=_MOST)
+            if not self._decoder.can_accept_more_data() and not self._decoder.is_finished():
+                raise ValueError("a read grew too large")
+            return bytes(decoded)
+        return self._feed_slices(data)
+
+    def _feed_slices(self, data: bytes) -> bytes:
         decoded = bytearray()
         for at in range(0, len(data), _SLICE):
             decoded += self._feed(data[at : at + _SLICE])

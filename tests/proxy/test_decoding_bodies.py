@@ -156,6 +156,22 @@ def test_many_encodings_on_top_of_each_other_are_nobodys() -> None:
     assert "it came in 9 encodings" in str(_step(", ".join(["gzip"] * 9)).failed)
 
 
+def test_a_brotli_that_cannot_be_told_where_to_stop_decodes_alike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Older:
+        class Decompressor:
+            def __init__(self) -> None:
+                self.process = brotli.Decompressor().process
+
+    monkeypatch.setitem(sys.modules, "brotli", Older)
+    step = _step("br")
+    assert b"".join(step.feed(part) for part in _brotlied()) == TEXT
+    bomb = _step("br")
+    assert bomb.feed(brotli.compress(bytes(100 << 20), quality=5)) == b""
+    assert "malformed" in str(bomb.failed)
+
+
 @pytest.mark.parametrize("module", ["backports.zstd", "zstandard"])
 def test_each_package_decodes_alike(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for other, _ in decoding._PACKAGES["zstd"]:

@@ -18,7 +18,7 @@ from lm_deluge_plugins import FileLogger
 from support.raw_http import Asker
 
 #: Seconds of one turn.
-BLOCKS = 0.1
+BLOCKS = 0.25
 COUNT = 5
 STREAMS = 6
 WORDS = [f" word-{number}" for number in range(COUNT)]

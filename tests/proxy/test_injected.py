@@ -30,10 +30,16 @@ from support.raw_http import Asker
 
 WORDS = ["one", " two", " three", " four", " five"]
 SOON = Timeouts(first_token=0.3, between_tokens=0.3, total=5)
+PATIENT = Timeouts(total=30)
 
 
 async def _heard(
-    faults: str | Sequence[str], *, wire: str = "chat", log: Path | None = None, gap: float = 0.0
+    faults: str | Sequence[str],
+    *,
+    wire: str = "chat",
+    log: Path | None = None,
+    gap: float = 0.0,
+    timeouts: Timeouts = SOON,
 ) -> tuple[str, StreamError | None, list[float], Simulator]:
     """Text, error and arrivals of one stream through a proxy that injects."""
     handlers = [] if log is None else [FileLogger(log)]
@@ -42,7 +48,7 @@ async def _heard(
             base_url = proxy.url if wire in ("messages", "gemini") else proxy.base_url
             client = LLMClient(
                 "a-model", base_url=base_url, dialect=wire, api_key="k", printer=None,
-                retries=RetryPolicy.none(), timeouts=SOON,
+                retries=RetryPolicy.none(), timeouts=timeouts,
             )  # fmt: skip
             tokens = ChunkCollector()
             error: StreamError | None = None
@@ -98,15 +104,16 @@ async def test_an_app_gets_the_fault_that_is_named(
 
 @pytest.mark.parametrize("wire", ["chat", "responses", "messages", "gemini"])
 async def test_a_pause_is_a_gap_where_it_is_named(wire: str) -> None:
-    text, error, arrived, _ = await _heard("pause:0.15:2", wire=wire, gap=0.01)
+    text, error, arrived, _ = await _heard("pause:0.5:2", wire=wire, gap=0.01, timeouts=PATIENT)
     assert (text, error) == ("".join(WORDS), None)
     gaps = [b - a for a, b in pairwise(arrived)]
     assert gaps.index(max(gaps)) == 1
-    assert max(gaps) > 0.13
+    # A busy machine may be late with the piece before it, and never early with the one after.
+    assert max(gaps) > 0.3
 
 
 async def test_a_buffer_hands_on_in_heaps() -> None:
-    text, error, arrived, _ = await _heard("buffer:0.12", gap=0.03)
+    text, error, arrived, _ = await _heard("buffer:0.12", gap=0.03, timeouts=PATIENT)
     assert (text, error) == ("".join(WORDS), None)
     assert arrived[0] > 0.11
     assert len(set(arrived)) < len(WORDS)  # what one read brought has one moment

@@ -130,12 +130,6 @@ def prompt_of(body: Mapping[str, Any], rules: Rules) -> Prompt:
     )
 
 
-def _whole(body: Mapping[str, Any], name: str) -> int:
-    """Return a number that servers of open models take: 0 where there is none."""
-    value = body.get(name)
-    return value if type(value) is int and value > 0 else 0
-
-
 def _functions(body: Mapping[str, Any]) -> tuple[str, tuple[Function, ...]]:
     functions = [tool["function"] for tool in body.get("tools") or () if "function" in tool]
     choice = body.get("tool_choice") or "auto"
@@ -147,3 +141,9 @@ def _functions(body: Mapping[str, Any]) -> tuple[str, tuple[Function, ...]]:
         Function(each["name"], each.get("parameters", {"type": "object"})) for each in functions
     ]
     return choice, tuple(found)
+
+
+def _whole(body: Mapping[str, Any], name: str) -> int:
+    """Return a number that servers of open models take: 0 where there is none."""
+    value = body.get(name)
+    return value if type(value) is int and value > 0 else 0

@@ -6,7 +6,7 @@ from pathlib import Path as _Path
 from lm_deluge._version import __version__
 from lm_deluge._version import warn_of_namesake as _warn_of_namesake
 from lm_deluge.client.client import LLMClient
-from lm_deluge.client.options import ChatOptions, ManyOptions, StreamOptions
+from lm_deluge.client.options import ChatOptions, ManyOptions, StreamOptions, ToolsOptions
 from lm_deluge.config import Limits, RetryPolicy, SamplingParams, Timeouts
 from lm_deluge.models.registry import register_model
 from lm_deluge.observers.attach import Attachment, attach
@@ -23,7 +23,9 @@ from lm_deluge.values.usage import Usage
 if _typing.TYPE_CHECKING:
     from lm_deluge import sync as sync
     from lm_deluge.observers.stream_request import StreamRequest
+    from lm_deluge.tools.tool import Tool
     from lm_deluge.values.other_calls import OtherCall
+    from lm_deluge.values.rounds import Round, ToolResult, ToolsResponse
 
 __all__ = [
     "APIResponse",
@@ -43,6 +45,7 @@ __all__ = [
     "Redactor",
     "Retry",
     "RetryPolicy",
+    "Round",
     "SamplingParams",
     "Stream",
     "StreamHandler",
@@ -50,7 +53,11 @@ __all__ = [
     "StreamRequest",
     "Timeouts",
     "Token",
+    "Tool",
     "ToolCall",
+    "ToolResult",
+    "ToolsOptions",
+    "ToolsResponse",
     "Usage",
     "__version__",
     "attach",
@@ -74,4 +81,12 @@ def __getattr__(name: str) -> _typing.Any:
         from lm_deluge.observers import stream_request
 
         return stream_request.StreamRequest
+    if name == "Tool":
+        from lm_deluge.tools import tool
+
+        return tool.Tool
+    if name in ("Round", "ToolResult", "ToolsResponse"):
+        from lm_deluge.values import rounds
+
+        return getattr(rounds, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lm_deluge.values.failures import HandlerFailure
     from lm_deluge.values.response import FailedAttempt, Partial
+    from lm_deluge.values.rounds import Round
 
 __all__ = [
     "APIConnectionError",
@@ -108,6 +109,7 @@ class StreamError(Exception):
     ``"tail"``, or ``"total"`` for the timeout of that name; ``None`` before ``on_start``.
     ``elapsed``: seconds from t0 to the arrival of the bytes or the fault that ended the stream,
     monotonic clock; ``None`` before ``on_start``.
+    ``rounds``: the list of ``Round`` before it, where it ended ``run_tools``.
     """
 
     def __init__(self, message: str, *, phase: str | None = None) -> None:
@@ -120,6 +122,7 @@ class StreamError(Exception):
         self.attempts = 0
         self.failed_attempts: list[FailedAttempt] = []
         self.elapsed: float | None = None
+        self.rounds: list[Round] = []
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, self.__dict__)

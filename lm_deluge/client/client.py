@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lm_deluge.client.configured import ConfiguredClient
-from lm_deluge.client.default_printer import PRINT, checked_printer
+from lm_deluge.client.default_printer import PRINT, checked_printer, default_printer
 from lm_deluge.client.many import Outcome, Tags, stream_many
-from lm_deluge.client.options import ManyOptions, StreamOptions, check_names, check_options
+from lm_deluge.client.options import (
+    ManyOptions,
+    StreamOptions,
+    ToolsOptions,
+    check_names,
+    check_options,
+)
 from lm_deluge.observers.stream import Stream, outcome_of
 from lm_deluge.values.conversation import Prompt
 from lm_deluge.values.response import APIResponse
 
 if TYPE_CHECKING:
     from typing import Self, Unpack
+
+    from lm_deluge.client.tool_calls import Approve
+    from lm_deluge.tools.tool import Tool
+    from lm_deluge.values.rounds import ToolsResponse
 
 
 __all__ = ["LLMClient"]
@@ -110,6 +120,60 @@ class LLMClient(ConfiguredClient):
         raises before anything is sent.
         """
         return self._opened(prompt, check_options(options, "open_stream"), None)
+
+    async def run_tools(
+        self,
+        prompt: Prompt,
+        tools: Sequence[Callable[..., Any] | Tool | Mapping[str, Any]],
+        *,
+        max_rounds: int = 10,
+        max_cost: float | None = None,
+        approve: Approve | None = None,
+        tool_timeout: float | None = 60.0,
+        concurrency: int = 16,
+        max_result_chars: int | None = 100_000,
+        printer: object | None = PRINT,
+        **options: Unpack[ToolsOptions],
+    ) -> ToolsResponse:
+        """Stream answers and run the functions that they call, until one calls none; return the last.
+
+        Every round is a stream of its own with the same handlers and printer. Its tags are ``call``, the same
+        for all rounds, ``round``, 1-based, and ``after``, the names of the functions whose results it
+        carries; its handlers hear these as ``on_delta`` of the kind ``"tool_result"`` after ``on_start``.
+
+        Arguments:
+            prompt: as in ``stream``. A ``Conversation`` holds the answers and results afterwards.
+            tools: functions of any kind, ``async`` ones too, whose hints and docstrings say what they take,
+                ``Tool`` where they do not; dicts for what the caller or the provider answers, which
+                end the run when the model calls one.
+            max_rounds: at most so many streams. The functions that the last one calls are run, too.
+            max_cost: US dollars; no further stream is begun once all rounds cost as much, or a cost is
+                not known.
+            approve: asked before each call with its ``ToolCall``, sync (in a thread) or ``async``: ``True``
+                runs it, ``False`` or a text, the reason, refuses it, a dict is given in place of its
+                arguments. What it raises ends the run.
+            tool_timeout: seconds that a call may take; ``None``: no limit.
+            concurrency: at most so many calls at a time.
+            max_result_chars: what of a result is sent, in characters; ``None``: all.
+            printer: as in ``stream``, for all rounds.
+            options: those of ``stream``. A ``tool_choice`` that demands a call holds until there was one.
+
+        A sync function runs in a thread of its own, which is left alone when it is too slow or the run is
+        cancelled. What a tool raises, and all that is wrong with a call, is told to the model as its result;
+        ``KeyboardInterrupt`` and ``SystemExit`` go on. Raises what ``stream`` raises; a ``StreamError`` has
+        the rounds before it in ``.rounds``.
+        """
+        # Most programs run no tools.
+        from lm_deluge.client.rounds import run_rounds
+        from lm_deluge.client.tools_given import OTHERS, checked_bounds, checked_manner
+
+        checked = check_options(options, "run_tools", OTHERS)
+        bounds = checked_bounds(max_rounds, max_cost)
+        manner = checked_manner(tools, approve, tool_timeout, concurrency, max_result_chars)
+        shown = self.printer if printer is PRINT else checked_printer(printer)
+        if shown is PRINT:
+            shown = default_printer()  # one for all rounds
+        return await run_rounds(self._opened, prompt, manner, bounds, checked, shown)
 
     def stream_many(
         self,

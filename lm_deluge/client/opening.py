@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lm_deluge.client.asking import model_request
@@ -21,6 +21,7 @@ from lm_deluge.values.prompt_facts import PromptFacts
 if TYPE_CHECKING:
     from lm_deluge.engine.prices import Pricing
     from lm_deluge.recording import Recorder
+    from lm_deluge.values.pieces import Delta
 
 __all__ = ["StreamOpener"]
 
@@ -52,7 +53,14 @@ class StreamOpener:
     #: What it opens.
     _kind: type[Stream] = Stream
 
-    def _opened(self, prompt: Prompt, options: CheckedOptions, printer: object | None) -> Stream:
+    def _opened(
+        self,
+        prompt: Prompt,
+        options: CheckedOptions,
+        printer: object | None,
+        carried: Sequence[Delta] | None = None,
+    ) -> Stream:
+        """Return a new stream. ``carried``: of a round, the results it tells; ``None``: it is none."""
         messages = to_messages(prompt)
         extra = {**self._extra_body, **options.extra_body}
         recorder = self._recorder.for_stream() if self._recorder is not None else None
@@ -85,6 +93,8 @@ class StreamOpener:
             )
             for route in routes
         ]
+        if carried is not None and any(target.choices > 1 for target in targets):
+            raise ValueError(f"n is {targets[0].choices}, and run_tools goes on with one answer")
         plan = Plan(
             targets=tuple(targets),
             transport=self._transport,
@@ -98,6 +108,7 @@ class StreamOpener:
             strict=self.strict,
             handler_wait=self.handler_wait,
             pricing=self._pricing,
+            carried=carried or (),
         )
         stream = new_stream(plan, self._kind)
         if recorder is not None:

@@ -30,6 +30,7 @@ __all__ = [
     "CheckedOptions",
     "ManyOptions",
     "StreamOptions",
+    "ToolsOptions",
     "check_names",
     "check_options",
 ]
@@ -71,6 +72,15 @@ class ManyOptions(ChatOptions, total=False):
     """What the model may call, as in OpenAI's API, verbatim."""
     sampling_params: SamplingParams | None
     """How the answer is drawn, instead of the client's ``SamplingParams``."""
+
+
+class ToolsOptions(ChatOptions, total=False):
+    """The keys of ``StreamOptions`` that ``run_tools`` takes by keyword alone, for every round."""
+
+    sampling_params: SamplingParams | None
+    """How the answers are drawn, instead of the client's ``SamplingParams``."""
+    tags: Mapping[str, Any] | None
+    """Values of your own on the streams of all rounds, beside the client's and the round's."""
 
 
 class StreamOptions(ManyOptions, total=False):

@@ -275,6 +275,8 @@ class Engine:
         if total is not None:
             self._interruption.deadline.start_total(total)
         self.dispatcher.emit(on_start)
+        if self._plan.carried and not self.dispatcher.stopped:
+            self.dispatcher.emit_pieces(self._plan.carried)
 
     def _bind(self, error: StreamError) -> None:
         """Tell an error what it ended, and what had been received by then."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import field, frozen
@@ -23,6 +23,7 @@ from lm_deluge.values.redaction import Redactor
 if TYPE_CHECKING:
     from lm_deluge.engine.prices import Pricing
     from lm_deluge.engine.resuming import Resumption
+    from lm_deluge.values.pieces import Delta
 
 __all__ = ["ModelRequest", "Plan", "ReadRecorder", "Running", "Slots"]
 
@@ -71,7 +72,8 @@ class Plan:
     """``targets``: the model asked for, then its fallbacks. ``redactor``: of all their secrets.
     ``prompt``: what is told of it.
     ``handler_wait``: seconds the ending waits for ``async`` handlers.
-    ``pricing``: says what an answer costs, instead of what is known of the model."""
+    ``pricing``: says what an answer costs, instead of what is known of the model.
+    ``carried``: results of tools that the request tells the model; heard after ``on_start``."""
 
     targets: tuple[ModelRequest, ...]
     transport: Transport
@@ -85,6 +87,7 @@ class Plan:
     strict: bool = False
     handler_wait: float = 5.0
     pricing: Pricing | None = None
+    carried: Sequence[Delta] = field(default=(), repr=False)
 
 
 class Slots:

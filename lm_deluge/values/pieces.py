@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Delta", "DeltaKind", "Token", "make_token"]
 
-DeltaKind = Literal["reasoning", "refusal", "tool_call", "server_tool", "citation"]
+DeltaKind = Literal["reasoning", "refusal", "tool_call", "server_tool", "citation", "tool_result"]
 
 
 @frozen(weakref_slot=False)
@@ -68,15 +68,17 @@ class Delta:
     """A piece of anything but visible answer text.
 
     ``kind``: ``"reasoning"``, ``"refusal"``, ``"tool_call"``; ``"server_tool"``: what a tool does that
-    the provider runs; ``"citation"``: where a part of the text is from.
+    the provider runs; ``"citation"``: where a part of the text is from; ``"tool_result"``: what the
+    request tells the model of a call that ``run_tools`` ran, told after ``on_start``: no output.
     ``index``: for a tool call its position in the answer's list of tool calls, for a server's tool its
     position among its calls and results, else the 0-based ordinal of the piece among those of its kind.
-    ``text``: the piece of reasoning or refusal; for a tool call the fragment of its arguments.
+    ``text``: the piece of reasoning or refusal; for a tool call the fragment of its arguments; the result.
     ``id``, ``name``: of the tool call, as known so far, or of what a server's tool does; ``arguments``:
     the fragment of the arguments' JSON text; ``None`` for the other kinds.
-    ``data``: of a server's tool the call or the result, of a citation all of it, as the provider has it;
-    ``None`` for a fragment and for the other kinds.
-    ``arrived``, ``read``, ``choice``: as in ``Token``.
+    ``data``: of a server's tool the call or the result, of a citation all of it, as the provider has it; of
+    a tool's result ``is_error``, and ``elapsed``, the seconds it took; ``None`` for a fragment and for the
+    other kinds.
+    ``arrived``, ``read``, ``choice``: as in ``Token``; of a tool's result 0 and -1, as no read held it.
     """
 
     kind: DeltaKind

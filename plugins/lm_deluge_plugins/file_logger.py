@@ -148,7 +148,7 @@ class FileLogger(StreamHandler):
                 )
             )
             return
-        if delta.kind == "server_tool" or delta.kind == "citation":
+        if delta.kind != "reasoning" and delta.kind != "refusal":
             length = len(delta.text)
             self._add(delta_line(stream.id, delta.arrived, kind=delta.kind, length=length))
             return

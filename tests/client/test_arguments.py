@@ -21,6 +21,7 @@ from lm_deluge import (
     StreamHandler,
     StreamOptions,
     Timeouts,
+    Tool,
     attach,
     register_model,
 )
@@ -36,6 +37,7 @@ from lm_deluge_plugins import FileLogger, RichPrinter, StdoutPrinter
 from support.hostile_values import ACCEPTED, HOSTILE
 
 URL = "http://127.0.0.1:9/v1"
+OBJECT = {"type": "object"}
 
 #: Other words that name what was given, and where in it. Of what is no handler, the message is the same
 #: everywhere.
@@ -105,12 +107,21 @@ async def many(**given: Any) -> None:
         await streams.aclose()
 
 
+async def run(**given: Any) -> None:
+    with pytest.raises(StreamCancelled):
+        await client().run_tools(
+            **{"prompt": "hi", "tools": [], "printer": None, "handlers": [Cancelling()], **given}
+        )
+
+
 MADE: dict[str, Callable[..., Any]] = {
     "LLMClient": lambda **given: LLMClient(**{"model": "gpt-4o", **given}),
     "open_stream": opened,
     "stream": streamed,
     "stream_chat": chatted,
     "stream_many": many,
+    "run_tools": run,
+    "Tool": lambda **given: Tool(**{"function": run, "name": "run", "parameters": OBJECT, **given}),
     "Timeouts": Timeouts,
     "RetryPolicy": RetryPolicy,
     "Limits": Limits,
@@ -138,6 +149,8 @@ SIGNED: dict[str, Callable[..., Any]] = {
     "LLMClient": LLMClient,
     "stream": client().stream,
     "stream_many": client().stream_many,
+    "run_tools": client().run_tools,
+    "Tool": Tool,
     "stream_chat": stream_chat,
     "Timeouts": Timeouts,
     "RetryPolicy": RetryPolicy,

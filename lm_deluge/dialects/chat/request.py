@@ -104,13 +104,18 @@ def map_system_role(
 def _without_origins(
     info: ModelInfo, messages: Sequence[Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
-    """The messages as this server takes them, some of which came from one provider or another."""
+    """The messages as this server takes them, some of which came from one provider or another.
+
+    It has no word for a result that is an error.
+    """
     # Most conversations have none.
     from lm_deluge.dialects.going_back import CAME, without_foreign
 
-    left = (CAME,) if info.reasoning_goes_back else (CAME, "reasoning_content")
+    left = {CAME, "is_error"} | (set() if info.reasoning_goes_back else {"reasoning_content"})
     return [
-        {key: message[key] for key in message if key not in left} if CAME in message else message
+        {key: message[key] for key in message if key not in left}
+        if CAME in message or (message["role"] == "tool" and "is_error" in message)
+        else message
         for message in without_foreign(messages, "chat", info.base_url)
     ]
 
@@ -150,7 +155,7 @@ def build_body(
         raise ValueError(f"max_tokens_field must be {accepted}, not {field!r}")
     extra = checked_extra_body(extra_body)
     for message in messages:
-        if "provider_content" in message:
+        if "provider_content" in message or "is_error" in message:
             messages = _without_origins(info, messages)
             break
     body: dict[str, Any] = {

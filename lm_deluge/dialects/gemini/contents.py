@@ -116,6 +116,8 @@ def _result(
     except (ValueError, RecursionError):
         told = None
     response = told if isinstance(told, dict) else {"result": content or ""}
+    if message.get("is_error") is True:
+        response = {"error": content or ""}
     given = {"id": asked} if asked in numbered else {}
     return {"functionResponse": {**given, "name": name, "response": response}}
 

@@ -125,9 +125,14 @@ def _id(known: Any) -> Any:
 
 
 def _result(message: Mapping[str, Any], content: str | list[Any]) -> dict[str, Any]:
-    result = {"type": "tool_result", "tool_use_id": _id(message.get("tool_call_id"))}
+    result: dict[str, Any] = {
+        "type": "tool_result",
+        "tool_use_id": _id(message.get("tool_call_id")),
+    }
     if content:
         result["content"] = content
+    if message.get("is_error") is True:
+        result["is_error"] = True
     return {**result, **_cache_in(message)}
 
 

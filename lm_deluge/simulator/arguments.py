@@ -69,6 +69,12 @@ def _texts(value: Any) -> bool:
 
 
 def _calls(value: Any) -> bool:
+    return _pairs(value) or (
+        isinstance(value, (list, tuple)) and all(each and _pairs(each) for each in value)
+    )
+
+
+def _pairs(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and all(
         isinstance(each, (list, tuple))
         and len(each) == 2
@@ -151,7 +157,7 @@ _RULES: Final[dict[str, tuple[str, Check, Check]]] = {
     "reasoning_field": ("a str, not empty", _text, bool),
     "refusal": ("a str or None", _or_none(_text), _any),
     "tool_calls": (
-        "a list of pairs of a name and arguments, or None",
+        "a list of pairs of a name and arguments, or of such lists, one a round, or None",
         _or_none(_calls),
         _any,
     ),

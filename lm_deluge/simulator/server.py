@@ -78,7 +78,8 @@ class Simulator(Entered):
         reasoning_field: the field of the delta that carries it; OpenRouter, vLLM and Groq use
             ``"reasoning"``.
         refusal: text of a refusal, sent in place of an answer.
-        tool_calls: pairs of a name and arguments (a mapping, or a text sent as it is), called
+        tool_calls: pairs of a name and arguments (a mapping, or a text sent as it is), or a list of them
+            for each round, called
             after the text if there is one, unless the last message is a tool's result. When
             ``None``, a tool is called if ``tool_choice`` is ``"required"`` or names one, with
             arguments that fit its schema.

@@ -49,12 +49,14 @@ class Arguments:
 
     ``readers``: for each parameter what makes its value, or raises ``ValueError``. ``more``: the same for
     what else may be given by name; ``None``: nothing may. ``needed``: names that have to be there.
+    ``defaults``: values of what is left out, where they are not the function's own.
     """
 
     parameters: tuple[Parameter, ...] = ()
     readers: Mapping[str, Callable[[Any], Any]] = field(factory=dict)
     more: Callable[[Any], Any] | None = None
     needed: Sequence[str] = ()
+    defaults: Mapping[str, Any] = field(factory=dict)
 
     @classmethod
     def as_they_come(cls, schema: Mapping[str, Any]) -> Arguments:
@@ -88,4 +90,4 @@ class Arguments:
         wrong += [f"{name}: is missing" for name in needed if name not in given]
         if wrong:
             raise ValueError("the arguments do not fit: " + "; ".join(wrong))
-        return filled(self.parameters, values)
+        return filled(self.parameters, {**self.defaults, **values})

@@ -43,7 +43,7 @@ def _written(value: Any) -> str:
         return json.dumps(msgspec.to_builtins(value, enc_hook=_plain), ensure_ascii=True)
     except RecursionError:
         raise TypeError(f"the tool returned {type_name(value)} that holds itself") from None
-    except (TypeError, ValueError) as error:
+    except Exception as error:
         raise TypeError(
             f"the tool returned {type_name(value)}, which is neither text nor JSON ({error}): "
             "return a text, or a dict"
@@ -63,7 +63,7 @@ def _plain(value: Any) -> Any:
         return number
     if any("__str__" in vars(kind) for kind in type(value).__mro__[:-1]):
         return str(value)
-    raise NotImplementedError(f"{type_name(value)} has no JSON")
+    raise NotImplementedError(f"{type_name(value)} is no JSON")
 
 
 def told_of(error: BaseException, redact: Callable[[str], str] | None = None) -> str:

@@ -129,6 +129,7 @@ def _derived(
     readers: dict[str, Callable[[Any], Any]] = {}
     properties: dict[str, dict[str, Any]] = {}
     parameters: list[Parameter] = []
+    defaults: dict[str, Any] = {}
     for given in signature.parameters:
         each, said = _of_field(given)
         hint, noted = split_annotated(each.hint)
@@ -146,6 +147,8 @@ def _derived(
             **_default_in(each),
         }
         parameters.append(each)
+        if each is not given and not each.is_required:
+            defaults[each.name] = each.default
     found, named = gathered(properties)
     schema: dict[str, Any] = {"type": "object", "properties": found}
     required = [each.name for each in parameters if each.is_required]
@@ -159,7 +162,7 @@ def _derived(
         schema["additionalProperties"] = rest.schema or True
     if named:
         schema["$defs"] = named
-    return Arguments(tuple(parameters), readers, more), schema
+    return Arguments(tuple(parameters), readers, more, (), defaults), schema
 
 
 def _of_field(each: Parameter) -> tuple[Parameter, str]:

@@ -43,6 +43,8 @@ class Prompt:
     """Those that are called where calls are required."""
     answered: bool = False
     """Whether the last thing said is the result of a call."""
+    rounds: tuple[tuple[str, ...], ...] = ()
+    """The results since the user spoke last, those of one round together."""
     shows_reasoning: bool = True
     """``False`` where the request turned it off."""
     hides_reasoning: bool = False

@@ -18,7 +18,12 @@ from lm_deluge.simulator.saying.words import (
 )
 
 Text = str | Sequence[str] | Callable[[Any], "str | Sequence[str]"] | None
-ToolCalls = Sequence[tuple[str, "Mapping[str, Any] | str"]]
+Calls = Sequence[tuple[str, "Mapping[str, Any] | str"]]
+ToolCalls = Calls | Sequence[Calls]
+"""Calls of one round, or a list of them for each round."""
+
+#: Characters of results that an answer to them quotes.
+_QUOTED = 2_000
 
 
 @attrs.frozen
@@ -129,12 +134,14 @@ class Writer:
         rng = rng_for(self.seed, "reasoning", prompt, index)
         return tuple(seeded_pieces(rng, self.reasoning))
 
-    def _wanted_calls(self, asked: Prompt, rng: Any) -> ToolCalls:
+    def _wanted_calls(self, asked: Prompt, rng: Any) -> Calls:
         if asked.calls == "none":
             return ()
         if self.tool_calls is not None:
-            # After the results a model talks; calling for ever would trap every agent loop.
-            return () if asked.answered else self.tool_calls
+            # After the last results a model talks; calling for ever would trap every agent loop.
+            rounds = _rounds(self.tool_calls)
+            at = len(asked.rounds) if asked.answered else 0
+            return rounds[at] if at < len(rounds) else ()
         if asked.calls != "required":
             return ()
         return [
@@ -148,6 +155,8 @@ class Writer:
         if text is not None:
             # An empty piece would be a chunk that says nothing.
             return [piece for piece in text if piece]
+        if asked.answered and self.tokens is None and not asked.as_json:
+            return tokenize(f"The tools say: {'; '.join(asked.rounds[-1])}"[:_QUOTED])
         rng = rng_for(self.seed, "text", prompt, index)
         count = rng.randint(60, 120) if self.tokens is None else self.tokens
         count = asked.limit if asked.fills and asked.limit is not None else max(count, asked.least)
@@ -157,6 +166,12 @@ class Writer:
             words = "".join(seeded_pieces(rng, max(count - 10, 1)))
             return tokenize(json.dumps({"answer": words}, ensure_ascii=False))
         return seeded_pieces(rng, count)
+
+
+def _rounds(calls: ToolCalls) -> Sequence[Calls]:
+    first = calls[0] if calls else ("",)
+    given: Any = calls
+    return [given] if isinstance(first[0], str) else given
 
 
 def _ident(rng: Any, length: int) -> str:

@@ -15,6 +15,7 @@ from lm_deluge.simulator.checks.request import (
     unknown_model,
 )
 from lm_deluge.simulator.saying.prompt import Function, Prompt
+from lm_deluge.simulator.saying.results import rounds_of, text_in
 from lm_deluge.simulator.saying.rules import DATED, Rules, find_rules, lenient_rules
 from lm_deluge.simulator.saying.steps import Reply
 from lm_deluge.simulator.saying.words import count_prompt
@@ -124,10 +125,16 @@ def prompt_of(body: Mapping[str, Any], rules: Rules) -> Prompt:
         calls=calls,
         functions=functions,
         answered=isinstance(last, Mapping) and last.get("role") == "tool",
+        rounds=rounds_of(_said(each) for each in messages or () if isinstance(each, Mapping)),
         hides_reasoning=rules.reasoning and effort != "none",
         as_json=kind in ("json_object", "json_schema"),
         schema=wanted["json_schema"].get("schema") or {} if kind == "json_schema" else None,
     )
+
+
+def _said(message: Mapping[str, Any]) -> tuple[bool, list[str]]:
+    role = message.get("role")
+    return role == "user", [text_in(message.get("content"))] if role == "tool" else []
 
 
 def _functions(body: Mapping[str, Any]) -> tuple[str, tuple[Function, ...]]:

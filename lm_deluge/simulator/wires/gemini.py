@@ -18,7 +18,9 @@ from lm_deluge.simulator.checks.google import (
     said_by,
 )
 from lm_deluge.simulator.checks.refusals import Refused, error_reply
+from lm_deluge.simulator.saying.events import dumps
 from lm_deluge.simulator.saying.prompt import Function, Prompt
+from lm_deluge.simulator.saying.results import rounds_of
 from lm_deluge.simulator.saying.steps import Reply
 from lm_deluge.simulator.saying.words import count_prompt
 from lm_deluge.simulator.serving.received import ReceivedRequest
@@ -100,9 +102,16 @@ def _prompt(body: Mapping[str, Any], config: Mapping[str, Any]) -> Prompt:
         calls=calls,
         functions=functions,
         answered=any(said_by(part, "functionResponse") for part in contents[-1]["parts"]),
+        rounds=rounds_of((said_by(each, "role") != "model", _results(each)) for each in contents),
         as_json=mime == "application/json",
         schema=None if schema is None else _lowered(schema),
     )
+
+
+def _results(content: Mapping[str, Any]) -> list[str]:
+    told = [said_by(part, "functionResponse") for part in content["parts"]]
+    answers = [said_by(each, "response") or {} for each in told if each]
+    return [each.get("result") or each.get("error") or dumps(each) for each in answers]
 
 
 def _functions(body: Mapping[str, Any]) -> tuple[str, tuple[Function, ...]]:

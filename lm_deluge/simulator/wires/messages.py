@@ -18,6 +18,7 @@ from lm_deluge.simulator.checks.anthropic import (
 from lm_deluge.simulator.checks.refusals import Refused, error_reply
 from lm_deluge.simulator.checks.turns import blocks_in, check_thoughts
 from lm_deluge.simulator.saying.prompt import Function, Prompt
+from lm_deluge.simulator.saying.results import rounds_of, text_in
 from lm_deluge.simulator.saying.steps import Reply
 from lm_deluge.simulator.saying.words import count_prompt
 from lm_deluge.simulator.serving.received import ReceivedRequest
@@ -85,10 +86,16 @@ def _prompt(body: Mapping[str, Any]) -> Prompt:
         calls=calls,
         functions=functions,
         answered=any(block.get("type") == "tool_result" for block in last),
+        rounds=rounds_of((each["role"] == "user", _results(each)) for each in messages),
         shows_reasoning=(body.get("thinking") or {}).get("type") != "disabled",
         as_json=bool(wanted),
         schema=wanted.get("schema"),
     )
+
+
+def _results(message: dict[str, Any]) -> list[str]:
+    blocks = blocks_in(message)
+    return [text_in(each.get("content")) for each in blocks if each.get("type") == "tool_result"]
 
 
 def _functions(body: Mapping[str, Any]) -> tuple[str, tuple[Function, ...]]:

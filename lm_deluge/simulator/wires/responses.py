@@ -13,6 +13,7 @@ from lm_deluge.simulator.checks.request import check_body, check_content_type, c
 from lm_deluge.simulator.checks.responses import check_responses_body
 from lm_deluge.simulator.saying.answer import SimulatedAnswer
 from lm_deluge.simulator.saying.prompt import Function, Prompt
+from lm_deluge.simulator.saying.results import rounds_of, text_in
 from lm_deluge.simulator.saying.rules import DATED, Rules, find_rules
 from lm_deluge.simulator.saying.steps import Reply
 from lm_deluge.simulator.saying.words import count_prompt
@@ -105,10 +106,16 @@ def _prompt(body: Mapping[str, Any], rules: Rules) -> Prompt:
         calls=calls,
         functions=functions,
         answered=bool(items) and items[-1].get("type") == "function_call_output",
+        rounds=rounds_of((each.get("role") == "user", _results(each)) for each in items),
         hides_reasoning=rules.reasoning and effort != "none",
         as_json=kind != "text",
         schema=(wanted.get("schema") or {}) if kind == "json_schema" else None,
     )
+
+
+def _results(item: Mapping[str, Any]) -> list[str]:
+    is_one = item.get("type") == "function_call_output"
+    return [text_in(item.get("output"))] if is_one else []
 
 
 def _functions(body: Mapping[str, Any]) -> tuple[str, tuple[Function, ...]]:

@@ -51,7 +51,7 @@ async def run_rounds(
     printer: object | None,
 ) -> ToolsResponse:
     """Return the last answer; see ``LLMClient.run_tools``. Everything given has been checked."""
-    said = _Said.begun_with(prompt)
+    said = _Talk.begun_with(prompt)
     options = evolve(options, tools=manner.kit.written)
     rounds: list[Round] = []
     known_as = uuid4().hex[:12]
@@ -99,7 +99,7 @@ async def _results_of(
     mine: Sequence[ToolCall],
     manner: Manner,
     redact: Callable[[str], str],
-    said: _Said,
+    said: _Talk,
 ) -> list[ToolResult]:
     """Run what an answer asks for; add the answer and the results to what was said, however it ends."""
     if response.finish_reason in _CUT_BY:
@@ -167,13 +167,13 @@ def _told(carried: Sequence[ToolResult]) -> list[Delta]:
 
 
 @frozen
-class _Said:
+class _Talk:
     """``prompt``: what was said so far, the caller's ``Conversation`` or messages of our own."""
 
     prompt: Any
 
     @classmethod
-    def begun_with(cls, prompt: Prompt) -> _Said:
+    def begun_with(cls, prompt: Prompt) -> _Talk:
         messages = to_messages(prompt)
         return cls(prompt if isinstance(prompt, Conversation) else messages)
 

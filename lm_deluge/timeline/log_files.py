@@ -16,7 +16,7 @@ from typing import IO, cast
 from attrs import define, field
 
 from lm_deluge.logs.assembly import FOREIGN, NEWER, why_unreadable
-from lm_deluge.timeline.foreign import NotMeasuredError, Tool, lines_of, tool_of
+from lm_deluge.timeline.foreign import BenchmarkTool, NotMeasuredError, lines_of, tool_of
 
 __all__ = ["AFTER_END", "CHUNK", "BlockOfLines", "LogFiles", "Skipped", "Source"]
 
@@ -66,7 +66,7 @@ class _File:
     taken: int = 0
     looks_like_a_log: bool = True
     is_read: bool = False
-    tool: Tool | None = None
+    tool: BenchmarkTool | None = None
 
 
 @define
@@ -211,7 +211,7 @@ class LogFiles:
             first = self._chunk(file, line)
 
     def _translated(
-        self, tool: Tool, first: bytes, opened: IO[bytes], line: int
+        self, tool: BenchmarkTool, first: bytes, opened: IO[bytes], line: int
     ) -> Iterator[BlockOfLines]:
         """Yield the file of another tool as the lines of a log that it is worth."""
         try:

@@ -173,6 +173,18 @@ async def test_timeline_log_draws_a_strip_per_variant(example: Run, tmp_path: Pa
     assert (tmp_path / "log.jsonl").read_text("utf-8").count('"e":"token"') == 60
 
 
+async def test_tools_are_run_and_told(example: Run) -> None:
+    calls = [("get_weather", {"city": "Oslo"}), ("local_time", {"zone": "Europe/Oslo"})]
+    async with Simulator(tool_calls=calls) as simulator:
+        done = await example("tools", simulator)
+    weather = '{"city":"Oslo","sky":"clear","temperature":18,"unit":"C"}'
+    assert done.out.startswith(
+        f"[round 2: get_weather said {weather}]\n"
+        "[round 2: local_time said 12:00 in Europe/Oslo]\n"
+        f"The tools say: {weather}; 12:00 in Europe/Oslo\n2 rounds, 5 messages, answer\n$0.00"
+    )
+
+
 async def test_tool_calls_answers_the_call_and_goes_on(example: Run) -> None:
     calls = [("get_weather", {"city": "Oslo"})]
     async with Simulator(text=["It is clear."], tool_calls=calls) as simulator:

@@ -393,23 +393,23 @@ def many(*paths: str) -> None: ...
 def of_a_function(f: Callable[[], int]) -> None: ...
 
 
-REFUSED: dict[str, tuple[Any, str]] = {
-    "args": (many, r"takes \*paths"),
-    "undecorated": (passing, r"takes \*args"),
-    "method without object": (Shop.sell, "a method without its object"),
-    "lambda": (lambda: 1, r"the name '<lambda>' is not letters"),
-    "generator": (gives, "must return its result"),
-    "unknown hint": (of_unknown, "name 'Missing' is not defined"),
-    "no schema": (of_a_function, "f is of a type that has no JSON schema"),
-    "builtin": (int, "cannot be read"),
-    "no callable": ("text", "must be callable, not str"),
+REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
+    "args": (many, TypeError, r"takes \*paths"),
+    "undecorated": (passing, TypeError, r"takes \*args"),
+    "method without object": (Shop.sell, TypeError, "a method without its object"),
+    "lambda": (lambda: 1, ValueError, r"the name '<lambda>' is not letters"),
+    "generator": (gives, TypeError, "must return its result"),
+    "unknown hint": (of_unknown, TypeError, "name 'Missing' is not defined"),
+    "no schema": (of_a_function, TypeError, "f is of a type that has no JSON schema"),
+    "builtin": (int, TypeError, "cannot be read"),
+    "no callable": ("text", TypeError, "must be callable, not str"),
 }
 
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_what_no_model_can_call_is_refused_in_words(kind: str) -> None:
-    function, told = REFUSED[kind]
-    with pytest.raises((TypeError, ValueError), match=told):
+    function, error, told = REFUSED[kind]
+    with pytest.raises(error, match=told):
         Tool(function)
 
 

@@ -5,6 +5,6 @@ that whatever reads a log reads it, too; what the tool did not measure is said i
 """
 
 from lm_deluge.timeline.foreign.answers import BenchmarkedAnswer, NotMeasuredError
-from lm_deluge.timeline.foreign.tools import Tool, lines_of, tool_of
+from lm_deluge.timeline.foreign.tools import BenchmarkTool, lines_of, tool_of
 
-__all__ = ["BenchmarkedAnswer", "NotMeasuredError", "Tool", "lines_of", "tool_of"]
+__all__ = ["BenchmarkTool", "BenchmarkedAnswer", "NotMeasuredError", "lines_of", "tool_of"]

@@ -12,11 +12,11 @@ from attrs import frozen
 from lm_deluge.timeline.foreign import aiperf, guidellm, vllm
 from lm_deluge.timeline.foreign.answers import BenchmarkedAnswer, NotMeasuredError
 
-__all__ = ["Tool", "lines_of", "tool_of"]
+__all__ = ["BenchmarkTool", "lines_of", "tool_of"]
 
 
 @frozen
-class Tool:
+class BenchmarkTool:
     """A benchmark: its ``name``, what its files lack, and how to tell and read them."""
 
     name: str
@@ -26,18 +26,19 @@ class Tool:
 
 
 _TOOLS: Final = tuple(
-    Tool(each.NAME, each.LACKS, each.is_its_own, each.answers) for each in (vllm, aiperf, guidellm)
+    BenchmarkTool(each.NAME, each.LACKS, each.is_its_own, each.answers)
+    for each in (vllm, aiperf, guidellm)
 )
 
 
-def tool_of(head: bytes) -> Tool | None:
+def tool_of(head: bytes) -> BenchmarkTool | None:
     """Return the tool that left a file, told by how it begins; ``None`` for any other file."""
     if head.lstrip()[:1] != b"{":
         return None
     return next((tool for tool in _TOOLS if tool.is_its_own(head)), None)
 
 
-def lines_of(tool: Tool, data: bytes) -> Iterator[bytes]:
+def lines_of(tool: BenchmarkTool, data: bytes) -> Iterator[bytes]:
     """Yield the lines of a log that a file is worth; raises ``NotMeasuredError`` for one that is worth none.
 
     The ids of its streams are the same at every reading, and others for every content.

@@ -169,7 +169,9 @@ class LLMClient(ConfiguredClient):
 
         checked = check_options(options, "run_tools", OTHERS)
         bounds = checked_bounds(max_rounds, max_cost)
-        manner = checked_manner(tools, approve, tool_timeout, concurrency, max_result_chars)
+        manner = checked_manner(
+            self._running, tools, approve, tool_timeout, concurrency, max_result_chars
+        )
         shown = self.printer if printer is PRINT else checked_printer(printer)
         if shown is PRINT:
             shown = default_printer()  # one for all rounds
@@ -200,7 +202,7 @@ class LLMClient(ConfiguredClient):
         return stream_many(self.open_stream, prompts, concurrency=concurrency, tags=tags, **options)
 
     async def close(self) -> None:
-        """End the streams of the running event loop and close its connections.
+        """End the streams of the running event loop, and the tools that run there, and close its connections.
 
         The same for event loops that are closed. Those of others go on. Not needed; the client can be
         used again afterwards.

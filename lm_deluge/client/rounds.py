@@ -7,7 +7,7 @@ from logging import WARNING
 from typing import Any, Final
 from uuid import uuid4
 
-from attrs import evolve, frozen
+from attrs import evolve, fields, frozen
 
 from lm_deluge.client.options import CheckedOptions
 from lm_deluge.client.tool_calls import Calls, Manner
@@ -18,7 +18,7 @@ from lm_deluge.tools.sent_back import answer_and_results, with_own_ids
 from lm_deluge.values.conversation import Conversation, Message, Prompt, ToolCall, to_messages
 from lm_deluge.values.foreign import log
 from lm_deluge.values.pieces import Delta
-from lm_deluge.values.response import APIResponse
+from lm_deluge.values.response import APIResponse, Partial
 from lm_deluge.values.rounds import Ending, Round, ToolResult, ToolsResponse, cost_of, response_of
 
 __all__ = ["Bounds", "Opener", "run_rounds"]
@@ -68,7 +68,13 @@ async def run_rounds(
             del stream
         calls = with_own_ids(response.tool_calls)
         mine = [call for call in calls if _is_ours(call, manner)]
-        carried = await _results_of(response, calls, mine, manner, redact, said)
+        running = Calls(mine, manner, redact)
+        try:
+            carried = await _results_of(response, calls, mine, running, said)
+        except StreamError as error:  # the client was closed
+            rounds.append(Round(number=number, response=response, results=running.results))
+            error.rounds, error.partial = rounds, _as_partial(response)
+            raise
         rounds.append(Round(number=number, response=response, results=list(carried)))
         ended_by = _ending(rounds, calls, mine, bounds)
         if ended_by is not None:
@@ -97,8 +103,7 @@ async def _results_of(
     response: APIResponse,
     calls: Sequence[ToolCall],
     mine: Sequence[ToolCall],
-    manner: Manner,
-    redact: Callable[[str], str],
+    running: Calls,
     said: _Talk,
 ) -> list[ToolResult]:
     """Run what an answer asks for; add the answer and the results to what was said, however it ends."""
@@ -107,13 +112,17 @@ async def _results_of(
         results = [ToolResult(call=call, text=text, is_error=True) for call in mine]
         said.add(answer_and_results(response.content, calls, results))
         return results
-    running = Calls(mine, manner, redact)
     try:
         if mine:
             await running.run()
     finally:
         said.add(answer_and_results(response.content, calls, running.results))
     return running.results
+
+
+def _as_partial(response: APIResponse) -> Partial:
+    names = [each.name for each in fields(Partial) if each.init]
+    return Partial(**{name: getattr(response, name) for name in names})
 
 
 def _ending(

@@ -14,6 +14,8 @@ from typing import Any, Final, TypeAlias
 
 from attrs import field, frozen
 
+from lm_deluge.engine.plan import Running
+from lm_deluge.errors import StreamCancelled
 from lm_deluge.tools.arguments import object_in
 from lm_deluge.tools.kit import Kit
 from lm_deluge.tools.results import cut, text_of, told_of
@@ -43,9 +45,11 @@ _STOPPED: Final = "the call was stopped before it ended"
 class Manner:
     """How calls are run. ``timeout``: seconds, of tools that have no limit of their own.
 
-    ``most``: at most so many at a time. ``chars``: of a result, ``None`` for no bound.
+    ``most``: at most so many at a time. ``chars``: of a result, ``None`` for no bound. ``running``: what the
+    client ends when it is closed.
     """
 
+    running: Running = field(repr=False)
     kit: Kit
     approve: Approve | None
     timeout: float | None
@@ -92,15 +96,17 @@ class Calls:
     async def run(self) -> None:
         """Run all calls. Nothing that a tool does is raised, but what ends the program.
 
-        Raises what ``approve`` raises. Before anything is raised, and when the task is cancelled, all that
-        still runs is cancelled; of threads nobody waits for the end.
+        Raises what ``approve`` raises, and ``StreamCancelled`` when the client is closed. Before anything
+        is raised, and when the task is cancelled, all that still runs is cancelled; of threads nobody waits
+        for the end.
         """
         self._tasks = [
             asyncio.create_task(self._run(at, call), name=f"lm_deluge tool {call.name}")
             for at, call in enumerate(self._calls)
         ]
         try:
-            await asyncio.wait(self._tasks)
+            with self._manner.running.between(self._end):
+                await asyncio.wait(self._tasks)
         except asyncio.CancelledError:
             self._cancel_all()
             await asyncio.wait(self._tasks)
@@ -114,6 +120,10 @@ class Calls:
                 raise failure
             finally:
                 del failure
+
+    def _end(self, reason: str) -> None:
+        self._failure = self._failure or StreamCancelled(reason)
+        self._cancel_all()
 
     def _cancel_all(self) -> None:
         for task in self._tasks:

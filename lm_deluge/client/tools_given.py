@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from lm_deluge.client.rounds import Bounds
 from lm_deluge.client.tool_calls import Approve, Manner
+from lm_deluge.engine.plan import Running
 from lm_deluge.tools.kit import kit_of
 from lm_deluge.values.checks import checked_integer, checked_number
 from lm_deluge.values.foreign import type_name
@@ -35,7 +36,12 @@ def checked_bounds(max_rounds: Any, max_cost: Any) -> Bounds:
 
 
 def checked_manner(
-    tools: Any, approve: Any, tool_timeout: Any, concurrency: Any, max_result_chars: Any
+    running: Running,
+    tools: Any,
+    approve: Any,
+    tool_timeout: Any,
+    concurrency: Any,
+    max_result_chars: Any,
 ) -> Manner:
     """Return how calls are run; ``TypeError`` or ``ValueError`` naming what makes no sense."""
     if approve is not None and not callable(approve):
@@ -44,6 +50,7 @@ def checked_manner(
         )
     given: Approve | None = approve
     return Manner(
+        running=running,
         kit=kit_of(tools),
         approve=given,
         timeout=checked_number(

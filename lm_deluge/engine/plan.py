@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import field, frozen
@@ -133,6 +134,17 @@ class Running:
 
     def __init__(self) -> None:
         self._streams: dict[int, weakref.ref[Stream]] = {}
+        self._between: list[tuple[asyncio.AbstractEventLoop, Callable[[str], None]]] = []
+
+    @contextmanager
+    def between(self, stop: Callable[[str], None]) -> Iterator[None]:
+        """While the block lasts, have ``end`` call ``stop``: for what is done between two streams."""
+        entry = (asyncio.get_running_loop(), stop)
+        self._between.append(entry)
+        try:
+            yield
+        finally:
+            self._between.remove(entry)
 
     def add(self, stream: Stream) -> None:
         """It begins."""
@@ -155,6 +167,9 @@ class Running:
                 mine.append(stream)
             elif its is not None and its.is_closed():
                 stream.cancel("its event loop was closed")
+        for its, stop in list(self._between):
+            if its is loop:
+                stop(reason)
         for stream in mine:
             await stream.aclose(reason)
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from lm_deluge import Conversation, Tool, ToolCall, ToolsResponse
+from lm_deluge.errors import StreamCancelled
 from lm_deluge.simulator import Simulator
 from support.clients import KEY, client_for
 
@@ -326,6 +327,33 @@ async def test_cancelled_at_any_moment_nothing_is_left_and_the_conversation_is_w
             ["user", "assistant", "tool", "tool", "tool", "assistant"],
         )
         await client.stream(conversation)  # no server refuses what is left
+
+
+async def test_closing_the_client_stops_functions_and_begins_no_further_round() -> None:
+    began, stopped = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        began.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            stopped.set()
+
+    conversation = Conversation().user("Hi")
+    async with Simulator(tool_calls=[("slow", {})], tokens=3) as sim:
+        client = client_for(sim)
+        task = asyncio.create_task(client.run_tools(conversation, [slow]))
+        await began.wait()
+        await client.close()
+        with pytest.raises(StreamCancelled, match="its client was closed") as caught:
+            await task
+        assert stopped.is_set()
+        assert sim.request_count == 1
+    (only,) = caught.value.rounds
+    assert only.results[0].text == "the call was stopped before it ended"
+    assert caught.value.partial is not None
+    assert caught.value.partial.tool_calls == only.response.tool_calls
+    assert [message.role for message in conversation] == ["user", "assistant", "tool"]
 
 
 async def test_a_task_that_does_not_end_when_cancelled_is_left_and_told_of(

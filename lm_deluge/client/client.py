@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from lm_deluge.client.configured import ConfiguredClient
-from lm_deluge.client.default_printer import PRINT, checked_printer, default_printer
+from lm_deluge.client.default_printer import PRINT, checked_printer
 from lm_deluge.client.many import Outcome, Tags, stream_many
 from lm_deluge.client.options import (
     ManyOptions,
@@ -164,18 +164,22 @@ class LLMClient(ConfiguredClient):
         the rounds before it in ``.rounds``.
         """
         # Most programs run no tools.
-        from lm_deluge.client.rounds import run_rounds
-        from lm_deluge.client.tools_given import OTHERS, checked_bounds, checked_manner
+        from lm_deluge.client.tools_given import run_of
 
-        checked = check_options(options, "run_tools", OTHERS)
-        bounds = checked_bounds(max_rounds, max_cost)
-        manner = checked_manner(
-            self._running, tools, approve, tool_timeout, concurrency, max_result_chars
+        run = run_of(
+            self,
+            prompt,
+            tools,
+            max_rounds=max_rounds,
+            max_cost=max_cost,
+            approve=approve,
+            tool_timeout=tool_timeout,
+            concurrency=concurrency,
+            max_result_chars=max_result_chars,
+            printer=printer,
+            options=options,
         )
-        shown = self.printer if printer is PRINT else checked_printer(printer)
-        if shown is PRINT:
-            shown = default_printer()  # one for all rounds
-        return await run_rounds(self._opened, prompt, manner, bounds, checked, shown)
+        return await run()
 
     def stream_many(
         self,

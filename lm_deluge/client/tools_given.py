@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, Final
 
-from lm_deluge.client.rounds import Bounds
+from lm_deluge.client.configured import ConfiguredClient
+from lm_deluge.client.default_printer import PRINT, checked_printer, default_printer
+from lm_deluge.client.options import check_options
+from lm_deluge.client.rounds import Bounds, run_rounds
 from lm_deluge.client.tool_calls import Approve, Manner
 from lm_deluge.engine.plan import Running
 from lm_deluge.tools.kit import kit_of
 from lm_deluge.values.checks import checked_integer, checked_number
+from lm_deluge.values.conversation import Prompt
 from lm_deluge.values.foreign import type_name
+from lm_deluge.values.rounds import ToolsResponse
 
-__all__ = ["OTHERS", "checked_bounds", "checked_manner"]
+__all__ = ["run_of"]
 
-OTHERS: Final = (
+#: What it takes by name beside the options of a stream.
+_OTHERS: Final = (
     "max_rounds",
     "max_cost",
     "approve",
@@ -22,10 +30,40 @@ OTHERS: Final = (
     "max_result_chars",
     "printer",
 )
-"""What it takes by name beside the options of a stream."""
 
 
-def checked_bounds(max_rounds: Any, max_cost: Any) -> Bounds:
+def run_of(
+    client: ConfiguredClient,
+    prompt: Prompt,
+    tools: Any,
+    *,
+    max_rounds: Any,
+    max_cost: Any,
+    approve: Any,
+    tool_timeout: Any,
+    concurrency: Any,
+    max_result_chars: Any,
+    printer: Any,
+    options: Mapping[str, Any],
+) -> Callable[[], Coroutine[Any, Any, ToolsResponse]]:
+    """Check what ``run_tools`` was given; return what begins the run."""
+    checked = check_options(options, "run_tools", _OTHERS)
+    bounds = _bounds(max_rounds, max_cost)
+    manner = _manner(
+        client._running,  # noqa: SLF001 - the client asks
+        tools,
+        approve,
+        tool_timeout,
+        concurrency,
+        max_result_chars,
+    )
+    shown = client.printer if printer is PRINT else checked_printer(printer)
+    if shown is PRINT:
+        shown = default_printer()  # one for all rounds
+    return partial(run_rounds, client._opened, prompt, manner, bounds, checked, shown)  # noqa: SLF001
+
+
+def _bounds(max_rounds: Any, max_cost: Any) -> Bounds:
     """Return when a run ends at the latest; ``TypeError`` or ``ValueError`` for what says no such thing."""
     return Bounds(
         checked_integer("max_rounds", max_rounds, 1),
@@ -35,7 +73,7 @@ def checked_bounds(max_rounds: Any, max_cost: Any) -> Bounds:
     )
 
 
-def checked_manner(
+def _manner(
     running: Running,
     tools: Any,
     approve: Any,

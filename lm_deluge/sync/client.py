@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Generator, Iterable
+from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from lm_deluge.client.configured import ConfiguredClient
 from lm_deluge.client.default_printer import PRINT, checked_printer
 from lm_deluge.client.many import Outcome, Tags
-from lm_deluge.client.options import ManyOptions, StreamOptions, check_names, check_options
+from lm_deluge.client.options import (
+    ManyOptions,
+    StreamOptions,
+    ToolsOptions,
+    check_names,
+    check_options,
+)
 from lm_deluge.sync.background import running_background
 from lm_deluge.sync.bridge import result_of
 from lm_deluge.sync.many import outcomes_of
@@ -19,6 +25,10 @@ from lm_deluge.values.response import APIResponse
 
 if TYPE_CHECKING:
     from typing import Self, Unpack
+
+    from lm_deluge.client.tool_calls import Approve
+    from lm_deluge.tools.tool import Tool
+    from lm_deluge.values.rounds import ToolsResponse
 
 __all__ = ["LLMClient"]
 
@@ -72,6 +82,45 @@ class LLMClient(ConfiguredClient):
         raises before anything is sent.
         """
         return cast("Stream", self._opened(prompt, check_options(options, "open_stream"), None))
+
+    def run_tools(
+        self,
+        prompt: Prompt,
+        tools: Sequence[Callable[..., Any] | Tool | Mapping[str, Any]],
+        *,
+        max_rounds: int = 10,
+        max_cost: float | None = None,
+        approve: Approve | None = None,
+        tool_timeout: float | None = 60.0,
+        concurrency: int = 16,
+        max_result_chars: int | None = 100_000,
+        printer: object | None = PRINT,
+        **options: Unpack[ToolsOptions],
+    ) -> ToolsResponse:
+        """Stream answers and run the functions that they call, until one calls none; return the last.
+
+        As ``run_tools`` of ``lm_deluge.LLMClient``, with the same arguments. Sync functions, and a sync
+        ``approve``, run in threads of their own, ``async`` ones in the background thread. Ctrl-C ends
+        the run.
+        """
+        # Most programs run no tools.
+        from lm_deluge.client.tools_given import run_of
+
+        return result_of(
+            run_of(
+                self,
+                prompt,
+                tools,
+                max_rounds=max_rounds,
+                max_cost=max_cost,
+                approve=approve,
+                tool_timeout=tool_timeout,
+                concurrency=concurrency,
+                max_result_chars=max_result_chars,
+                printer=printer,
+                options=options,
+            )
+        )
 
     def stream_many(
         self,

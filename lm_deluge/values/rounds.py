@@ -173,14 +173,16 @@ def response_of(
 ) -> ToolsResponse:
     """Return the last answer with all rounds beside it."""
     last = rounds[-1].response
-    names = [each.name for each in fields(APIResponse) if each.init]
+    given = {each.name: getattr(last, each.name) for each in fields(APIResponse) if each.init}
     made = ToolsResponse(
-        **{name: getattr(last, name) for name in names},
+        **given,
         rounds=list(rounds),
         ended_by=ended_by,
         unanswered=list(unanswered),
     )
-    made.source = last.source
+    for each in fields(APIResponse):
+        if not each.init:
+            setattr(made, each.name, getattr(last, each.name))
     return made
 
 

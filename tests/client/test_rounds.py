@@ -15,6 +15,7 @@ from lm_deluge.errors import HandlerError, StreamCancelled, StreamError
 from lm_deluge.simulator import Simulator
 from lm_deluge.timeline import measure, read_timelines
 from lm_deluge_plugins import FileLogger, StdoutPrinter
+from support import messages
 from support.clients import Recorder, client_for
 from support.dialects import CAPTURES, recorded
 from support.scripted import DONE, END, HEADERS, ScriptedServer, answer, delta, http, sse
@@ -309,3 +310,22 @@ async def test_what_a_real_answer_calls_is_run_and_sent_back_on_every_wire(wire:
                 assert len(response.rounds[0].results) == len(calls)
                 assert server.requests[1].body.count(b"RESULT-7f") == len(calls)
     assert tried > 3
+
+
+async def test_an_answer_that_pauses_is_sent_back_and_goes_on() -> None:
+    """Anthropic ends a long turn of its own tools so: what came goes back as it is."""
+    paused = (
+        messages.START
+        + messages.TEXT
+        + messages.said("Good")
+        + messages.event("message_delta", delta={"stop_reason": "pause_turn"}, usage={})
+        + messages.STOP
+    )
+    async with ScriptedServer([HEADERS, http(paused) + END], WHOLE_OF["messages"]) as server:
+        response = await client_of(server, "messages").run_tools("Hi", [first])
+        sent = json.loads(server.requests[1].body)["messages"]
+    assert [each.response.finish_reason_raw for each in response.rounds] == [
+        "pause_turn",
+        "end_turn",
+    ]
+    assert sent[-1]["role"] == "assistant"

@@ -70,7 +70,7 @@ def _texts(value: Any) -> bool:
 
 def _calls(value: Any) -> bool:
     return _pairs(value) or (
-        isinstance(value, (list, tuple)) and all(each and _pairs(each) for each in value)
+        isinstance(value, (list, tuple)) and all(_pairs(each) and len(each) > 0 for each in value)
     )
 
 

@@ -97,6 +97,8 @@ class _Pump:
 
     def _go(self) -> None:
         self._handle = None
+        if self._stopped.done():  # the reply was called off in this turn of the loop
+            return
         burst = 0
         while self._at < len(self._pieces):
             if self._due > self._loop.time():

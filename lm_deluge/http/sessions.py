@@ -19,7 +19,7 @@ from attrs import define, field
 
 from lm_deluge.values.locking import LOCK
 
-__all__ = ["Entry", "Sessions"]
+__all__ = ["Entry", "Sessions", "close_sockets_of"]
 
 
 @define(eq=False)
@@ -141,6 +141,26 @@ def _collected_of_closed_loops() -> Iterable[Entry]:
 def _close_collected() -> None:
     for entry in _collected_of_closed_loops():
         entry.close_after_loop()
+
+
+def close_sockets_of(loop: asyncio.AbstractEventLoop) -> None:
+    """Close, in a child of a fork, the sockets of an event loop that runs in the parent alone.
+
+    Those of the parent stay open. Without this, a connection that the parent closes would stay open for its
+    server as long as any child lives, and a stream that was ended would go on there.
+    """
+    entries = [
+        entry
+        for reference in list(_instances.values())
+        if (sessions := reference()) is not None
+        and (entry := sessions.entries.get(loop)) is not None
+    ]
+    for entry in (*entries, *(entry for entry in _collected if entry.loop is loop)):
+        for transport in tuple(entry.transports):
+            # Not through the transport, whose loop would take it out of the selector that both share.
+            shown = transport.get_extra_info("socket")
+            if (own := getattr(shown, "_sock", None)) is not None:
+                own.close()
 
 
 @atexit.register

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any, Final
 
+from lm_deluge.http.sessions import close_sockets_of
 from lm_deluge.values.locking import LOCK
 
 __all__ = ["LEFT_BEHIND", "LoopThread", "background", "is_left_behind", "running_background"]
@@ -83,8 +84,9 @@ class LoopThread:
                 self.loop.run_forever()
 
     def leave_behind(self) -> None:
-        """Know that this is a child of the process that it runs in."""
+        """Know that this is a child of the process that it runs in, and let go of its connections."""
         self.is_over = self._is_left_behind = True
+        close_sockets_of(self.loop)
 
     def end(self) -> None:
         """End all streams and the thread; in a few seconds at most. Who waits for one goes on waiting."""

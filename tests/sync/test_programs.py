@@ -33,11 +33,12 @@ client = LLMClient("gpt-4o", printer=None, handlers=[Telling()])
 """
 
 
-def started(program: str, server: Simulator) -> subprocess.Popen[str]:
+def started(program: str, server: Simulator, stdin: int | None = None) -> subprocess.Popen[str]:
     """Start a program in development mode, where the interpreter tells of all that is left open."""
     source = HEAD + textwrap.dedent(program)
     return subprocess.Popen(
         [sys.executable, "-X", "dev", "-W", "ignore:This process:DeprecationWarning", "-c", source],
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -258,6 +259,36 @@ def test_a_child_starts_a_thread_of_its_own(when: str) -> None:
     with Simulator(text=["word "] * 40, gap=0.02) as server:
         lines = run(program, server)
     assert lines == ["child 0", *(["200"] if when == "beside a stream" else []), "200"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_child_holds_no_connection_of_its_parent_open() -> None:
+    program = """
+    client = LLMClient("gpt-4o", printer=None)
+    tokens = iter(client.open_stream("Hi"))
+    next(tokens)
+    child = os.fork()
+    if child == 0:
+        sys.stdin.read()
+        print("child:", len(client.stream("short").completion))
+        sys.exit(0)
+    tokens.close()
+    print("left", flush=True)
+    os.waitpid(child, 0)
+    """
+    with Simulator(text=lambda body: ["a"] if "short" in str(body) else LONG, gap=0.01) as server:
+        process = started(program, server, stdin=subprocess.PIPE)
+        assert process.stdout is not None
+        while process.stdout.readline() != "left\n":
+            assert process.poll() is None
+        end = time.monotonic() + 5
+        while server.open_connections and time.monotonic() < end:
+            time.sleep(0.01)
+        assert server.open_connections == 0
+        out, err = process.communicate(timeout=60)
+    done = Finished(process.returncode, out, err)
+    assert (done.code, done.complaints) == (0, "")
+    assert "child: 1" in out
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")

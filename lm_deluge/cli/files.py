@@ -19,9 +19,11 @@ from typing import IO, Any, Final
 
 import click
 
+from lm_deluge.cli.running.batch_reading import is_batch_row
+from lm_deluge.cli.running.kinds import known_in
 from lm_deluge.recording.format import RAW_EVENTS
 
-__all__ = ["OutputFile", "check_anew", "check_stdout", "distinct"]
+__all__ = ["OutputFile", "check_anew", "check_stdout", "distinct", "holding"]
 
 #: Lines at the start of a file that are looked at to see what it holds.
 _LOOKED_AT: Final = 200
@@ -34,13 +36,15 @@ class OutputFile(click.Path):
     """The path of a file to append to, which can be written and does not hold something else.
 
     ``holds``: what it is to hold: ``"answers"``, ``"timelines"`` or ``"recordings"``. With
-    ``dash`` the value ``-`` stands for standard output, and is ``None``.
+    ``dash`` the value ``-`` stands for standard output, and is ``None``. ``beside``: what it may hold as
+    well, of which the command makes up its mind.
     """
 
-    def __init__(self, holds: str, *, dash: bool = False) -> None:
+    def __init__(self, holds: str, *, dash: bool = False, beside: tuple[str, ...] = ()) -> None:
         super().__init__(dir_okay=False, writable=True, path_type=Path)
         self._holds = holds
         self._dash = dash
+        self._beside = beside
 
     def convert(
         self,
@@ -56,8 +60,8 @@ class OutputFile(click.Path):
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         if (problem := _unwritable(path)) is not None:
             self.fail(problem, param, ctx)
-        held = _holding(path)
-        if held is not None and held != self._holds:
+        held = holding(path)
+        if held is not None and held not in (self._holds, *self._beside):
             self.fail(f"{path} holds {held}, to which no {self._holds} are added", param, ctx)
         return path
 
@@ -79,8 +83,8 @@ def _unwritable(path: Path) -> str | None:
     return None
 
 
-def _holding(path: Path) -> str | None:
-    """Say what the first line that tells holds: answers, timelines, recordings or prompts."""
+def holding(path: Path) -> str | None:
+    """Say what the first line that tells holds: answers, batch results, timelines, recordings or prompts."""
     for line in _first_lines(path):
         try:
             row = json.loads(line)
@@ -95,7 +99,9 @@ def _holding(path: Path) -> str | None:
                 return "timelines"
         elif "ok" in row:
             return "answers"
-        elif "prompt" in row or "messages" in row:
+        elif is_batch_row(row):
+            return "batch results"
+        elif "prompt" in row or "messages" in row or known_in(row) is not None:
             return "prompts"
     return None
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
-from collections.abc import AsyncIterator, Callable
+import codecs
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import click
-from attrs import define, field
+from click.core import ParameterSource
 
-from lm_deluge import APIResponse, LLMClient, Stream
+from lm_deluge import LLMClient
 from lm_deluge.cli.command import Command, Finite, Whole
-from lm_deluge.cli.earlier import Earlier, from_log, from_results, job_of, params_of
-from lm_deluge.cli.files import OutputFile, distinct
+from lm_deluge.cli.files import OutputFile, distinct, holding
 from lm_deluge.cli.options import (
     DEFAULT_MODEL,
     dialect_option,
@@ -24,34 +22,60 @@ from lm_deluge.cli.options import (
     make_recorder,
     record_option,
 )
-from lm_deluge.cli.progress import Counts, RunProgress
-from lm_deluge.cli.prompts import FORMATS, JOB, PromptFile, PromptLine, format_of, opened
-from lm_deluge.cli.results import Results, row_of
-from lm_deluge.cli.signals import heard
-from lm_deluge.cli.terminal import FAILED, INTERRUPTED, OK, notice
-from lm_deluge.cli.throttle import Taken, Throttle
-from lm_deluge.cli.tokens import prompt_tokens
-from lm_deluge.client.many import as_they_finish
+from lm_deluge.cli.progress import RunProgress
+from lm_deluge.cli.running.asking import Asking, RowOf
+from lm_deluge.cli.running.batch_results import batch_row_of
+from lm_deluge.cli.running.earlier import Earlier, from_log, from_results
+from lm_deluge.cli.running.formats import FORMATS, RowSource
+from lm_deluge.cli.running.lines import Choosing, PromptFile, Wanted
+from lm_deluge.cli.running.looking import Job
+from lm_deluge.cli.running.money import CostBound
+from lm_deluge.cli.running.packed import opened
+from lm_deluge.cli.running.results import Results, row_of
+from lm_deluge.cli.running.showing import show
+from lm_deluge.cli.running.targets import AskedModels
+from lm_deluge.cli.running.template import Template
+from lm_deluge.cli.terminal import OK
+from lm_deluge.cli.throttle import Throttle
 from lm_deluge.config import EFFORTS
-from lm_deluge.errors import AuthenticationError, StreamError
+from lm_deluge.errors import AuthenticationError
 
 __all__ = ["run"]
 
-#: Failures that are listed at the end, one a line; the file of results has all.
-_LISTED: Final = 20
+_ROWS: Final = "rows"
+_BATCH: Final = "batch"
 
 
-#: Differences of parameters that are named.
-_NAMED: Final = 3
+def _template(_: click.Context, __: click.Parameter, value: str | None) -> Template | None:
+    """Return what was typed for ``--prompt``; raises ``click.BadParameter`` for what makes no sense."""
+    if value is None:
+        return None
+    try:
+        return Template.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _encoding(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Return the name of an encoding that Python knows; raises ``click.BadParameter`` for others."""
+    if value is None:
+        return None
+    try:
+        "".encode(value)
+        return codecs.lookup(value).name
+    except (LookupError, ValueError, TypeError):
+        message = f"{value!r} is no encoding of text, as utf-8, utf-16 or cp1252."
+        raise click.BadParameter(message) from None
 
 
 @click.command(
     cls=Command,
-    epilog='PROMPTS: JSON Lines of {"prompt"} or {"messages"}, with "id", "tags", "tools", '
-    '"tool_choice", "response_format" and "extra_body" if you like; '
-    "CSV with a column prompt (id if you like, the others are tags); or text, a prompt a line. "
-    "Exit codes: 0 every answer is whole, 1 some failed, 2 wrong usage or input, 130 interrupted, "
-    "141 the output's pipe was closed.",
+    epilog="PROMPTS: JSON Lines, JSON, CSV or TSV, Parquet, or text with a prompt a line; "
+    "compressed or not. A line is asked by its prompt, messages, turns, input, or custom_id with body, "
+    "or by --prompt. Its id, tags, tools, tool_choice, response_format and extra_body count, other "
+    "columns are carried into the results. "
+    "Exit codes: 0 every answer is whole, 1 some failed or --max-cost was reached, 2 wrong usage or "
+    "input, 130 interrupted, 141 the output's pipe was closed.",
 )
 @click.argument(
     "prompts",
@@ -68,7 +92,36 @@ _NAMED: Final = 3
     envvar="LM_DELUGE_MODEL",
     show_envvar=True,
     metavar="NAME",
-    help="Ask this model, as anthropic:NAME, gemini:NAME or NAME; given several times: each of them.",
+    help="Ask this model, as anthropic:NAME, gemini:NAME or NAME; given several times: each of them. "
+    "Without it, lines of a batch are asked of their own models.",
+)
+@click.option(
+    "--prompt",
+    "template",
+    callback=_template,
+    metavar="TEXT",
+    help="What to ask, with columns in it: '{question}\\nAnswer briefly.'; {{ is a brace, {a.b} what "
+    "is in a column.",
+)
+@click.option("--id-by", metavar="COLUMN", help="The column that names a line, instead of id.")
+@click.option(
+    "--tag-by",
+    multiple=True,
+    metavar="COLUMN",
+    help="Make this column a tag, by which a report can group; may be given several times.",
+)
+@click.option("--limit", type=Whole(min=1), metavar="N", help="Ask the first N lines only.")
+@click.option("--sample", type=Whole(min=1), metavar="N", help="Ask N lines, taken at random.")
+@click.option(
+    "--seed", type=Whole(min=0), default=0, metavar="S", help="Another S takes other lines."
+)
+@click.option(
+    "-n",
+    "--samples",
+    type=Whole(min=1),
+    default=1,
+    metavar="N",
+    help="Ask each line N times; each answer is a row.",
 )
 @click.option(
     "--concurrency",
@@ -80,12 +133,30 @@ _NAMED: Final = 3
 )
 @click.option("--rpm", type=Finite(min=0, min_open=True), metavar="N", help="Requests a minute.")
 @click.option("--tpm", type=Finite(min=0, min_open=True), metavar="N", help="Tokens a minute.")
+@click.option(
+    "--max-cost",
+    type=Finite(min=0, min_open=True),
+    metavar="USD",
+    help="Start no further stream when this is spent, what is in --out included.",
+)
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Send nothing: print what would be sent, and on stderr what it may cost. Needs no key.",
+)
 @log_option
 @click.option(
     "--out",
-    type=OutputFile("answers", dash=True),
+    type=OutputFile("answers", dash=True, beside=("batch results",)),
     metavar="FILE",
     help="Append the answers to this file, as JSON Lines; without it they go to standard output.",
+)
+@click.option(
+    "--out-format",
+    type=click.Choice([_ROWS, _BATCH]),
+    default=_ROWS,
+    show_default=True,
+    help="Rows, or results as the batch API writes them that PROMPTS is for.",
 )
 @click.option(
     "--again",
@@ -93,7 +164,8 @@ _NAMED: Final = 3
     help="Ask although the file holds answers under other parameters; nothing is removed.",
 )
 @record_option
-@click.option("--format", "form", type=click.Choice(FORMATS), help="Of PROMPTS; by extension.")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="Of PROMPTS; by what is in it.")
+@click.option("--encoding", callback=_encoding, metavar="NAME", help="Of PROMPTS, if not Unicode.")
 @click.option("--system", metavar="TEXT", help="The system message, for every prompt.")
 @click.option("--temperature", type=Finite(0, 2), metavar="NUMBER")
 @click.option("--max-tokens", type=Whole(min=1), metavar="N", help="Of an answer.")
@@ -107,300 +179,167 @@ _NAMED: Final = 3
 )
 @dialect_option
 @click.option("--quiet", is_flag=True, help="No progress, no summary; failures are listed.")
-def run(
-    prompts: str,
-    models: tuple[str, ...],
-    concurrency: int,
-    rpm: float | None,
-    tpm: float | None,
-    log: Path | None,
-    out: Path | None,
-    again: bool,
-    record: Path | None,
-    form: str | None,
-    system: str | None,
-    temperature: float | None,
-    max_tokens: int | None,
-    effort: str | None,
-    json_mode: bool,
-    base_url: str | None,
-    dialect: str | None,
-    quiet: bool,
-) -> int:
+def run(**options: Any) -> int:
     """Ask every prompt in the file PROMPTS ("-": standard input).
 
     The same command once more goes on where it stopped: what is complete in --out (without it, in
     --log) is not asked again. Ctrl-C starts no further stream and waits for those that run; a second
     one ends them at once.
     """
-    _check_together(models, prompts, log=log, out=out, record=record, again=again)
-    throttle = Throttle(rpm, tpm, max_tokens=max_tokens)
-    handlers = [throttle, *make_log(log)]
-    recorder = make_recorder(record)
-    clients = {
-        name: LLMClient(
+    _check_together(options)
+    sampling = {
+        "temperature": options["temperature"],
+        "max_new_tokens": options["max_tokens"],
+        "reasoning_effort": options["effort"],
+        "json_mode": options["json_mode"],
+    }
+    throttle = Throttle(options["rpm"], options["tpm"], max_tokens=options["max_tokens"])
+    targets = AskedModels(
+        options["models"],
+        chosen=_is_on_command_line("models"),
+        dialect=options["dialect"],
+        make=_maker(options, sampling, throttle),
+    )
+    out, log = options["out"], options["log"]
+    with opened(options["prompts"]) as file:
+        template = options["template"]
+        source = RowSource(
+            file,
+            options["prompts"],
+            given=options["form"],
+            encoding=options["encoding"],
+            columns=[] if template is None else [_first_part(name) for name in template.columns],
+        )
+        job = Job(
+            name=options["prompts"],
+            lines=_prompt_file(source, options, sampling),
+            targets=targets,
+            earlier=from_results(out) if out else from_log(log) if log else Earlier(),
+            given={"system": options["system"], **sampling},
+            again=options["again"],
+        )
+        job.look_through()
+        _check_prices(job, options["max_cost"])
+        job.tell()
+        if options["dry_run"]:
+            show(job, options["max_tokens"])
+            return OK
+        asking = Asking(
+            job=job,
+            row_of=_row_maker(options["out_format"]),
+            budget=CostBound(options["max_cost"], job.earlier.cost),
+            throttle=throttle,
+            results=_results(out),
+            concurrency=options["concurrency"],
+            most=options["max_tokens"],
+            quiet=options["quiet"],
+        )
+        return asyncio.run(asking.run())
+
+
+def _maker(
+    options: dict[str, Any], sampling: dict[str, Any], throttle: Throttle
+) -> Callable[[str, str | None], LLMClient]:
+    """Return what makes a client of a model's name; nothing is written by that of a dry run."""
+    dry = options["dry_run"]
+    handlers = [throttle, *(() if dry else make_log(options["log"]))]
+    recorder = None if dry else make_recorder(options["record"])
+
+    def client(name: str, dialect: str | None, key: str | None = None) -> LLMClient:
+        return LLMClient(
             name,
-            base_url=base_url,
+            base_url=options["base_url"],
+            api_key=key,
             dialect=dialect,
-            temperature=temperature,
-            max_new_tokens=max_tokens,
-            reasoning_effort=effort,  # type: ignore[arg-type]  # one of EFFORTS: click has checked
-            json_mode=json_mode,
             printer=None,
             handlers=handlers,
             record=recorder,
+            **sampling,
         )
-        for name in models
-    }
-    for client in clients.values():
-        client.open_stream("?").cancel()  # a missing key or an unknown model is told before all
-    with opened(prompts) as file:
-        lines = PromptFile(file, prompts, format_of(prompts, form), system)
-        job = _Run(
-            clients=clients,
-            lines=lines,
-            earlier=from_results(out) if out else from_log(log) if log else Earlier(),
-            kept=out or log,
-            params={
-                "system": system,
-                "temperature": temperature,
-                "max_new_tokens": max_tokens,
-                "reasoning_effort": effort,
-                "json_mode": json_mode,
-            },
-            throttle=throttle,
-            out=out,
-            concurrency=concurrency,
-            again=again,
-            quiet=quiet,
-        )
-        job.look_through()
-        return asyncio.run(job.run())
+
+    def make(name: str, dialect: str | None) -> LLMClient:
+        made = client(name, dialect)
+        try:
+            made.open_stream("?").cancel()
+        except AuthenticationError:
+            if not dry:
+                raise
+            return client(name, dialect, "dry-run")  # it is sent nowhere
+        return made
+
+    return make
 
 
-def _check_together(
-    models: tuple[str, ...],
-    prompts: str,
-    *,
-    log: Path | None,
-    out: Path | None,
-    record: Path | None,
-    again: bool,
-) -> None:
+def _prompt_file(
+    source: RowSource, options: dict[str, Any], sampling: dict[str, Any]
+) -> PromptFile:
+    wanted = Wanted(
+        system=options["system"],
+        template=options["template"],
+        id_by=options["id_by"],
+        tag_by=options["tag_by"],
+        samples=options["samples"],
+        overridden=frozenset(
+            name for name, value in sampling.items() if value is not None and value is not False
+        ),
+        all_tags=source.form == "csv",
+    )
+    return PromptFile(
+        source, wanted, Choosing(options["limit"], options["sample"], options["seed"])
+    )
+
+
+def _first_part(column: str) -> str:
+    return column.partition(".")[0]
+
+
+def _row_maker(form: str) -> RowOf:
+    if form == _ROWS:
+        return row_of
+    return lambda line, model, params, _, outcome: batch_row_of(line, model, params, outcome)
+
+
+def _results(out: Path | None) -> Callable[[RunProgress], Results]:
+    def make(progress: RunProgress) -> Results:
+        try:
+            return Results(out, write=progress.write)
+        except OSError as error:
+            raise click.BadParameter(str(error), param_hint="'--out'") from None
+
+    return make
+
+
+def _check_prices(job: Job, limit: float | None) -> None:
+    """Raise ``UsageError`` where a bound of the cost would bound nothing."""
+    for target in job.targets.known() if limit is not None else ():
+        if target.info.input_price is None or target.info.output_price is None:
+            raise click.UsageError(f"--max-cost: no price of {target.name} is known")
+
+
+def _is_on_command_line(name: str) -> bool:
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def _check_together(options: dict[str, Any]) -> None:
     """Raise ``UsageError`` for options that would be without effect, or harm a file."""
+    models, prompts, out, log = (options[key] for key in ("models", "prompts", "out", "log"))
     twice = next((name for name in models if models.count(name) > 1), None)
     if twice is not None:
-        raise click.UsageError(f"--model {twice} is given twice; for two answers give two prompts")
-    if again and out is None and log is None:
+        raise click.UsageError(f"--model {twice} is given twice; for two answers each give -n 2")
+    if options["again"] and out is None and log is None:
         raise click.UsageError("--again is about the answers in --out or --log: give one of them")
+    if options["sample"] is None and _is_on_command_line("seed"):
+        raise click.UsageError("--seed is of --sample: say with it how many lines to take")
     distinct(
-        {"--log": log, "--out": out, "--record": record},
+        {"--log": log, "--out": out, "--record": options["record"]},
         reads={} if prompts == "-" else {"the file of prompts": prompts},
         stdin=prompts == "-",
         stdout=out is None,
     )
-
-
-@define(eq=False, kw_only=True)
-class _Run:
-    """One run of the command, from the check of the prompts to the summary.
-
-    ``params``: what the command says of the answers, ``None`` where it says nothing. ``kept``: the
-    file by which the same command goes on.
-    """
-
-    clients: dict[str, LLMClient]
-    lines: PromptFile
-    earlier: Earlier
-    kept: Path | None
-    params: dict[str, Any]
-    throttle: Throttle
-    out: Path | None
-    concurrency: int
-    again: bool
-    quiet: bool
-    _counts: Counts = field(factory=lambda: Counts(0), init=False)
-    _asked: dict[int, tuple[PromptLine, str, str]] = field(factory=dict, init=False)
-    _failures: list[str] = field(factory=list, init=False)
-    _stopped: asyncio.Event = field(factory=asyncio.Event, init=False)
-    _why: str | None = field(default=None, init=False)
-    _task: asyncio.Task[Any] | None = field(default=None, init=False)
-
-    def look_through(self) -> None:
-        """Count what is to be asked; what makes no sense is told before anything is sent.
-
-        Raises ``UsageError`` for a line that cannot be asked, for none at all, and, unless
-        ``--again`` was given, where there are answers to the same prompts under other parameters.
-        """
-        differences: dict[str, None] = {}
-        others = assumed = 0
-        for line in self.lines:
-            self._check(line)
-            params = params_of(self.params, line)
-            for model in self.clients:
-                if self.earlier.has(line, model, params, again=self.again):
-                    self._counts.skipped += 1
-                    assumed += bool(params) and not self.earlier.has(
-                        line, model, params, again=True
-                    )
-                    continue
-                self._counts.total += 1
-                found = self.earlier.differences(line, model, params)
-                others += bool(found)
-                if len(differences) < _NAMED:
-                    differences |= dict.fromkeys(found)
-        if not self._counts.total and not self._counts.skipped:
-            raise click.UsageError("there are no prompts in the file")
-        if others and not self.again:
-            named = "; ".join(list(differences)[:_NAMED])
-            raise click.UsageError(
-                f"{self.kept} has answers to {others} of these under other parameters ({named}): "
-                "with --again they are asked, too, and appended"
-            )
-        if self.earlier.unread:
-            notice(
-                f"lm-deluge: {self.kept} has {self.earlier.unread} lines that are no whole rows "
-                f"of answers, the first is line {self.earlier.first}; they stay as they are"
-            )
-        if assumed:
-            notice(
-                f"lm-deluge: {assumed} answers in {self.kept} do not say their parameters; they are "
-                "taken to be those of this command (--again asks them anew)"
-            )
-
-    def _check(self, line: PromptLine) -> None:
-        """Let the client look at what only some lines have."""
-        if not line.asked:
-            return
-        for client in self.clients.values():
-            try:
-                client.open_stream(line.messages, **line.asked).cancel()
-            except (ValueError, TypeError) as error:
-                raise self.lines.wrong(self.lines.number, str(error)) from None
-
-    async def run(self) -> int:
-        """Ask, show, write; return the exit code."""
-        self._task = asyncio.current_task()
-        progress = RunProgress(self._counts, quiet=self.quiet)
-        try:
-            results = Results(self.out, write=progress.write)
-        except OSError as error:
-            raise click.BadParameter(str(error), param_hint="'--out'") from None
-        with contextlib.closing(results), self._interruptible(progress), progress:
-            try:
-                await self._ask(progress, results)
-            except asyncio.CancelledError:
-                if not self._stopped.is_set():
-                    raise
-        for client in self.clients.values():
-            await client.close()
-        progress.last()
-        for failure in self._failures:
-            progress.say(failure)
-        if self._counts.failed > len(self._failures):
-            progress.say(f"and {self._counts.failed - len(self._failures)} more")
-        if self._why is not None:
-            progress.say(f"stopped: {self._why}")
-        ended = self._counts.ended == self._counts.total
-        if self._stopped.is_set() and not ended:
-            advice = "the same command again goes on from here"
-            if self.kept is None:
-                advice = "with --out FILE, the same command again could go on"
-            progress.say(f"{self._counts.total - self._counts.ended} answers are missing: {advice}")
-            return FAILED if self._why is not None else INTERRUPTED
-        return FAILED if self._counts.failed or self._why is not None else OK
-
-    async def _ask(self, progress: RunProgress, results: Results) -> None:
-        outcomes = as_they_finish(self._openings(), concurrency=self.concurrency)
-        async with contextlib.aclosing(outcomes):
-            async for index, outcome in outcomes:
-                line, model, base_url = self._asked.pop(index)
-                self._count(line, model, outcome)
-                params = params_of(self.params, line)
-                await self._write(row_of(line, model, params, base_url, outcome), results, progress)
-                progress.update()
-
-    async def _write(self, row: dict[str, Any], results: Results, progress: RunProgress) -> None:
-        """Write an answer; one that its file does not take is not lost, but it is the last."""
-        try:
-            await results.add(row)
-        except OSError as error:
-            if self.out is None:
-                raise
-            if not self._stopped.is_set():
-                self._why = f"--out cannot be written, the answers go to standard output: {error}"
-                self._stopped.set()
-            await Results(None, write=progress.write).add(row)
-
-    async def _openings(self) -> AsyncIterator[Callable[[], Stream]]:
-        index = 0
-        for line in self.lines:
-            params = params_of(self.params, line)
-            for model, client in self.clients.items():
-                if self.earlier.has(line, model, params, again=self.again):
-                    continue
-                taken = await self._until_allowed(line)
-                if self._stopped.is_set() or taken is None:
-                    return
-                tags = {**line.tags, JOB: job_of(line, params)}
-                self._asked[index] = (line, model, "")
-                yield self._opening(index, client, line, tags, taken)
-                index += 1
-
-    def _opening(
-        self, index: int, client: LLMClient, line: PromptLine, tags: dict[str, Any], taken: Taken
-    ) -> Callable[[], Stream]:
-        def opening() -> Stream:
-            stream = client.open_stream(line.messages, tags=tags, **line.asked)
-            self.throttle.took(stream, taken)
-            self._asked[index] = (line, client.model, stream.base_url)
-            return stream
-
-        return opening
-
-    async def _until_allowed(self, line: PromptLine) -> Taken | None:
-        """Wait for the limits and return what they are charged with; ``None`` after Ctrl-C."""
-        tokens = prompt_tokens(line.messages) if self.throttle.counts_tokens else 0.0
-        waiting = asyncio.ensure_future(self.throttle.wait(tokens))
-        stopped = asyncio.ensure_future(self._stopped.wait())
-        try:
-            await asyncio.wait((waiting, stopped), return_when=asyncio.FIRST_COMPLETED)
-            return waiting.result() if waiting.done() else None
-        finally:
-            waiting.cancel()
-            stopped.cancel()
-
-    def _count(self, line: PromptLine, model: str, outcome: APIResponse | StreamError) -> None:
-        counts = self._counts
-        if isinstance(outcome, APIResponse):
-            counts.done += 1
-            if outcome.usage is not None and outcome.usage.output_tokens is not None:
-                counts.tokens += outcome.usage.output_tokens
-            if outcome.cost is not None:
-                counts.cost = (counts.cost or 0.0) + outcome.cost
-            return
-        counts.failed += 1
-        if len(self._failures) < _LISTED:
-            text = " ".join(str(outcome).split())
-            self._failures.append(f"{line.id} {model}: {type(outcome).__name__}: {text}")
-        if isinstance(outcome, AuthenticationError):
-            self._why = f"nothing else would be answered: {outcome}"
-            self._stopped.set()
-
-    @contextlib.contextmanager
-    def _interruptible(self, progress: RunProgress) -> Any:
-        """Ctrl-C: no further streams; again: none at all; once more: what Python makes of it."""
-
-        def interrupt() -> None:
-            assert self._task is not None
-            if self._stopped.is_set():
-                listening.close()
-                self._task.cancel()
-            else:
-                self._stopped.set()
-                running = len(self._asked)
-                progress.say(f"waiting for {running} running answers; Ctrl-C again ends them")
-
-        with contextlib.ExitStack() as listening:
-            listening.enter_context(heard(signal.SIGINT, interrupt))
-            yield
+    there = None if out is None else holding(out)
+    wanted = "batch results" if options["out_format"] == _BATCH else "answers"
+    if there is not None and there != wanted:
+        raise click.UsageError(
+            f"--out: {out} holds {there}, to which no {wanted} are added; say --out-format "
+            f"{_BATCH if there == 'batch results' else _ROWS}, or give another file"
+        )

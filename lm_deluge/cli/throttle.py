@@ -12,10 +12,10 @@ from lm_deluge import APIResponse, Partial, Retry, Stream, StreamHandler
 from lm_deluge.cli.tokens import CHARACTERS
 from lm_deluge.errors import StreamError
 
-__all__ = ["Bucket", "Taken", "Throttle"]
+__all__ = ["FIRST_GUESS", "Bucket", "Taken", "Throttle"]
 
 #: Tokens that an answer is taken to have until the first one has told.
-_FIRST_GUESS: Final = 300.0
+FIRST_GUESS: Final = 300.0
 
 
 class Bucket:
@@ -61,7 +61,7 @@ class Throttle(StreamHandler):
         self._requests = Bucket(requests) if requests is not None else None
         self._tokens = Bucket(tokens) if tokens is not None else None
         self._most = max_tokens
-        self._answer = _FIRST_GUESS
+        self._answer = FIRST_GUESS
         self._taken: dict[str, Taken] = {}
 
     @property

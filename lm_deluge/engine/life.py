@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from lm_deluge.engine.attempts import Attempts
@@ -23,7 +23,7 @@ from lm_deluge.engine.logging_lines import (
     is_enabled_for,
     log_ending,
 )
-from lm_deluge.engine.plan import Plan
+from lm_deluge.engine.plan import ModelRequest, Plan
 from lm_deluge.engine.results import (
     bind_error,
     received_by,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from lm_deluge.engine.endings import Came
     from lm_deluge.observers.stream_request import StreamRequest
 
-__all__ = ["Engine", "new_stream"]
+__all__ = ["Engine", "new_stream", "planned"]
 
 
 class Engine:
@@ -399,3 +399,10 @@ def new_stream(plan: Plan, kind: type[Stream] = Stream) -> Stream:
         prompt=plan.prompt,
         redactor=plan.redactor,
     )
+
+
+def planned(stream: Stream) -> ModelRequest:
+    """Return what a stream is going to send to its first model."""
+    life: Any = stream._life  # noqa: SLF001 - whoever made it may look
+    request: ModelRequest = life._plan.targets[0]  # noqa: SLF001
+    return request

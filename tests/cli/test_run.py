@@ -98,11 +98,11 @@ async def test_other_formats(
     [
         ("p.jsonl", b'{"prompt": "a"}\n{"prompt": \n', ("line 2", "not JSON")),
         ("p.jsonl", b'{"prompt": "a"}\n\n{"prompt": ""}\n', ("line 3", "empty")),
-        ("p.jsonl", b'{"text": "a"}\n', ("line 1", "'text'")),
+        ("p.jsonl", b'{"text": "a"}\n', ("line 1", "`text`", "--prompt '{text}'")),
         ("p.jsonl", b'{"messages": [{"role": "clown", "content": "x"}]}\n', ("line 1", "clown")),
         ("p.jsonl", b'{"prompt": "a", "tags": {"job": 1}}\n', ("line 1", "'job'")),
         ("p.jsonl", b"[1]\n", ("line 1", "object")),
-        ("p.csv", b"question\nwhy\n", ("line 1", "`prompt`")),
+        ("p.csv", b"question\nwhy\n", ("line 2", "`prompt`", "--prompt '{question}'")),
         ("p.csv", b'prompt,id\n"a\nb",1\nc\n', ("line 4", "cells")),
         ("p.txt", b"fine\n\xff\xfe\n", ("line 2", "UTF-8")),
         ("p.xml", b"<prompt/>", ("--format",)),

@@ -7,19 +7,19 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from lm_deluge import APIResponse
-from lm_deluge.cli.earlier import Params
-from lm_deluge.cli.prompts import PromptLine
+from lm_deluge.cli.running.earlier import Params
+from lm_deluge.cli.running.lines import PromptLine
 from lm_deluge.cli.terminal import harmless_on
 from lm_deluge.errors import StreamError
 
-__all__ = ["Results", "row_of"]
+__all__ = ["Results", "print_row", "row_of"]
 
 _HALF_A_CHARACTER: Final = re.compile("[\ud800-\udfff]")
 
@@ -49,7 +49,8 @@ def row_of(
         partial = outcome.partial
         row |= {"ok": False, "error": type(outcome).__name__, "message": str(outcome)}
         row |= {"partial": partial.text if partial is not None else "", "tags": line.tags}
-    return row
+    beside = {"turn": line.turn, "row": line.row or None, "reference": line.reference}
+    return row | {name: value for name, value in beside.items() if value is not None}
 
 
 class Results:
@@ -103,6 +104,11 @@ class Results:
 def _is_narrow() -> bool:
     """Say whether standard output has not all characters."""
     return "utf" not in (getattr(sys.stdout, "encoding", None) or "").lower()
+
+
+def print_row(row: Mapping[str, Any]) -> None:
+    """Write an object to standard output, as a line of JSON."""
+    _print(json.dumps(row, ensure_ascii=_is_narrow(), default=str) + "\n")
 
 
 def _print(text: str) -> None:

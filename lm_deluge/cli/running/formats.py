@@ -11,7 +11,7 @@ import click
 
 from lm_deluge.cli.running.asked import Wrong
 from lm_deluge.cli.running.documents import DECODER, JsonText, rows_in
-from lm_deluge.cli.running.packed import FileText, text_of, unpacked
+from lm_deluge.cli.running.packed import FileText, damaged, text_of, unpacked
 from lm_deluge.cli.running.tables import csv_rows, delimiter_of, parquet_rows
 from lm_deluge.values.foreign import type_name
 
@@ -129,8 +129,10 @@ def _is_message(value: Any) -> bool:
 def _is_parquet(file: IO[bytes]) -> bool:
     try:
         return unpacked(file).read(4) == b"PAR1"
-    except (OSError, EOFError):
-        return False  # what is damaged is told by whoever reads on
+    except Exception as error:
+        if damaged(error):
+            return False  # whoever reads on tells it
+        raise
 
 
 def _check_begin(file: IO[bytes], name: str) -> None:
@@ -190,7 +192,7 @@ def _json_form(text: FileText, named: str | None) -> str | None:
 
 
 def _has_rows(value: Any) -> bool:
-    return isinstance(value[0] if isinstance(value, list) and value else value, dict)
+    return value == [] or isinstance(value[0] if isinstance(value, list) else value, dict)
 
 
 def _begins_like_json(text: FileText) -> bool:

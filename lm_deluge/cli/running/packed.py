@@ -18,7 +18,7 @@ from attrs import frozen
 from lm_deluge.cli import standard_input
 from lm_deluge.cli.running.asked import Wrong
 
-__all__ = ["FileText", "opened", "text_of", "unpacked"]
+__all__ = ["FileText", "damaged", "opened", "text_of", "unpacked"]
 
 #: How compressed files begin.
 _GZIP: Final = b"\x1f\x8b"
@@ -163,12 +163,7 @@ class FileText:
     def _decoded(self) -> Iterator[str | UnicodeDecodeError]:
         raw = unpacked(self.file)
         if self.encoding != "utf-8-sig" or self.newline != "\n":
-            # Closing it would close the file.
-            wrapped = io.TextIOWrapper(raw, self.encoding, newline=self.newline)
-            try:
-                yield from wrapped
-            finally:
-                wrapped.detach()
+            yield from self._split(raw)
             return
         # Line by line, so that one that cannot be read hides no other.
         for number, data in enumerate(raw):
@@ -176,6 +171,22 @@ class FileText:
                 yield data.decode("utf-8" if number else "utf-8-sig")
             except UnicodeDecodeError as error:
                 yield error
+
+    def _split(self, raw: IO[bytes]) -> Iterator[str]:
+        """Yield lines of what is decoded piece by piece; no wrapper, which would close the file."""
+        decoder = codecs.getincrementaldecoder(self.encoding)()
+        held: list[str] = []
+        while True:
+            data = raw.read(_LOOKED_AT)
+            first, *others = decoder.decode(data, final=not data).split(self.newline)
+            held.append(first)
+            for line in others:
+                yield "".join(held) + self.newline
+                held = [line]
+            if not data:
+                break
+        if last := "".join(held):
+            yield last
 
 
 def text_of(file: IO[bytes], encoding: str | None) -> FileText:

@@ -21,6 +21,9 @@ __all__ = ["DELIMITERS", "csv_rows", "delimiter_of", "parquet_rows"]
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 
+#: What separates nothing: a table of one column, in whose texts there may be commas.
+_NONE: Final = "\x1f"
+
 #: Characters of a cell that CSV readers take; Python's own limit is 131,072.
 _LONGEST_CELL: Final = min(sys.maxsize, 2**31 - 1)
 
@@ -78,7 +81,7 @@ def csv_rows(text: FileText, delimiter: str | None = None) -> Iterator[tuple[int
     yielded as ``Wrong``.
     """
     csv.field_size_limit(_LONGEST_CELL)
-    char = delimiter or delimiter_of(text.beginning()) or ","
+    char = delimiter or delimiter_of(text.beginning()) or _NONE
     damage: list[Wrong] = []
     reader = csv.reader(_until(text, damage), delimiter=char, strict=True)
     header: list[str] | None = None

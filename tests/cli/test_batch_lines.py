@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 
 from lm_deluge.simulator import Simulator
-from support.programs import Call, Finished
+from support.programs import Call, Finished, simulated
 
 KEY = "sk-test-0123456789"
 PICTURE = "data:image/png;base64,iVBORw0KGgo="
@@ -116,7 +117,7 @@ GEMINI = {
 }
 
 
-def run(
+def ran(
     call: Call, simulator: Simulator, path: Path, *args: str, code: int = 0, quiet: bool = True
 ) -> tuple[list[dict[str, Any]], Finished]:
     done = call("run", str(path), *(["--quiet"] if quiet else []), *args, **served(simulator))
@@ -127,7 +128,7 @@ def run(
 def test_a_chat_body_is_sent_as_it_is(call: Call, tmp_path: Path) -> None:
     (tmp_path / "b.jsonl").write_text(lines(CHAT))
     with Simulator(text="A city.") as simulator:
-        (row,), _ = run(call, simulator, tmp_path / "b.jsonl")
+        (row,), _ = ran(call, simulator, tmp_path / "b.jsonl")
         (request,) = simulator.requests
     sent = dict(request.json)
     assert request.path.endswith("/chat/completions")
@@ -144,7 +145,7 @@ def test_a_chat_body_is_sent_as_it_is(call: Call, tmp_path: Path) -> None:
 def test_bodies_are_sent_by_the_api_that_they_are_for(call: Call, tmp_path: Path) -> None:
     (tmp_path / "b.jsonl").write_text(lines(CHAT, RESPONSES, MESSAGES, GEMINI))
     with Simulator(text="A city.") as simulator:
-        rows, _ = run(call, simulator, tmp_path / "b.jsonl")
+        rows, _ = ran(call, simulator, tmp_path / "b.jsonl")
         by_path = {request.path.rpartition("/")[2]: request.json for request in simulator.requests}
     assert {row["id"]: row["completion"] for row in rows} == {
         f"request-{n}": text for n, text in zip((1, 2, 3, 4), ["A city."] * 4, strict=True)
@@ -182,7 +183,7 @@ def test_another_model_is_asked_the_same(
         line["body"].pop("n")
     (tmp_path / "b.jsonl").write_text(lines(line))
     with Simulator(text="A city.") as simulator:
-        (row,), _ = run(call, simulator, tmp_path / "b.jsonl", "-m", model)
+        (row,), _ = ran(call, simulator, tmp_path / "b.jsonl", "-m", model)
         (request,) = simulator.requests
     assert request.path.endswith(path)
     assert row["model"] == model
@@ -213,7 +214,7 @@ def test_the_command_has_the_last_word(call: Call, tmp_path: Path) -> None:
         "gpt-4o-mini",
     )
     with Simulator(text="A city.") as simulator:
-        run(call, simulator, tmp_path / "b.jsonl", *args)
+        ran(call, simulator, tmp_path / "b.jsonl", *args)
         sent = simulator.requests[0].json
     assert sent["model"] == "gpt-4o-mini"
     assert sent["temperature"] == 0
@@ -228,10 +229,10 @@ def test_results_have_the_shape_of_the_batch_api(call: Call, tmp_path: Path) -> 
     out = tmp_path / "out.jsonl"
     args = ("--out", str(out), "--out-format", "batch", "--concurrency", "1")
     with Simulator(text="A city.") as simulator:
-        run(call, simulator, tmp_path / "b.jsonl", *args)
+        ran(call, simulator, tmp_path / "b.jsonl", *args)
         assert simulator.request_count == 3
         chat, response, message = (json.loads(line) for line in out.read_text().splitlines())
-        run(call, simulator, tmp_path / "b.jsonl", *args)
+        ran(call, simulator, tmp_path / "b.jsonl", *args)
         assert simulator.request_count == 3  # the same again: all are there
     assert list(chat) == ["id", "custom_id", "response", "error"]
     assert chat["custom_id"] == "request-1"
@@ -256,10 +257,10 @@ def test_failures_have_it_too_and_are_asked_again(call: Call, tmp_path: Path) ->
     out = tmp_path / "out.jsonl"
     args = ("--out", str(out), "--out-format", "batch", "--concurrency", "1")
     with Simulator(text="So it is.", faults=["status:400", "eof:1", None]) as simulator:
-        run(call, simulator, tmp_path / "b.jsonl", *args, code=1)
+        ran(call, simulator, tmp_path / "b.jsonl", *args, code=1)
         refused, cut, whole = (json.loads(line) for line in out.read_text().splitlines())
         before = simulator.request_count
-        run(call, simulator, tmp_path / "b.jsonl", *args)
+        ran(call, simulator, tmp_path / "b.jsonl", *args)
         assert simulator.request_count == before + 2
     assert refused["response"]["status_code"] == 400
     assert refused["error"] is None
@@ -284,9 +285,38 @@ def test_a_batch_that_expired_goes_on_here(call: Call, tmp_path: Path) -> None:
         )
     )
     with Simulator(text="So it is.") as simulator:
-        run(call, simulator, tmp_path / "b.jsonl", "--out", str(out), "--out-format", "batch")
+        ran(call, simulator, tmp_path / "b.jsonl", "--out", str(out), "--out-format", "batch")
         assert simulator.request_count == 1
     assert json.loads(out.read_text().splitlines()[-1])["custom_id"] == "b"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["turns", "batch"])
+async def test_all_is_there_once_after_kills_and_interruptions(
+    start: Any, run: Any, command_name: tuple[str, ...], tmp_path: Path, kind: str
+) -> None:
+    ask = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Why?"}]}
+    rows = [{"turns": ["a", "b"]} if kind == "turns" else batch(f"c{n}", **ask) for n in range(20)]
+    (tmp_path / "p.jsonl").write_text(lines(*rows))
+    out = tmp_path / "out.jsonl"
+    args = ("run", str(tmp_path / "p.jsonl"), "--out", str(out), "--concurrency", "3", "--quiet")
+    args += () if kind == "turns" else ("--out-format", "batch")
+    async with Simulator(text="yes", ttft=0.1) as simulator:
+        for count, kills in ((4, True), (9, False), (13, True)):
+            running = await start(*args, env=simulated(simulator))
+            async with asyncio.timeout(30):
+                while not out.exists() or out.read_bytes().count(b"\n") < count:
+                    await asyncio.sleep(0.01)
+            if kills:
+                running.process.kill()
+            else:
+                running.interrupt()
+            await running.ended()
+        done = await run(*command_name, *args, env=simulated(simulator))
+    assert done.code == 0, done.err
+    whole = [json.loads(line) for line in out.read_text().splitlines() if line.endswith("}")]
+    found = [(row.get("custom_id") or row["id"], row.get("turn")) for row in whole]
+    assert len(found) == len(set(found)) == (40 if kind == "turns" else 20)
 
 
 def test_rows_and_batch_results_are_not_mixed(call: Call, tmp_path: Path) -> None:
@@ -294,8 +324,8 @@ def test_rows_and_batch_results_are_not_mixed(call: Call, tmp_path: Path) -> Non
     (tmp_path / "b.jsonl").write_text(lines(batch("a", **ask)))
     out = tmp_path / "out.jsonl"
     with Simulator(text="So it is.") as simulator:
-        run(call, simulator, tmp_path / "b.jsonl", "--out", str(out), "--out-format", "batch")
-        _, done = run(call, simulator, tmp_path / "b.jsonl", "--out", str(out), code=2)
+        ran(call, simulator, tmp_path / "b.jsonl", "--out", str(out), "--out-format", "batch")
+        _, done = ran(call, simulator, tmp_path / "b.jsonl", "--out", str(out), code=2)
     assert "--out-format batch" in done.err
 
 
@@ -344,15 +374,15 @@ def test_no_stream_starts_beyond_the_most_that_it_may_cost(call: Call, tmp_path:
     args = ("-m", "gpt-4o", "--out", str(out))
     with Simulator(text="yes", usage=USAGE, ttft=0.05) as simulator:
         path = tmp_path / "p.jsonl"
-        _, done = run(call, simulator, path, *args, "--max-cost", "0.1", code=1)
+        _, done = ran(call, simulator, path, *args, "--max-cost", "0.1", code=1)
         asked = simulator.request_count
         assert 8 <= asked <= 12
         assert "of --max-cost 0.1 are spent" in done.err
         assert f"{40 - asked} answers are missing" in done.err
         assert "higher --max-cost" in done.err
-        run(call, simulator, path, *args, "--max-cost", "0.1", code=1)
+        ran(call, simulator, path, *args, "--max-cost", "0.1", code=1)
         assert simulator.request_count == asked  # what is in the file counts
-        run(call, simulator, path, *args, "--max-cost", "9")
+        ran(call, simulator, path, *args, "--max-cost", "9")
         assert simulator.request_count == 40
     assert len(out.read_text().splitlines()) == 40
 
@@ -360,7 +390,7 @@ def test_no_stream_starts_beyond_the_most_that_it_may_cost(call: Call, tmp_path:
 def test_a_bound_that_would_bound_nothing_is_refused(call: Call, tmp_path: Path) -> None:
     (tmp_path / "p.jsonl").write_text(lines({"prompt": "Why?"}))
     with Simulator() as simulator:
-        _, done = run(
+        _, done = ran(
             call, simulator, tmp_path / "p.jsonl", "-m", "my-model-7b", "--max-cost", "1", code=2
         )
         assert simulator.request_count == 0

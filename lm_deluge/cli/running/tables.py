@@ -21,8 +21,8 @@ __all__ = ["DELIMITERS", "csv_rows", "delimiter_of", "parquet_rows"]
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 
-#: What separates nothing: a table of one column, in whose texts there may be commas.
-_NONE: Final = "\x1f"
+#: What separates nothing, as it is no character of any text: a table of one column may have commas in it.
+_NONE: Final = "\ufdd0"
 
 #: Characters of a cell that CSV readers take; Python's own limit is 131,072.
 _LONGEST_CELL: Final = min(sys.maxsize, 2**31 - 1)

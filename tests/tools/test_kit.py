@@ -31,7 +31,7 @@ DICTS: list[tuple[dict[str, Any], set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("given", "names"), DICTS, ids=str)
+@pytest.mark.parametrize(("given", "names"), DICTS, ids=lambda value: type(value).__name__)
 def test_a_dict_is_what_its_dialect_calls_a_tool(given: dict[str, Any], names: set[str]) -> None:
     kit = kit_of([f, given])
     assert (set(kit.functions), kit.others) == ({"f"}, names)
@@ -71,7 +71,7 @@ CHOICES: list[tuple[Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("choice", "then"), CHOICES, ids=str)
+@pytest.mark.parametrize(("choice", "then"), CHOICES, ids=lambda value: type(value).__name__)
 def test_no_choice_demands_a_call_in_every_round(choice: Any, then: Any) -> None:
     assert after_the_first(choice) == then
 

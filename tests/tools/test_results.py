@@ -100,7 +100,7 @@ def holding_itself() -> Any:
         ({(1, 2): 3}, "neither text nor JSON"),
         (holding_itself(), "holds itself"),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_neither_is_refused_with_what_to_return(value: Any, told: str) -> None:
     with pytest.raises(TypeError, match=told):

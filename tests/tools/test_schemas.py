@@ -111,7 +111,7 @@ def called(tool: Tool, given: Any) -> Any:
     return tool.function(*positional, **named)
 
 
-@pytest.mark.parametrize(("hint", "written", "got"), VALUES, ids=str)
+@pytest.mark.parametrize(("hint", "written", "got"), VALUES, ids=lambda value: type(value).__name__)
 def test_a_value_is_what_the_hint_says(hint: Any, written: Any, got: Any) -> None:
     if hint == Place | Shape:
         pytest.importorskip("pydantic")
@@ -152,7 +152,7 @@ WRONG: list[tuple[Any, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("hint", "written", "told"), WRONG, ids=str)
+@pytest.mark.parametrize(("hint", "written", "told"), WRONG, ids=lambda value: type(value).__name__)
 def test_what_does_not_fit_is_told_with_its_place(hint: Any, written: Any, told: str) -> None:
     with pytest.raises(ValueError, match="the arguments do not fit") as caught:
         called(Tool(taking(hint)), {"value": written})

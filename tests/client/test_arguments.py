@@ -13,8 +13,10 @@ from typing import Any, get_type_hints
 import pytest
 
 from lm_deluge import (
+    Conversation,
     Limits,
     LLMClient,
+    Message,
     RetryPolicy,
     SamplingParams,
     Stream,
@@ -89,6 +91,10 @@ async def chatted(**given: Any) -> None:
         await anext(stream_chat(**{**plain, "handlers": [Cancelling()], **given}))
 
 
+def talk() -> Conversation:
+    return Conversation().system("Be brief.").user("hi")
+
+
 def delayed(**given: Any) -> None:
     RetryPolicy().delay(**{"failures": 1, "random": lambda: 0.0, **given})
 
@@ -122,6 +128,12 @@ MADE: dict[str, Callable[..., Any]] = {
     "stream_many": many,
     "run_tools": run,
     "Tool": lambda **given: Tool(**{"function": run, "name": "run", "parameters": OBJECT, **given}),
+    "Message.user": lambda **given: Message.user(**{"content": "hi", **given}),
+    "Conversation.to_json": lambda **given: talk().to_json(**given),
+    "Conversation.from_json": Conversation.from_json,
+    "Conversation.fork": lambda **given: talk().fork(**given),
+    "Conversation.count_tokens": lambda **given: talk().count_tokens(**given),
+    "Conversation.trimmed": lambda **given: talk().trimmed(**{"max_tokens": 99, **given}),
     "Timeouts": Timeouts,
     "RetryPolicy": RetryPolicy,
     "Limits": Limits,
@@ -152,6 +164,12 @@ SIGNED: dict[str, Callable[..., Any]] = {
     "run_tools": client().run_tools,
     "Tool": Tool,
     "stream_chat": stream_chat,
+    "Message.user": Message.user,
+    "Conversation.to_json": Conversation().to_json,
+    "Conversation.from_json": Conversation.from_json,
+    "Conversation.fork": Conversation().fork,
+    "Conversation.count_tokens": Conversation().count_tokens,
+    "Conversation.trimmed": Conversation().trimmed,
     "Timeouts": Timeouts,
     "RetryPolicy": RetryPolicy,
     "Limits": Limits,
@@ -230,7 +248,7 @@ async def test_a_hostile_value_is_taken_by_a_rule_or_named(
                 wrong.append(f"{label}: without {missing}: {error}")
         except OSError:
             # A file that cannot be read is documented to be one.
-            if parameter not in ("replay", "sources"):
+            if parameter not in ("replay", "sources", "audio", "files"):
                 wrong.append(f"{label}: OSError")
         except Exception as error:
             wrong.append(f"{label}: {type(error).__name__}")

@@ -82,7 +82,11 @@ async def test_a_request_is_written_as_the_api_has_it(name: str) -> None:
                 "role": "user",
                 "content": [
                     {"type": "input_text", "text": "Look"},
-                    {"type": "input_image", "image_url": "https://example.com/x.png"},
+                    {
+                        "type": "input_image",
+                        "image_url": "https://example.com/x.png",
+                        "detail": "auto",
+                    },
                 ],
             },
             {"role": "assistant", "content": "So"},

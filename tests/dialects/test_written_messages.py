@@ -126,7 +126,11 @@ WRONG = {
         [message([IMAGE], "system"), message("Hi")],
         "a system message is text",
     ),
-    "gemini: audio": (contents_of, [message([{"type": "input_audio"}])], "does not write"),
+    "gemini: audio": (
+        contents_of,
+        [message([{"type": "input_audio"}])],
+        "must be a dict with 'data' and 'format'",
+    ),
     "gemini: a text that is none": (contents_of, [message([{"type": "text"}])], "has no text"),
     "gemini: a custom call": (
         contents_of,

@@ -245,6 +245,15 @@ async def test_many_prompts_yields_answers_and_failures(example: Run) -> None:
     assert last == "7 answers, 91 characters, 1 failed"
 
 
+async def test_files_are_asked_about_and_the_conversation_is_kept(
+    example: Run, tmp_path: Path
+) -> None:
+    async with Simulator(text="Rain.") as simulator:
+        done = await example("files", simulator)
+    assert re.search(r"^2 messages, about \d+ tokens$", done.out, re.M)
+    assert done.out.count("Rain.") == 2
+
+
 def test_programs_of_the_page_are_as_they_were_given() -> None:
     """They are the page's, not ours to improve: a change here is a change of the promise."""
     digest = hashlib.sha256()

@@ -167,6 +167,22 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "tags": MAPPING + "|dict of object",
         "client": "None",
     },
+    "Message.user": {
+        "content": "empty|text|surrogate|list|tuple",  # what can be sent is judged when it is
+        "images": NAMES,
+        "audio": NAMES,
+        "files": NAMES + "|bytes",  # a text
+    },
+    "Conversation.to_json": {"indent": "0|3|None"},
+    "Conversation.from_json": {"text": NOTHING},
+    "Conversation.fork": {"at": "-1|0|None"},
+    "Conversation.count_tokens": {"model": "text|None", "tools": NAMES},
+    "Conversation.trimmed": {
+        "max_tokens": "huge",
+        "model": "text|None",
+        "keep_system": FLAG,
+        "tools": NAMES,
+    },
     "Timeouts": {
         "connect": PATIENCE,
         "first_token": PATIENCE,

@@ -155,6 +155,13 @@ def build_body(
         raise ValueError(f"max_tokens_field must be {accepted}, not {field!r}")
     extra = checked_extra_body(extra_body)
     for message in messages:
+        if isinstance(message.get("content"), list):
+            # Most messages are a text.
+            from lm_deluge.dialects.chat.parts import check_parts
+
+            check_parts(messages, info)
+            break
+    for message in messages:
         if "provider_content" in message or "is_error" in message:
             messages = _without_origins(info, messages)
             break

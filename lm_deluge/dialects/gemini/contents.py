@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from lm_deluge.dialects.asked import url_of
 from lm_deluge.dialects.going_back import called_in, calls_in, content_of, object_asked
 from lm_deluge.values.conversation import ToolCall
 
 __all__ = ["contents_of"]
 
-#: Kinds of parts that OpenAI names and that are not written; the provider's own go as they are.
-_OPENAI_PARTS: Final = frozenset({"input_audio", "file", "refusal"})
-
-_DATA_URL: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.+)", re.DOTALL)
-
+#: Kinds of parts that are no text and that OpenAI, or vLLM, names.
+_MEDIA: Final = frozenset({"image_url", "input_audio", "file", "audio_url", "video_url"})
 
 #: What says in the place of a signature that another model made the call.
 _UNSIGNED: Final = "skip_thought_signature_validator"
@@ -133,21 +128,16 @@ def _part(part: Any, where: str) -> Any:
     kind = part.get("type") if isinstance(part, Mapping) else None
     if kind == "text":
         return {"text": _text(part, where)}
-    if kind == "image_url":
-        return _image(part.get("image_url"), where)
-    if kind in _OPENAI_PARTS:
+    if kind in _MEDIA:
+        from lm_deluge.dialects.gemini.media import media_of
+
+        return media_of(part, where)
+    if kind == "refusal":
         raise ValueError(
             f"{where} is of type {kind!r}, which the dialect 'gemini' does not write: "
             "give it as the provider has it"
         )
     return part
-
-
-def _image(image: Any, where: str) -> dict[str, Any]:
-    url = url_of(image, where)
-    if (data := _DATA_URL.fullmatch(url)) is not None:
-        return {"inlineData": {"mimeType": data[1], "data": data[2]}}
-    return {"fileData": {"fileUri": url}}
 
 
 def _text(part: Any, where: str) -> str:

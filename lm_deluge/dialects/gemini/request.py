@@ -15,6 +15,7 @@ from lm_deluge.dialects.asked import (
     has_names,
     schema_in,
 )
+from lm_deluge.dialects.attached import check_sizes
 from lm_deluge.dialects.dialect import Ask, Dropped
 from lm_deluge.dialects.gemini.contents import contents_of
 from lm_deluge.dialects.gemini.thinking import is_of_third_family, thinking_for
@@ -52,6 +53,7 @@ def build_body(ask: Ask) -> tuple[dict[str, Any], list[Dropped]]:
             'ask more than once, or with dialect="chat"'
         )
     check_messages(ask.messages, "the Gemini API")
+    check_sizes(ask.messages, ask.info)
     extra = checked_extra_body(ask.extra_body)
     told = without_foreign(ask.messages, "gemini", ask.info.base_url)
     system, contents = contents_of(told, signs=is_of_third_family(ask.info.model_id))

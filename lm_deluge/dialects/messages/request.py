@@ -16,6 +16,7 @@ from lm_deluge.dialects.asked import (
     has_names,
     schema_in,
 )
+from lm_deluge.dialects.attached import check_sizes
 from lm_deluge.dialects.dialect import Ask, Dropped
 from lm_deluge.dialects.going_back import without_foreign
 from lm_deluge.dialects.messages.thinking import (
@@ -84,6 +85,7 @@ def build_body(ask: Ask, version: str) -> tuple[dict[str, Any], list[Dropped], l
     """
     _check(ask)
     check_messages(ask.messages, "the Messages API")
+    check_sizes(ask.messages, ask.info)
     extra = checked_extra_body(ask.extra_body)
     system, messages = turns_of(without_foreign(ask.messages, "messages", ask.info.base_url))
     most = ask.params.max_new_tokens or ask.info.max_output_tokens

@@ -6,20 +6,17 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from lm_deluge.dialects.asked import url_of
 from lm_deluge.dialects.going_back import called_in, calls_in, content_of, object_asked
 
 __all__ = ["calls_without_thinking", "turns_of"]
 
-#: Kinds of parts that OpenAI names and that are not written so far; the provider's own go as they are.
-_OPENAI_PARTS: Final = frozenset({"input_audio", "file", "refusal"})
+#: Kinds of parts that others alone know; the provider's own go as they are.
+_OTHERS_PARTS: Final = frozenset({"input_audio", "audio_url", "video_url", "refusal"})
 
 #: Kinds of blocks that hold what the model thought.
 _THOUGHTS: Final = ("thinking", "redacted_thinking")
 
 _NOT_IN_IDS: Final = re.compile(r"[^a-zA-Z0-9_-]")
-
-_DATA_URL: Final = re.compile(r"data:(image/[\w.+-]+);base64,(.+)", re.DOTALL)
 
 
 def turns_of(
@@ -162,20 +159,19 @@ def _content(content: Any, where: str) -> str | list[Any]:
 def _part(part: Any, where: str) -> Any:
     kind = part.get("type") if isinstance(part, Mapping) else None
     if kind == "image_url":
-        return {"type": "image", "source": _source(part.get("image_url"), where)}
-    if kind in _OPENAI_PARTS:
+        from lm_deluge.dialects.messages.documents import image_source
+
+        return {"type": "image", "source": image_source(part.get("image_url"), where)}
+    if kind == "file":
+        from lm_deluge.dialects.messages.documents import document_of
+
+        return document_of(part, where)
+    if kind in _OTHERS_PARTS:
         raise ValueError(
-            f"{where} is of type {kind!r}, which the dialect 'messages' does not write: "
-            "give it as the provider has it"
+            f"{where} is of type {kind!r}, which the Messages API does not take: ask a model of another "
+            "dialect, or give it as the provider has it"
         )
     return part
-
-
-def _source(image: Any, where: str) -> dict[str, Any]:
-    url = url_of(image, where)
-    if (data := _DATA_URL.fullmatch(url)) is not None:
-        return {"type": "base64", "media_type": data[1], "data": data[2]}
-    return {"type": "url", "url": url}
 
 
 def _texts(content: str | list[Any], where: str) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from lm_deluge.dialects.asked import url_of
+from lm_deluge.dialects.attached import file_in
 from lm_deluge.dialects.going_back import called_in, content_of
 from lm_deluge.values.conversation import ToolCall
 
@@ -16,8 +17,12 @@ _SYSTEM: Final = ("system", "developer")
 #: The calls that a text answers.
 _TEXT_ANSWERS: Final = ("function_call", "custom_tool_call", "local_shell_call")
 
-#: Kinds of parts that OpenAI names for chat only.
-_NOT_HERE: Final = frozenset({"input_audio"})
+#: Kinds of parts that others alone know, and who does.
+_NOT_HERE: Final = {
+    "input_audio": "ask a model whose dialect is 'chat'",
+    "audio_url": "ask a 'gemini:…'",
+    "video_url": "ask a 'gemini:…'",
+}
 
 
 def items_of(
@@ -165,19 +170,23 @@ def _part(part: Any, where: str, role: str) -> Any:
         return {**part, "type": text}
     if kind == "image_url":
         return {"type": "input_image", **_image(part.get("image_url"), where)}
-    if kind == "file" and isinstance(part.get("file"), Mapping):
-        return {"type": "input_file", **part["file"]}
+    if kind == "file":
+        file = file_in(part, where)
+        # A name goes with data alone.
+        return {"type": "input_file"} | {
+            key: file[key] for key in file if key != "filename" or "file_data" in file
+        }
     if kind in _NOT_HERE:
         raise ValueError(
-            f"{where} is of type {kind!r}, which the Responses API has none of: "
-            "ask a model whose dialect is 'chat'"
+            f"{where} is of type {kind!r}, which the Responses API has none of: {_NOT_HERE[kind]}"
         )
     return part
 
 
 def _image(image: Any, where: str) -> dict[str, Any]:
     detail = image.get("detail") if isinstance(image, Mapping) else None
-    return {"image_url": url_of(image, where), **({} if detail is None else {"detail": detail})}
+    # OpenAI's types ask for it; "auto" is what the API does without.
+    return {"image_url": url_of(image, where), "detail": detail or "auto"}
 
 
 def _texts(message: Mapping[str, Any], where: str) -> list[str]:

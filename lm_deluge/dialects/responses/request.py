@@ -13,6 +13,7 @@ from lm_deluge.dialects.asked import (
     checked_tools,
     has_names,
 )
+from lm_deluge.dialects.attached import check_sizes
 from lm_deluge.dialects.dialect import Ask, Dropped
 from lm_deluge.dialects.going_back import without_foreign
 from lm_deluge.dialects.responses.items import items_of
@@ -38,6 +39,7 @@ def build_body(ask: Ask) -> tuple[dict[str, Any], list[Dropped]]:
             'ask more than once, or with dialect="chat"'
         )
     check_messages(ask.messages, "the Responses API")
+    check_sizes(ask.messages, ask.info)
     extra = checked_extra_body(ask.extra_body)
     told = without_foreign(ask.messages, "responses", ask.info.base_url)
     thinks = ask.info.takes("reasoning_effort")

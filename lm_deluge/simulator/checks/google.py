@@ -27,6 +27,7 @@ _MODES: Final = ("AUTO", "ANY", "NONE", "VALIDATED", "MODE_UNSPECIFIED")
 _SKIPPING: Final = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
 # name: lowest, highest
 _RANGES: Final = {"temperature": (0, 2), "topP": (0, 1)}
+_UNREAD: Final = re.compile(r"application/(?:vnd\.|msword|zip|octet-stream)")
 _MODEL: Final = re.compile(r"(gemini|gemma)-\d.*|gemini-(flash|pro|flash-lite)-latest")
 
 
@@ -167,9 +168,20 @@ def _check_contents(contents: Any) -> None:
             )
         for number, part in enumerate(parts):
             _check_names(part, _PART, f"{where}.parts[{number}]")
+            _check_media(part, f"{where}.parts[{number}]")
         answers = [said_by(part, "functionResponse") for part in parts]
         _check_answers([each for each in answers if each is not None], called)
         called = [each["name"] for part in parts if (each := said_by(part, "functionCall"))]
+
+
+def _check_media(part: Mapping[str, Any], where: str) -> None:
+    inline, by_address = said_by(part, "inlineData"), said_by(part, "fileData")
+    if inline is not None and not (said_by(inline, "mimeType") and said_by(inline, "data")):
+        raise Refused(400, f"{where}.inline_data: mime_type and data are required.")
+    if by_address is not None and not said_by(by_address, "fileUri"):
+        raise Refused(400, f"{where}.file_data: file_uri is required.")
+    if inline is not None and _UNREAD.match(said_by(inline, "mimeType")):
+        raise Refused(400, f"Unsupported MIME type: {said_by(inline, 'mimeType')}")
 
 
 def _check_answers(answers: list[Any], called: list[str]) -> None:

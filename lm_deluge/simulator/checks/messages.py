@@ -24,6 +24,9 @@ _PARTS = {
     "file": "file",
 }
 
+_AUDIO = ("wav", "mp3")
+_FILE = ("file_data", "file_id", "filename")
+
 
 def check_messages(body: dict[str, Any], rules: Rules) -> None:
     """Raises `Refused` (400) for messages that the real service would not take."""
@@ -90,6 +93,27 @@ def _check_part(part: Any, path: str) -> None:
         raise missing(f"{path}.{_PARTS[name]}")
     if name == "text" and not isinstance(part["text"], str):
         raise wrong_type(f"{path}.text", "a string", part["text"])
+    if name in ("image_url", "input_audio", "file"):
+        _check_media(name, part[name], f"{path}.{name}")
+
+
+def _check_media(name: str, given: Any, path: str) -> None:
+    if not isinstance(given, dict):
+        raise wrong_type(path, "an object", given)
+    if name == "image_url" and not isinstance(given.get("url"), str):
+        raise missing(f"{path}.url")
+    if name == "input_audio":
+        if not isinstance(given.get("data"), str):
+            raise missing(f"{path}.data")
+        if given.get("format") not in _AUDIO:
+            raise not_one_of(_AUDIO, f"{path}.format", given.get("format"))
+    if name == "file":
+        for field in given:
+            if field not in _FILE:
+                where = f"{path}.{field}"
+                raise bad_request(f"Unknown parameter: '{where}'.", where, "unknown_parameter")
+        if given.get("file_data") is None and given.get("file_id") is None:
+            raise missing(f"{path}.file_id")
 
 
 def _check_tool_answers(messages: list[dict[str, Any]]) -> None:

@@ -34,6 +34,11 @@ _PARTS: Final = {
     True: ("output_text", "refusal"),
     False: ("input_text", "input_image", "input_file", "input_audio"),
 }
+#: Fields of which one must come with a part of a kind.
+_SOURCES: Final = {
+    "input_image": ("image_url", "file_id"),
+    "input_file": ("file_id", "file_data", "file_url"),
+}
 #: Fields that must come with an item of a kind.
 _NEEDED: Final = {
     "reasoning": ("id", "summary"),
@@ -224,6 +229,9 @@ def _check_message(item: dict[str, Any], where: str) -> None:
         kind = part.get("type") if isinstance(part, dict) else None
         if kind not in kinds:
             raise not_one_of(kinds, f"{where}.content[{number}]", kind)
+        needed = _SOURCES.get(kind, ())
+        if needed and all(part.get(name) is None for name in needed):
+            raise missing(f"{where}.content[{number}].{needed[0]}")
 
 
 def _check_reasoning(item: dict[str, Any], seal: Callable[[str], str]) -> None:

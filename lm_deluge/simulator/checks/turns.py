@@ -20,6 +20,20 @@ _BLOCKS: Final = {
     "redacted_thinking": ("data",),
 }
 
+#: Where an image or a document may come from, with the fields of each.
+_SOURCES: Final = {
+    "base64": ("media_type", "data"),
+    "url": ("url",),
+    "file": ("file_id",),
+    "text": ("media_type", "data"),
+    "content": ("content",),
+}
+_MEDIA: Final = {
+    ("image", "base64"): ("image/jpeg", "image/png", "image/gif", "image/webp"),
+    ("document", "base64"): ("application/pdf",),
+    ("document", "text"): ("text/plain",),
+}
+
 
 def blocks_in(message: dict[str, Any]) -> list[dict[str, Any]]:
     """Return a message's blocks; a text is one."""
@@ -105,6 +119,8 @@ def _check_block(block: Any, where: str, role: str) -> None:
             raise Refused(400, f"{where}.{kind}.{name}: Field required")
     if kind == "text" and not block["text"]:
         raise Refused(400, "messages: text content blocks must be non-empty")
+    if kind in ("image", "document"):
+        _check_source(kind, block["source"], f"{where}.{kind}.source")
     if kind == "tool_use":
         if role != "assistant":
             raise Refused(400, f"{where}: `tool_use` blocks can only be in `assistant` messages")
@@ -112,6 +128,25 @@ def _check_block(block: Any, where: str, role: str) -> None:
             raise Refused(400, f"{where}.tool_use.input: Input should be a valid dictionary")
     if kind == "tool_result" and role != "user":
         raise Refused(400, f"{where}: `tool_result` blocks can only be in `user` messages")
+
+
+def _check_source(kind: str, source: Any, where: str) -> None:
+    given = source.get("type") if isinstance(source, dict) else None
+    if given not in _SOURCES:
+        raise Refused(
+            400,
+            f"{where}: Input tag {given!r} found using 'type' does not match any of the expected tags: "
+            f"{', '.join(map(repr, _SOURCES))}",
+        )
+    for name in _SOURCES[given]:
+        if source.get(name) is None:
+            raise Refused(400, f"{where}.{given}.{name}: Field required")
+    media = source.get("media_type")
+    known = _MEDIA.get((kind, given))
+    if known is not None and media not in known:
+        raise Refused(
+            400, f"{where}.{given}.media_type: Input should be {' or '.join(map(repr, known))}"
+        )
 
 
 def _ids(message: dict[str, Any], kind: str, field: str) -> list[str]:

@@ -178,6 +178,14 @@ class ConfiguredClient(StreamOpener):
         )
         self._running = Running()
 
+    @property
+    def context_window(self) -> int | None:
+        """Tokens of prompt and answer together that the model takes; ``None`` where it is not known.
+
+        Raises what ``stream`` raises for a model that is not served, or without a key.
+        """
+        return self._access.route(self.model).info.context_window
+
     def __repr__(self) -> str:
         base_url = self._access.base_url
         where = f", base_url={redact_url(base_url)!r}" if base_url else ""

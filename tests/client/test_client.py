@@ -384,3 +384,8 @@ async def test_a_thousand_streams_do_not_mix() -> None:
         number = response.completion.split()[0]
         assert response.completion == f"{number} and {number}" == recorder.text
         assert recorder.endings == [response]
+
+
+def test_a_client_knows_the_context_window_of_its_model() -> None:
+    assert LLMClient("gpt-4o", api_key=KEY).context_window == 128_000
+    assert client_for("http://127.0.0.1:9/v1", model="mine").context_window is None

@@ -109,7 +109,8 @@ class _Pump:
                 return
             burst += 1
             if self._player.lost:
-                self._stopped.set_exception(ConnectionResetError("the client has gone"))
+                if not self._stopped.done():  # whoever waits may have been cancelled in this turn
+                    self._stopped.set_exception(ConnectionResetError("the client has gone"))
                 return
             self._player.write_piece(self._pieces[self._at])
             self._at += 1

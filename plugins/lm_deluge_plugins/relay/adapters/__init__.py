@@ -1,0 +1,1 @@
+"""What serves a relay over HTTP: aiohttp.web, and any ASGI server."""

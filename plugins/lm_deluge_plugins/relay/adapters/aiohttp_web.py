@@ -1,0 +1,119 @@
+"""A relay behind ``aiohttp.web``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from lm_deluge import Stream
+from lm_deluge_plugins.relay.adapters import serving
+from lm_deluge_plugins.relay.adapters.asking import Refusal, cors_headers
+from lm_deluge_plugins.relay.adapters.serving import Asked
+from lm_deluge_plugins.relay.formats import Encoder
+from lm_deluge_plugins.relay.policy import OnDisconnect
+from lm_deluge_plugins.relay.relay import Relay
+
+__all__ = ["add_routes", "respond", "resume", "stop"]
+
+
+class _Peer:
+    def __init__(self, request: web.Request, response: web.StreamResponse) -> None:
+        self._transport = request.transport
+        self._response = response
+
+    async def write(self, data: bytes) -> None:
+        await self._response.write(data)
+
+    def is_gone(self) -> bool:
+        return self._transport is None or self._transport.is_closing()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+
+async def respond(
+    relay: Relay,
+    request: web.Request,
+    stream: Stream,
+    *,
+    format: str | Encoder = "events",  # noqa: A002 - the word of the field
+    key: str | None = None,
+    on_disconnect: OnDisconnect | None = None,
+) -> web.StreamResponse:
+    """Publish a stream and answer a request with it. ``key``, ``on_disconnect``: see ``Relay.publish``."""
+    stream_id = await relay.publish(stream, key=key, on_disconnect=on_disconnect)
+    return await _served(relay, request, stream_id, format, is_new=True)
+
+
+async def resume(
+    relay: Relay,
+    request: web.Request,
+    stream_id: str,
+    *,
+    format: str | Encoder = "events",  # noqa: A002 - the word of the field
+) -> web.StreamResponse:
+    """Answer with a stream that was published before, by its id or key; 204 where nothing is to be read."""
+    return await _served(relay, request, stream_id, format, is_new=False)
+
+
+async def stop(relay: Relay, request: web.Request, stream_id: str) -> web.Response:
+    """Stop a stream; 200 with ``{"stopped": true}``, or ``false`` where it was not running."""
+    try:
+        stopped = await serving.stop(relay, _asked(request), stream_id)
+    except Refusal as refusal:
+        return web.json_response({"error": refusal.message}, status=refusal.status)
+    headers = cors_headers(request.headers, relay.allowed_origins)
+    return web.json_response({"stopped": stopped}, headers=headers)
+
+
+def add_routes(app: web.Application, relay: Relay, prefix: str = "/streams") -> None:
+    """Add ``GET {prefix}/{id}?format=``, which reads on, and ``POST {prefix}/{id}/stop``.
+
+    The relay is closed with the app.
+    """
+
+    async def read(request: web.Request) -> web.StreamResponse:
+        wire = request.query.get("format", "events")
+        try:
+            return await resume(relay, request, request.match_info["id"], format=wire)
+        except ValueError as error:
+            return web.json_response({"error": str(error)}, status=400)
+
+    async def end(request: web.Request) -> web.Response:
+        return await stop(relay, request, request.match_info["id"])
+
+    async def close(app: web.Application) -> None:
+        await relay.close()
+
+    app.router.add_get(f"{prefix}/{{id}}", read)
+    app.router.add_post(f"{prefix}/{{id}}/stop", end)
+    app.on_shutdown.append(close)
+
+
+def _asked(request: web.Request) -> Asked:
+    return Asked(request, request.headers, request.query)
+
+
+async def _served(
+    relay: Relay, request: web.Request, stream_id: str, wire: str | Encoder, *, is_new: bool
+) -> web.StreamResponse:
+    response: Any = None
+
+    async def begin(headers: Mapping[str, str]) -> _Peer:
+        nonlocal response
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        return _Peer(request, response)
+
+    try:
+        await serving.serve(relay, _asked(request), stream_id, wire, begin, is_new=is_new)
+    except Refusal as refusal:
+        if refusal.status == 204:
+            return web.Response(
+                status=204, headers=cors_headers(request.headers, relay.allowed_origins)
+            )
+        return web.json_response({"error": refusal.message}, status=refusal.status)
+    return response  # type: ignore[no-any-return]

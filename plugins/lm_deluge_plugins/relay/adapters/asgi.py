@@ -1,0 +1,199 @@
+"""A relay behind any ASGI server: FastAPI, Starlette, or plain."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl
+
+from lm_deluge import Stream
+from lm_deluge_plugins.relay.adapters import serving
+from lm_deluge_plugins.relay.adapters.asking import Refusal, cors_headers
+from lm_deluge_plugins.relay.adapters.serving import Asked
+from lm_deluge_plugins.relay.formats import Encoder, encoder_of
+from lm_deluge_plugins.relay.policy import OnDisconnect
+from lm_deluge_plugins.relay.relay import Relay
+
+__all__ = ["respond", "resume", "stop"]
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class _Headers(Mapping[str, str]):
+    """Headers of an ASGI scope, whatever the case of their letters."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._values: dict[str, str] = {}
+        for name, value in scope.get("headers", ()):
+            self._values.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name.lower()]
+
+    def __iter__(self) -> Any:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+class _Peer:
+    def __init__(self, send: Send, receive: Receive) -> None:
+        self._send = send
+        self._gone = False
+        self._watching = asyncio.ensure_future(self._watch(receive))
+
+    async def _watch(self, receive: Receive) -> None:
+        with contextlib.suppress(Exception):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        self._gone = True
+
+    async def write(self, data: bytes) -> None:
+        if self._gone:
+            raise ConnectionResetError("the reader is gone")
+        try:
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        except OSError as error:
+            raise ConnectionResetError("the reader is gone") from error
+
+    def is_gone(self) -> bool:
+        return self._gone
+
+    def abort(self) -> None:
+        self._gone = True
+
+    async def end(self) -> None:
+        self._watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._watching
+
+
+def respond(
+    relay: Relay,
+    stream: Stream,
+    *,
+    format: str | Encoder = "events",  # noqa: A002 - the word of the field
+    key: str | None = None,
+    on_disconnect: OnDisconnect | None = None,
+) -> Any:
+    """Return a response that publishes a stream and answers with it, for FastAPI and Starlette to return.
+
+    Without Starlette it is an ASGI application. ``key``, ``on_disconnect``: see ``Relay.publish``.
+    """
+    encoder = encoder_of(format)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        stream_id = await relay.publish(stream, key=key, on_disconnect=on_disconnect)
+        await _serve(relay, scope, receive, send, stream_id, encoder, is_new=True)
+
+    return _response(app)
+
+
+def resume(
+    relay: Relay,
+    stream_id: str,
+    *,
+    format: str | Encoder = "events",  # noqa: A002 - the word of the field
+) -> Any:
+    """Return a response with a stream that was published before; 204 where there is nothing to read."""
+    encoder = encoder_of(format)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await _serve(relay, scope, receive, send, stream_id, encoder, is_new=False)
+
+    return _response(app)
+
+
+def stop(relay: Relay, stream_id: str) -> Any:
+    """Return a response that stops a stream: ``{"stopped": true}``, or ``false`` where it was not running."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        asked = _asked(scope)
+        try:
+            stopped = await serving.stop(relay, asked, stream_id)
+        except Refusal as refusal:
+            await _say(send, refusal.status, {"error": refusal.message})
+            return
+        await _say(
+            send, 200, {"stopped": stopped}, cors_headers(asked.headers, relay.allowed_origins)
+        )
+
+    return _response(app)
+
+
+async def _serve(
+    relay: Relay,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    stream_id: str,
+    encoder: Encoder,
+    *,
+    is_new: bool,
+) -> None:
+    asked = _asked(scope)
+    peer: _Peer | None = None
+
+    async def begin(headers: Mapping[str, str]) -> _Peer:
+        nonlocal peer
+        await send({"type": "http.response.start", "status": 200, "headers": _raw(headers)})
+        peer = _Peer(send, receive)
+        return peer
+
+    try:
+        await serving.serve(relay, asked, stream_id, encoder, begin, is_new=is_new)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+    except Refusal as refusal:
+        said = {"error": refusal.message} if refusal.message else None
+        await _say(send, refusal.status, said, cors_headers(asked.headers, relay.allowed_origins))
+    finally:
+        if peer is not None:
+            await peer.end()
+
+
+def _asked(scope: Scope) -> Asked:
+    query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
+    request: Any = scope
+    with contextlib.suppress(ImportError):
+        from starlette.requests import Request
+
+        request = Request(scope)
+    return Asked(request, _Headers(scope), query)
+
+
+async def _say(
+    send: Send, status: int, value: object | None, headers: Mapping[str, str] | None = None
+) -> None:
+    body = b"" if value is None else json.dumps(value).encode()
+    head = dict(headers or {})
+    if body:
+        head |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    await send({"type": "http.response.start", "status": status, "headers": _raw(head)})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
+    ]
+
+
+def _response(app: App) -> Any:
+    """Return what FastAPI takes for a response, where Starlette is there."""
+    try:
+        from starlette.responses import Response
+    except ImportError:
+        return app
+
+    class RelayResponse(Response):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await app(scope, receive, send)
+
+    return RelayResponse()

@@ -1,0 +1,64 @@
+"""What a request to a relay asks for, whatever the framework: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from urllib.parse import urlsplit
+
+from attrs import frozen
+
+__all__ = ["Refusal", "asked_after", "cors_headers", "refuse_origin"]
+
+_LONGEST = 15
+
+
+@frozen
+class Refusal(Exception):  # noqa: N818 - it is an answer
+    """A request that is not answered: ``status`` of HTTP, and ``message`` for whoever wrote the client."""
+
+    status: int
+    message: str = ""
+
+
+def asked_after(headers: Mapping[str, str], query: Mapping[str, str]) -> int:
+    """Return the number of the frame after which a reader goes on, 0 for the beginning.
+
+    It is that of ``?after=``, else of ``Last-Event-ID``.
+    Raises ``Refusal`` 400 for what is no such number.
+    """
+    for name, value in (
+        ("after", query.get("after")),
+        ("Last-Event-ID", headers.get("Last-Event-ID")),
+    ):
+        if value is None or value == "":
+            continue
+        if not (value.isascii() and value.isdigit() and len(value) <= _LONGEST):
+            raise Refusal(400, f"{name} must be the number of a frame, not {value[:50]!r}")
+        return int(value)
+    return 0
+
+
+def refuse_origin(headers: Mapping[str, str], allowed: Collection[str]) -> None:
+    """Raise ``Refusal`` 403 for a page of an origin that is neither this server's own nor allowed.
+
+    A request without ``Origin`` is no page's.
+    """
+    origin = headers.get("Origin")
+    if origin is None or origin in allowed:
+        return
+    host = headers.get("Host", "")
+    if origin == "null" or urlsplit(origin).netloc.lower() != host.lower():
+        raise Refusal(403, "pages of this origin may not ask here")
+
+
+def cors_headers(headers: Mapping[str, str], allowed: Collection[str]) -> dict[str, str]:
+    """Return what lets a page of an allowed origin read the answer; ``{}`` for any other."""
+    origin = headers.get("Origin")
+    if origin is None or origin not in allowed:
+        return {}
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Allow-Credentials": "true",
+        "Access-Control-Expose-Headers": "x-stream-id",
+        "Vary": "Origin",
+    }

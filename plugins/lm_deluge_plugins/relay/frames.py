@@ -1,0 +1,67 @@
+"""Frames: what a relay keeps of a stream and hands to its readers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from attrs import frozen
+
+__all__ = ["Frame", "decode_items", "frame_of"]
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Content(msgspec.Struct):
+    t: float = 0.0
+    items: list[dict[str, Any]] = []
+
+
+_decode = msgspec.json.Decoder(_Content).decode
+
+
+@frozen
+class Frame:
+    """What one network read brought of an answer, or what was told of it, under a number.
+
+    ``number``: 1, 2, 3 … for each log. ``data``: JSON, ``{"t": seconds from t0, "items": [...]}``; an
+    item is an object with a ``kind``, as docs/relay.md lists them. ``is_last``: whether it holds the
+    ending, after which there is nothing.
+    """
+
+    number: int
+    data: bytes
+    is_last: bool = False
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """Its items, decoded anew each time."""
+        return decode_items(self.data)
+
+
+def decode_items(data: bytes) -> list[dict[str, Any]]:
+    """Return the items of a frame's ``data``; ``ValueError`` for what is no frame."""
+    return _decode(data).items
+
+
+def frame_of(
+    number: int, t: float, items: Sequence[Mapping[str, Any]], *, is_last: bool = False
+) -> Frame:
+    """Return a frame. Characters that UTF-8 cannot hold (lone surrogates) become ``?``."""
+    content = {"t": round(t, 6), "items": items}
+    try:
+        data = _encode(content)
+    except UnicodeEncodeError:
+        data = _encode(_writable(content))
+    return Frame(number, data, is_last)
+
+
+def _writable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {_writable(key): _writable(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_writable(each) for each in value]
+    return value

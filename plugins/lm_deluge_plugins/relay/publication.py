@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +55,7 @@ class Publication(StreamHandler):
         self._t = 0.0
         self._flushing = False
         self._has_failed = False
+        self._untold: StoreError | None = None
         self._is_ended = False
         self._failed_step: StreamError | None = None
         self._stopped: str | None = None
@@ -142,6 +142,9 @@ class Publication(StreamHandler):
     def _add(self, item: dict[str, Any], read: int, t: float) -> None:
         if self._is_ended:
             return
+        if self._untold is not None:
+            untold, self._untold = self._untold, None
+            raise untold
         if read != self._read:
             self._flush()
         self._items.append(item)
@@ -155,9 +158,9 @@ class Publication(StreamHandler):
         self._flushing = False
         try:
             self._flush()
-        except StoreError:
-            # Whoever is called next says so: here nobody hears it.
-            self._has_failed = False
+        except StoreError as error:
+            # Nobody hears it here: whoever is called next raises it.
+            self._untold = error
 
     def _flush(self, *, is_last: bool = False) -> None:
         if not self._items:
@@ -181,9 +184,16 @@ class Publication(StreamHandler):
         self._items.append(item)
         self._flush_quietly(is_last=True)
         self._stream = None
-        return asyncio.shield(self._loop.create_task(self._writer.finish(), name="lm_deluge relay"))
+        return asyncio.shield(self._loop.create_task(self._stored(), name="lm_deluge relay"))
+
+    async def _stored(self) -> None:
+        await self._writer.finish()
+        if self._untold is not None:
+            untold, self._untold = self._untold, None
+            raise untold
 
     def _flush_quietly(self, *, is_last: bool = False) -> None:
-        # What could not be stored is told by ``finish``.
-        with contextlib.suppress(StoreError):
+        try:
             self._flush(is_last=is_last)
+        except StoreError as error:
+            self._untold = error

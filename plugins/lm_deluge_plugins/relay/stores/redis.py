@@ -332,7 +332,7 @@ class RedisStore:
         for replica in tuple(self._replicas.values()):
             if not replica.log.is_ended:
                 replica.log.fail(StoreError("the store was closed"))
-        self._replicas.clear()
+            await self._forget(replica)
         tasks = [*self._tasks, *([self._tending] if self._tending is not None else [])]
         self._tending = None
         for task in tasks:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from lm_deluge_plugins.relay.formats import AGUI, FORMATS, Encoder, Events, UIMessages
 from lm_deluge_plugins.relay.frames import Frame
+from lm_deluge_plugins.relay.incoming.ag_ui import RunInput, read_run_input
+from lm_deluge_plugins.relay.incoming.ui_message import UIRequest, read_ui_request
 from lm_deluge_plugins.relay.items import plain_words
 from lm_deluge_plugins.relay.publication import Publication
 from lm_deluge_plugins.relay.relay import Relay
@@ -30,13 +32,17 @@ __all__ = [
     "Publication",
     "RedisStore",
     "Relay",
+    "RunInput",
     "Store",
     "StoreError",
     "UIMessages",
+    "UIRequest",
     "UnknownStreamError",
     "aiohttp_web",
     "asgi",
     "plain_words",
+    "read_run_input",
+    "read_ui_request",
 ]
 
 

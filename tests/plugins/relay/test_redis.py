@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from lm_deluge.simulator import Simulator
 from plugins.relay.test_promises import check_log, cut_after, text_of
 from support.relaying import (
     ADAPTERS,
@@ -22,8 +24,6 @@ from support.relaying import (
     serving,
     store_of,
 )
-
-from lm_deluge.simulator import Simulator
 
 PRODUCER = """
 import asyncio, sys

@@ -1,0 +1,1 @@
+"""What front-ends send: requests of ``useChat`` and of AG-UI, as conversations."""

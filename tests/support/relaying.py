@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,34 @@ def events_in(body: bytes) -> list[Event]:
     return found
 
 
+ENDINGS = {"complete", "error", "cancelled"}
+
+
+def check_log(events: list[Event], *, after: int = 0, ending: str = "complete") -> None:
+    """Frames follow on one another, and the last item of the last is the one ending."""
+    assert [event.id for event in events] == list(range(after + 1, after + 1 + len(events)))
+    kinds = [item["kind"] for event in events for item in event.items]
+    assert [kind for kind in kinds if kind in ENDINGS] == [ending]
+    assert kinds[-1] == ending
+
+
+def text_of(events: list[Event]) -> str:
+    return "".join(
+        item["text"] for event in events for item in event.items if item["kind"] == "text"
+    )
+
+
+async def cut_after(response: aiohttp.ClientResponse, frames: int) -> list[Event]:
+    """Read some frames of a response and close it."""
+    body = b""
+    async for data in response.content.iter_any():
+        body += data
+        if len(events_in(body)) >= frames:
+            break
+    response.close()
+    return events_in(body)
+
+
 class RedisServer:
     """A ``redis-server`` of its own, on a free port, that can be killed and started again."""
 
@@ -102,14 +131,8 @@ def _until_open(port: int) -> None:
                     if probe.recv(7) == b"+PONG\r\n":
                         return
         # Nothing tells when a server listens.
-        threading_wait(0.01)
+        time.sleep(0.01)
     raise TimeoutError("redis-server did not start")
-
-
-def threading_wait(seconds: float) -> None:
-    import time
-
-    time.sleep(seconds)
 
 
 @contextlib.contextmanager

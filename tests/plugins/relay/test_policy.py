@@ -11,8 +11,7 @@ import pytest
 from lm_deluge.errors import StreamCancelled
 from lm_deluge.simulator import Simulator
 from lm_deluge_plugins.relay import Store
-from plugins.relay.test_promises import check_log, cut_after
-from support.relaying import ADAPTERS, WORDS, App, events_in, serving
+from support.relaying import ADAPTERS, WORDS, App, check_log, cut_after, events_in, serving
 
 
 def slow() -> Simulator:

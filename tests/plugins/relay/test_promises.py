@@ -9,34 +9,17 @@ import pytest
 
 from lm_deluge.simulator import Simulator
 from lm_deluge_plugins.relay import FORMATS, Store
-from support.relaying import ADAPTERS, WORDS, App, Event, events_in, serving
-
-ENDINGS = {"complete", "error", "cancelled"}
-
-
-def check_log(events: list[Event], *, after: int = 0, ending: str = "complete") -> None:
-    """Frames follow on one another, and the last item of the last is the one ending."""
-    assert [event.id for event in events] == list(range(after + 1, after + 1 + len(events)))
-    kinds = [item["kind"] for event in events for item in event.items]
-    assert [kind for kind in kinds if kind in ENDINGS] == [ending]
-    assert kinds[-1] == ending
-
-
-def text_of(events: list[Event]) -> str:
-    return "".join(
-        item["text"] for event in events for item in event.items if item["kind"] == "text"
-    )
-
-
-async def cut_after(response: object, frames: int) -> list[Event]:
-    """Read some frames of a response and close it."""
-    body = b""
-    async for data in response.content.iter_any():  # type: ignore[attr-defined]
-        body += data
-        if len(events_in(body)) >= frames:
-            break
-    response.close()  # type: ignore[attr-defined]
-    return events_in(body)
+from support.relaying import (
+    ADAPTERS,
+    ENDINGS,
+    WORDS,
+    App,
+    check_log,
+    cut_after,
+    events_in,
+    serving,
+    text_of,
+)
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS)

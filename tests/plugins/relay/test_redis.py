@@ -12,17 +12,19 @@ from typing import Any
 import pytest
 
 from lm_deluge.simulator import Simulator
-from plugins.relay.test_promises import check_log, cut_after, text_of
 from support.relaying import (
     ADAPTERS,
     WORDS,
     App,
     Event,
     RedisServer,
+    check_log,
+    cut_after,
     events_in,
     redis_server,
     serving,
     store_of,
+    text_of,
 )
 
 PRODUCER = """

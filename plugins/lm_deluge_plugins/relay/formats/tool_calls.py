@@ -37,6 +37,7 @@ class OpenCalls:
 
     def __init__(self) -> None:
         self._open: dict[int, OpenCall] = {}
+        self._told: set[str] = set()
 
     def take(self, item: Mapping[str, Any]) -> tuple[OpenCall | None, bool, str]:
         """Take a piece: return the call it belongs to, or ``None`` while its name is not known, whether
@@ -46,8 +47,9 @@ class OpenCalls:
         call = self._open.get(index)
         if call is None:
             call = self._open[index] = OpenCall(index)
-        call.id = item.get("id") or call.id or f"call_{index}"
-        call.name = item.get("name") or call.name
+        if not call.has_begun:  # what was told of it stays
+            call.id = item.get("id") or call.id
+            call.name = item.get("name") or call.name
         text = item.get("arguments") or ""
         call.arguments += text
         if not call.name:
@@ -55,7 +57,17 @@ class OpenCalls:
         if call.has_begun:
             return call, False, text
         call.has_begun = True
+        call.id = self._unique(call.id or f"call_{index}")
         return call, True, call.arguments
+
+    def _unique(self, call_id: str) -> str:
+        """Return an id that no call had: servers name calls twice, and steps begin to count anew."""
+        unique, more = call_id, 1
+        while unique in self._told:
+            more += 1
+            unique = f"{call_id}_{more}"
+        self._told.add(unique)
+        return unique
 
     def end(self) -> list[OpenCall]:
         """Return the calls that had begun; none is at hand any more."""

@@ -25,7 +25,9 @@ def attachment(media_type: str, url: str, name: str | None, where: str) -> dict[
     Raises ``RequestBodyError`` for another address: a file of this machine is nobody's to ask for.
     """
     if not url.startswith(("data:", "https://", "http://")):
-        raise RequestBodyError(f"{where}.url must be a data:, http: or https: URL, not {url[:40]!r}")
+        raise RequestBodyError(
+            f"{where}.url must be a data:, http: or https: URL, not {url[:40]!r}"
+        )
     kind = media_type.partition(";")[0].strip().lower()
     if kind.startswith("image/"):
         return {"type": "image_url", "image_url": {"url": url}}

@@ -49,7 +49,7 @@ def events_in(body: bytes) -> list[Event]:
     found = []
     for block in body.decode().split("\n\n")[:-1]:
         fields = dict(
-            line.partition(": ")[::2] for line in block.splitlines() if not line.startswith(":")
+            line.partition(": ")[::2] for line in block.split("\n") if not line.startswith(":")
         )
         if fields:
             found.append(

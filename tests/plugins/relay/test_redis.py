@@ -59,6 +59,13 @@ async def producer(redis: RedisServer, sim: Simulator, policy: str = "continue")
     return process, stream_id
 
 
+async def said_by(process: Any) -> bytes:
+    """Return what a producer printed until its end."""
+    async with asyncio.timeout(20):
+        printed: bytes = (await process.communicate())[0]
+        return printed
+
+
 async def read_when_there(app: App, stream_id: str, after: int = 0) -> Any:
     """Read a stream of another process, which may not have stored anything yet."""
     async with asyncio.timeout(10):
@@ -82,7 +89,7 @@ async def test_readers_on_two_machines_get_the_frames_of_a_third(
         assert bodies[0] == bodies[1]
         check_log(events_in(bodies[0]))
         assert text_of(events_in(bodies[0])) == WORDS
-        assert (await process.communicate())[0] == b"whole\n"
+        assert await said_by(process) == b"whole\n"
 
 
 async def test_a_stop_on_another_machine_ends_the_stream(redis: RedisServer) -> None:
@@ -92,7 +99,7 @@ async def test_a_stop_on_another_machine_ends_the_stream(redis: RedisServer) -> 
             response = await read_when_there(app, stream_id)
             assert await app.stop(stream_id)
             check_log(events_in(await response.read()), ending="cancelled")
-        assert (await process.communicate())[0] == b"the reader stopped it\n"
+        assert await said_by(process) == b"the reader stopped it\n"
 
 
 async def test_the_last_reader_of_another_machine_that_leaves_ends_the_stream(
@@ -102,7 +109,7 @@ async def test_the_last_reader_of_another_machine_that_leaves_ends_the_stream(
         async with store_of("redis", redis) as store, serving("aiohttp", store) as app:
             process, stream_id = await producer(redis, sim, "cancel")
             await cut_after(await read_when_there(app, stream_id), 2)
-        assert (await process.communicate())[0] == b"nobody has read it for 0.3 s\n"
+        assert await said_by(process) == b"nobody has read it for 0.3 s\n"
 
 
 async def test_readers_of_a_producer_that_was_killed_hear_one_ending_in_time(

@@ -6,7 +6,7 @@ A log is a Redis stream whose entry ids are the frames' numbers (``7-0``). Field
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha1
 from typing import Any, Final, TypeAlias
 
@@ -81,10 +81,11 @@ class Scripts:
     def __init__(self, redis: Any) -> None:
         self._redis = redis
 
-    async def run(self, script: str, calls: Sequence[Call]) -> list[Any]:
+    async def run(self, script: str, calls: Iterable[Call]) -> list[Any]:
         """Run a script for each call; return the replies, or raise the first error among them."""
         from redis.exceptions import NoScriptError
 
+        calls = list(calls)
         replies = await self._run(script, calls)
         if any(isinstance(reply, NoScriptError) for reply in replies):
             await self._redis.script_load(script)

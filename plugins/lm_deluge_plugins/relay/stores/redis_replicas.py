@@ -129,10 +129,13 @@ class Replicas:
             del self._replicas[replica.stream_id]
         self._leave(replica)
         if self._is_written(replica.stream_id) or not replica.log.is_ended:
-            pipe = self._link.pipeline()
-            pipe.zrem(replica.keys.readers, self._process)
-            pipe.publish(replica.keys.ask, "left")
-            await self._link.try_to(pipe.execute())
+            await self._say_left(replica)
+
+    async def _say_left(self, replica: Replica) -> None:
+        pipe = self._link.pipeline()
+        pipe.zrem(replica.keys.readers, self._process)
+        pipe.publish(replica.keys.ask, "left")
+        await self._link.try_to(pipe.execute())
 
     def _mark(self, pipe: Any, replica: Replica) -> None:
         liveness = self._link.liveness
@@ -195,6 +198,9 @@ class Replicas:
         for replica in replicas:
             self._mark(pipe, replica)
         await pipe.execute()
+        for replica in replicas:
+            if self._replicas.get(replica.stream_id) is not replica:  # it was left meanwhile
+                await self._say_left(replica)
         replies = await self._link.scripts.run(scripts.BURY, map(self._burial, replicas))
         for replica, reply in zip(replicas, replies, strict=True):
             if int(reply) > replica.log.last:

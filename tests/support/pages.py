@@ -55,6 +55,7 @@ EXTRA = {
     "from fastapi": "fastapi",
     "from openai": "openai",
     "import genai_prices": "genai_prices",
+    "from redis": "redis",
     "import judge_rules": "numpy",
 }
 

@@ -23,7 +23,24 @@ from lm_deluge import LLMClient
 from lm_deluge.simulator import Simulator
 from lm_deluge_plugins.relay import MemoryStore, RedisStore, Relay, Store, aiohttp_web, asgi
 
-__all__ = ["ADAPTERS", "App", "Event", "RedisServer", "events_in", "served_by", "serving"]
+__all__ = [
+    "ADAPTERS",
+    "ENDINGS",
+    "WORDS",
+    "App",
+    "Event",
+    "RedisServer",
+    "by_aiohttp",
+    "by_uvicorn",
+    "check_log",
+    "cut_after",
+    "events_in",
+    "redis_server",
+    "served_by",
+    "serving",
+    "store_of",
+    "text_of",
+]
 
 ADAPTERS = ("aiohttp", "asgi")
 
@@ -225,16 +242,8 @@ async def served_by(adapter: str, relay: Relay, open_stream: Any) -> AsyncIterat
 
 
 @contextlib.asynccontextmanager
-async def _by_aiohttp(relay: Relay, open_stream: Any) -> AsyncIterator[str]:
-    async def chat(request: web.Request) -> web.StreamResponse:
-        query = request.query
-        return await aiohttp_web.respond(
-            relay, request, open_stream(), format=query["format"], key=query.get("key")
-        )
-
-    app = web.Application()
-    app.router.add_post("/chat", chat)
-    aiohttp_web.add_routes(app, relay)
+async def by_aiohttp(app: web.Application) -> AsyncIterator[str]:
+    """An application of aiohttp.web on loopback; yields its base URL."""
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -246,8 +255,22 @@ async def _by_aiohttp(relay: Relay, open_stream: Any) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
+async def _by_aiohttp(relay: Relay, open_stream: Any) -> AsyncIterator[str]:
+    async def chat(request: web.Request) -> web.StreamResponse:
+        query = request.query
+        return await aiohttp_web.respond(
+            relay, request, open_stream(), format=query["format"], key=query.get("key")
+        )
+
+    app = web.Application()
+    app.router.add_post("/chat", chat)
+    aiohttp_web.add_routes(app, relay)
+    async with by_aiohttp(app) as base_url:
+        yield base_url
+
+
+@contextlib.asynccontextmanager
 async def _by_asgi(relay: Relay, open_stream: Any) -> AsyncIterator[str]:
-    import uvicorn
     from fastapi import FastAPI, Response
 
     app = FastAPI()
@@ -264,7 +287,15 @@ async def _by_asgi(relay: Relay, open_stream: Any) -> AsyncIterator[str]:
     async def stop(stream_id: str) -> Response:
         return asgi.stop(relay, stream_id)
 
-    # FastAPI reads annotations by name.
+    async with by_uvicorn(app) as base_url:
+        yield base_url
+
+
+@contextlib.asynccontextmanager
+async def by_uvicorn(app: Any) -> AsyncIterator[str]:
+    """An ASGI application on loopback; yields its base URL."""
+    import uvicorn
+
     server = uvicorn.Server(
         uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off")
     )

@@ -13,12 +13,12 @@ __all__ = ["Frame", "decode_items", "frame_of"]
 _encode = msgspec.json.Encoder().encode
 
 
-class _Content(msgspec.Struct):
+class _FrameContent(msgspec.Struct):
     t: float = 0.0
     items: list[dict[str, Any]] = []
 
 
-_decode = msgspec.json.Decoder(_Content).decode
+_decode = msgspec.json.Decoder(_FrameContent).decode
 
 
 @frozen

@@ -6,7 +6,22 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from lm_deluge import APIResponse, Delta, Retry, Stream, Token
-from lm_deluge import errors as e
+from lm_deluge.errors import (
+    AnswerCutError,
+    APIConnectionError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    HandlerError,
+    LimitExceededError,
+    NotFoundError,
+    PermissionDeniedError,
+    PromptError,
+    RateLimitError,
+    StreamCancelled,
+    StreamError,
+    UnprocessableEntityError,
+)
 
 __all__ = [
     "cancelled_item",
@@ -23,29 +38,29 @@ Item = dict[str, Any]
 
 #: What a reader is told of an error; the provider's own words may name accounts and addresses.
 _WORDS: Final[tuple[tuple[type[BaseException], str], ...]] = (
-    (e.RateLimitError, "The model is asked too much at the moment. Please try again later."),
-    (e.AuthenticationError, "The model cannot be asked: this app's access to it was refused."),
-    (e.PermissionDeniedError, "The model cannot be asked: this app's access to it was refused."),
-    (e.NotFoundError, "The model that was asked for is not there."),
-    (e.BadRequestError, "The model does not take this request."),
-    (e.UnprocessableEntityError, "The model does not take this request."),
-    (e.APITimeoutError, "The model did not answer in time. Please try again."),
-    (e.APIConnectionError, "The connection to the model was lost. Please try again."),
-    (e.AnswerCutError, "The answer was cut off. Please try again."),
-    (e.LimitExceededError, "The answer is larger than this app takes."),
+    (RateLimitError, "The model is asked too much at the moment. Please try again later."),
+    (AuthenticationError, "The model cannot be asked: this app's access to it was refused."),
+    (PermissionDeniedError, "The model cannot be asked: this app's access to it was refused."),
+    (NotFoundError, "The model that was asked for is not there."),
+    (BadRequestError, "The model does not take this request."),
+    (UnprocessableEntityError, "The model does not take this request."),
+    (APITimeoutError, "The model did not answer in time. Please try again."),
+    (APIConnectionError, "The connection to the model was lost. Please try again."),
+    (AnswerCutError, "The answer was cut off. Please try again."),
+    (LimitExceededError, "The answer is larger than this app takes."),
 )
 _OTHERWISE: Final = "The answer could not be finished. Please try again."
 
 #: Errors that the same request would meet again.
 _LASTING: Final = (
-    e.AuthenticationError,
-    e.PermissionDeniedError,
-    e.NotFoundError,
-    e.BadRequestError,
-    e.UnprocessableEntityError,
-    e.LimitExceededError,
-    e.PromptError,
-    e.HandlerError,
+    AuthenticationError,
+    PermissionDeniedError,
+    NotFoundError,
+    BadRequestError,
+    UnprocessableEntityError,
+    LimitExceededError,
+    PromptError,
+    HandlerError,
 )
 
 
@@ -111,12 +126,12 @@ def complete_item(response: APIResponse) -> Item:
     return item
 
 
-def cancelled_item(error: e.StreamCancelled) -> Item:
+def cancelled_item(error: StreamCancelled) -> Item:
     """The answer was stopped."""
     return {"kind": "cancelled", "reason": error.reason}
 
 
-def error_item(error: e.StreamError, words: Callable[[e.StreamError], str]) -> Item:
+def error_item(error: StreamError, words: Callable[[StreamError], str]) -> Item:
     """The answer failed. ``words``: what a reader is told of it."""
     item: Item = {
         "kind": "error",
@@ -127,7 +142,7 @@ def error_item(error: e.StreamError, words: Callable[[e.StreamError], str]) -> I
     return item
 
 
-def plain_words(error: e.StreamError) -> str:
+def plain_words(error: StreamError) -> str:
     """Return a sentence for whoever reads the answer, with nothing of the provider's words in it."""
     for kind, words in _WORDS:
         if isinstance(error, kind):

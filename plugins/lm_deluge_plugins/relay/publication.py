@@ -11,7 +11,7 @@ from lm_deluge.errors import StreamCancelled, StreamError
 from lm_deluge_plugins.relay import items
 from lm_deluge_plugins.relay.frames import frame_of
 from lm_deluge_plugins.relay.policy import Disconnection
-from lm_deluge_plugins.relay.stores.store import Producer, Store, StoreError, Writer
+from lm_deluge_plugins.relay.stores.store import LogWriter, Producer, Store, StoreError
 
 if TYPE_CHECKING:
     from lm_deluge_plugins.relay.policy import OnDisconnect
@@ -45,7 +45,7 @@ class Publication(StreamHandler):
         self._is_open_ended = is_open_ended
         self._loop = asyncio.get_running_loop()
         self._disconnection = Disconnection(self.stop, self._is_read, on_disconnect, grace)
-        self._writer: Writer = store.write(
+        self._writer: LogWriter = store.write(
             publication_id, Producer(stop=self.stop, unread=self._disconnection.unread)
         )
         self._stream: Stream | None = None

@@ -10,7 +10,7 @@ from aiohttp import web
 from lm_deluge import Stream
 from lm_deluge_plugins.relay.adapters import serving
 from lm_deluge_plugins.relay.adapters.asking import Refusal, cors_headers
-from lm_deluge_plugins.relay.adapters.serving import Asked
+from lm_deluge_plugins.relay.adapters.serving import RelayRequest
 from lm_deluge_plugins.relay.formats import Encoder
 from lm_deluge_plugins.relay.policy import OnDisconnect
 from lm_deluge_plugins.relay.relay import Relay
@@ -18,7 +18,7 @@ from lm_deluge_plugins.relay.relay import Relay
 __all__ = ["add_routes", "respond", "resume", "stop"]
 
 
-class _Peer:
+class _WebPeer:
     def __init__(self, request: web.Request, response: web.StreamResponse) -> None:
         self._transport = request.transport
         self._response = response
@@ -93,8 +93,8 @@ def add_routes(app: web.Application, relay: Relay, prefix: str = "/streams") -> 
     app.on_shutdown.append(close)
 
 
-def _asked(request: web.Request) -> Asked:
-    return Asked(request, request.headers, request.query)
+def _asked(request: web.Request) -> RelayRequest:
+    return RelayRequest(request, request.headers, request.query)
 
 
 async def _served(
@@ -102,11 +102,11 @@ async def _served(
 ) -> web.StreamResponse:
     response: Any = None
 
-    async def begin(headers: Mapping[str, str]) -> _Peer:
+    async def begin(headers: Mapping[str, str]) -> _WebPeer:
         nonlocal response
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)
-        return _Peer(request, response)
+        return _WebPeer(request, response)
 
     try:
         await serving.serve(relay, _asked(request), stream_id, wire, begin, is_new=is_new)

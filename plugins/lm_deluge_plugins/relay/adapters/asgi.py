@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from lm_deluge import Stream
 from lm_deluge_plugins.relay.adapters import serving
 from lm_deluge_plugins.relay.adapters.asking import Refusal, cors_headers
-from lm_deluge_plugins.relay.adapters.serving import Asked
+from lm_deluge_plugins.relay.adapters.serving import RelayRequest
 from lm_deluge_plugins.relay.formats import Encoder, encoder_of
 from lm_deluge_plugins.relay.policy import OnDisconnect
 from lm_deluge_plugins.relay.relay import Relay
@@ -43,7 +43,7 @@ class _Headers(Mapping[str, str]):
         return len(self._values)
 
 
-class _Peer:
+class _ASGIPeer:
     def __init__(self, send: Send, receive: Receive) -> None:
         self._send = send
         self._gone = False
@@ -139,12 +139,12 @@ async def _serve(
     is_new: bool,
 ) -> None:
     asked = _asked(scope)
-    peer: _Peer | None = None
+    peer: _ASGIPeer | None = None
 
-    async def begin(headers: Mapping[str, str]) -> _Peer:
+    async def begin(headers: Mapping[str, str]) -> _ASGIPeer:
         nonlocal peer
         await send({"type": "http.response.start", "status": 200, "headers": _raw(headers)})
-        peer = _Peer(send, receive)
+        peer = _ASGIPeer(send, receive)
         return peer
 
     try:
@@ -158,14 +158,14 @@ async def _serve(
             await peer.end()
 
 
-def _asked(scope: Scope) -> Asked:
+def _asked(scope: Scope) -> RelayRequest:
     query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
     request: Any = scope
     with contextlib.suppress(ImportError):
         from starlette.requests import Request
 
         request = Request(scope)
-    return Asked(request, _Headers(scope), query)
+    return RelayRequest(request, _Headers(scope), query)
 
 
 async def _say(

@@ -18,11 +18,11 @@ from lm_deluge_plugins.relay.readers import Peer
 from lm_deluge_plugins.relay.relay import Relay
 from lm_deluge_plugins.relay.stores.store import StoreError, UnknownStreamError
 
-__all__ = ["Asked", "serve", "stop"]
+__all__ = ["RelayRequest", "serve", "stop"]
 
 
 @frozen
-class Asked:
+class RelayRequest:
     """A request: ``request`` is the framework's own, for ``authorize``."""
 
     request: Any
@@ -32,7 +32,7 @@ class Asked:
 
 async def serve(
     relay: Relay,
-    asked: Asked,
+    asked: RelayRequest,
     stream_id: str,
     wire: str | Encoder,
     begin: Callable[[Mapping[str, str]], Awaitable[Peer]],
@@ -73,7 +73,7 @@ async def serve(
     await relay.readers.serve(relay.store, stream_id, reading, encoder, peer)
 
 
-async def stop(relay: Relay, asked: Asked, stream_id: str) -> bool:
+async def stop(relay: Relay, asked: RelayRequest, stream_id: str) -> bool:
     """Stop a stream; whether it was running. Raises ``Refusal``."""
     refuse_origin(asked.headers, relay.allowed_origins)
     try:

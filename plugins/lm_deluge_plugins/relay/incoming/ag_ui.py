@@ -21,26 +21,26 @@ from lm_deluge_plugins.relay.incoming.parts import (
 __all__ = ["RunInput", "read_run_input"]
 
 
-class _Function(msgspec.Struct):
+class _AGFunction(msgspec.Struct):
     name: str
     arguments: str = ""
 
 
-class _Call(msgspec.Struct):
+class _AGCall(msgspec.Struct):
     id: str
-    function: _Function
+    function: _AGFunction
 
 
 class _AGMessage(msgspec.Struct, rename="camel"):
     role: str
     content: str | list[dict[str, Any]] | None = None
     id: str = ""
-    tool_calls: list[_Call] | None = None
+    tool_calls: list[_AGCall] | None = None
     tool_call_id: str | None = None
     error: str | None = None
 
 
-class _Tool(msgspec.Struct):
+class _AGTool(msgspec.Struct):
     name: str
     description: str = ""
     parameters: Any = None
@@ -50,7 +50,7 @@ class _RunAgentInput(msgspec.Struct, rename="camel"):
     thread_id: str
     run_id: str
     messages: list[dict[str, Any]]
-    tools: list[_Tool] | None = None
+    tools: list[_AGTool] | None = None
     state: Any = None
     forwarded_props: Any = None
 
@@ -156,7 +156,7 @@ def _part(part: Mapping[str, Any], where: str) -> dict[str, Any]:
     return attachment(media_type, url, None, where)
 
 
-def _tool_of(tool: _Tool) -> dict[str, Any]:
+def _tool_of(tool: _AGTool) -> dict[str, Any]:
     function: dict[str, Any] = {"name": tool.name, "description": tool.description}
     if tool.parameters is not None:
         function["parameters"] = tool.parameters

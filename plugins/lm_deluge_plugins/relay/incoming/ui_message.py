@@ -27,7 +27,7 @@ class _UIMessage(msgspec.Struct, rename="camel"):
     id: str = ""
 
 
-class _Body(msgspec.Struct, rename="camel"):
+class _UIBody(msgspec.Struct, rename="camel"):
     id: str
     messages: list[_UIMessage] | None = None
     message: _UIMessage | None = None
@@ -60,7 +60,7 @@ def read_ui_request(
     """
     try:
         raw = msgspec.json.decode(body) if isinstance(body, (bytes, str)) else body
-        read = msgspec.convert(raw, _Body)
+        read = msgspec.convert(raw, _UIBody)
     except (msgspec.DecodeError, RecursionError) as error:
         raise RequestBodyError(f"not a request of useChat: {error}") from None
     given = read.messages if read.messages is not None else [read.message] if read.message else []

@@ -9,13 +9,13 @@ from threading import Lock
 from lm_deluge_plugins.relay.frames import Frame
 from lm_deluge_plugins.relay.stores.store import StoreError
 
-__all__ = ["Log", "Reading"]
+__all__ = ["FrameLog", "Reading"]
 
 #: Bytes that a reader takes at a time: a slow one holds no more than this and its own socket's buffer.
 _MOST_BYTES = 64 * 1024
 
 
-class Log:
+class FrameLog:
     """Frames 1, 2, 3 …, of which every reader takes what it has not had.
 
     ``frames``: all of them. ``failure``: why no more of them can be had here, though there may be.
@@ -94,7 +94,7 @@ class Reading:
 
     __slots__ = ("_log", "_waiter", "after")
 
-    def __init__(self, log: Log, after: int = 0) -> None:
+    def __init__(self, log: FrameLog, after: int = 0) -> None:
         self._log = log
         self.after = after
         self._waiter: asyncio.Future[None] | None = None
@@ -134,7 +134,7 @@ class Reading:
             self._waiter = None
             self._log.forget(waiter)
 
-    def reads(self, log: Log) -> bool:
+    def reads(self, log: FrameLog) -> bool:
         """Whether this is the log that it reads."""
         return self._log is log
 

@@ -9,15 +9,15 @@ from attrs import define, field
 
 from lm_deluge.config import checked_number
 from lm_deluge_plugins.relay.frames import Frame
-from lm_deluge_plugins.relay.stores.log import Log, Reading
+from lm_deluge_plugins.relay.stores.log import FrameLog, Reading
 from lm_deluge_plugins.relay.stores.store import Producer, UnknownStreamError, checked_id
 
 __all__ = ["MemoryStore"]
 
 
 @define(eq=False)
-class _Kept:
-    log: Log = field(factory=Log)
+class _KeptLog:
+    log: FrameLog = field(factory=FrameLog)
     producer: Producer | None = None
     readings: int = 0
     keys: set[str] = field(factory=set)
@@ -32,7 +32,7 @@ class MemoryStore:
 
     def __init__(self, *, keep: float = 300.0) -> None:
         self.keep = float(checked_number("keep", keep, 0, unit="a number of seconds,"))
-        self._streams: dict[str, _Kept] = {}
+        self._streams: dict[str, _KeptLog] = {}
         self._keys: dict[str, str] = {}
 
     def __len__(self) -> int:
@@ -42,7 +42,7 @@ class MemoryStore:
         """Begin a log; see ``Store``."""
         if checked_id("stream_id", stream_id) in self._streams:
             raise ValueError(f"stream {stream_id} is in this store already")
-        kept = self._streams[stream_id] = _Kept(producer=producer)
+        kept = self._streams[stream_id] = _KeptLog(producer=producer)
         return _MemoryWriter(self, stream_id, kept)
 
     async def open(self, stream_id: str, after: int = 0) -> Reading:
@@ -96,14 +96,14 @@ class MemoryStore:
                 kept.log.fail(StoreError("the store was closed"))
             self._forget(stream_id, kept)
 
-    def ended(self, stream_id: str, kept: _Kept) -> None:
+    def ended(self, stream_id: str, kept: _KeptLog) -> None:
         """Its writer is done: forget the stream after a while."""
         kept.producer = None
         kept.expiry = asyncio.get_running_loop().call_later(
             self.keep, self._forget, stream_id, kept
         )
 
-    def _forget(self, stream_id: str, kept: _Kept) -> None:
+    def _forget(self, stream_id: str, kept: _KeptLog) -> None:
         if kept.expiry is not None:
             kept.expiry.cancel()
         for key in kept.keys:
@@ -114,10 +114,10 @@ class MemoryStore:
 
 
 class _MemoryWriter:
-    def __init__(self, store: MemoryStore, stream_id: str, kept: _Kept) -> None:
+    def __init__(self, store: MemoryStore, stream_id: str, kept: _KeptLog) -> None:
         self._store = store
         self._stream_id = stream_id
-        self._kept: _Kept | None = kept
+        self._kept: _KeptLog | None = kept
 
     def append(self, frames: Sequence[Frame]) -> None:
         if self._kept is not None:

@@ -14,7 +14,7 @@ from lm_deluge_plugins.relay.stores.log import Reading
 from lm_deluge_plugins.relay.stores.news import News
 from lm_deluge_plugins.relay.stores.redis_link import Link, ms
 from lm_deluge_plugins.relay.stores.redis_replicas import Replica, Replicas
-from lm_deluge_plugins.relay.stores.redis_writer import Pump, RedisWriter
+from lm_deluge_plugins.relay.stores.redis_writer import RedisPump, RedisWriter
 from lm_deluge_plugins.relay.stores.store import Producer, StoreError, checked_id
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class RedisStore:
         )
         self._by_channel: dict[str, Replica | RedisWriter] = {}
         self._writers: dict[str, RedisWriter] = {}
-        self._pump = Pump(self._send, self._link.patience, self._gone)
+        self._pump = RedisPump(self._send, self._link.patience, self._gone)
         self._news = News(redis, prefix, heard=self._heard, joined=self._joined)
         self._replicas = Replicas(
             self._link,

@@ -14,7 +14,7 @@ from attrs import define, field
 from lm_deluge_plugins.relay.frames import Frame, frame_of
 from lm_deluge_plugins.relay.stores import scripts
 from lm_deluge_plugins.relay.stores.keys import Keys, as_bytes
-from lm_deluge_plugins.relay.stores.log import Log, Reading
+from lm_deluge_plugins.relay.stores.log import FrameLog, Reading
 from lm_deluge_plugins.relay.stores.redis_link import Link, ms
 from lm_deluge_plugins.relay.stores.store import StoreError, UnknownStreamError
 
@@ -46,7 +46,7 @@ class Replica:
 
     stream_id: str
     keys: Keys
-    log: Log = field(factory=Log)
+    log: FrameLog = field(factory=FrameLog)
     readings: int = 0
     catching_up: asyncio.Task[None] | None = None
     missed: bool = False

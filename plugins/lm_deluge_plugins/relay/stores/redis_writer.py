@@ -12,7 +12,7 @@ from lm_deluge_plugins.relay.frames import Frame
 from lm_deluge_plugins.relay.stores.keys import Keys
 from lm_deluge_plugins.relay.stores.store import Producer, StoreError
 
-__all__ = ["Pump", "RedisWriter"]
+__all__ = ["RedisPump", "RedisWriter"]
 
 logger = logging.getLogger("lm_deluge")
 
@@ -30,7 +30,7 @@ class RedisWriter:
 
     def __init__(
         self,
-        pump: Pump,
+        pump: RedisPump,
         stream_id: str,
         keys: Keys,
         producer: Producer,
@@ -54,7 +54,7 @@ class RedisWriter:
         return self._done.done()
 
     def append(self, frames: Sequence[Frame]) -> None:
-        """Take frames; see ``Writer``."""
+        """Take frames; see ``LogWriter``."""
         if self._failure is not None:
             if not self._is_told:
                 self._is_told = True
@@ -64,11 +64,11 @@ class RedisWriter:
         self._pump.wake(self)
 
     async def is_read(self) -> bool:
-        """Whether anybody reads it; see ``Writer``."""
+        """Whether anybody reads it; see ``LogWriter``."""
         return await self._is_read(self)
 
     async def finish(self) -> None:
-        """Wait until all is stored; see ``Writer``."""
+        """Wait until all is stored; see ``LogWriter``."""
         await asyncio.shield(self._done)
         if self._failure is not None and not self._is_told:
             self._is_told = True
@@ -116,7 +116,7 @@ class RedisWriter:
         self._pump.gone(self)
 
 
-class Pump:
+class RedisPump:
     """Sends what writers have. While one round is on its way, the next gathers.
 
     ``send(writers)`` stores what each has due and tells it. ``patience``: seconds that a store may be gone

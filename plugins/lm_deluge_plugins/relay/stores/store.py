@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from lm_deluge_plugins.relay.stores.log import Reading
 
 __all__ = [
+    "LogWriter",
     "Producer",
     "Store",
     "StoreError",
     "UnknownStreamError",
     "Unread",
-    "Writer",
     "checked_id",
 ]
 
@@ -50,7 +50,7 @@ class Producer:
     unread: Unread
 
 
-class Writer(Protocol):
+class LogWriter(Protocol):
     """Writes one stream's log."""
 
     def append(self, frames: Sequence[Frame]) -> None:
@@ -72,7 +72,7 @@ class Writer(Protocol):
 class Store(Protocol):
     """Where frames are. One object serves all streams of an event loop."""
 
-    def write(self, stream_id: str, producer: Producer) -> Writer:
+    def write(self, stream_id: str, producer: Producer) -> LogWriter:
         """Begin a stream's log; ``ValueError`` if this process writes one of that id already."""
 
     async def open(self, stream_id: str, after: int = 0) -> Reading:

@@ -6,6 +6,9 @@ import json
 from typing import Any
 
 import pytest
+
+pytest.importorskip("ag_ui")
+
 from ag_ui.core import Event
 from hypothesis import given
 from hypothesis import strategies as st

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from ag_ui.core import RunAgentInput
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,7 +83,7 @@ def test_a_run_of_ag_ui_becomes_a_conversation_and_tools() -> None:
             {"id": "4", "role": "tool", "toolCallId": "c", "content": "4"},
         ],
     }  # fmt: skip
-    RunAgentInput.model_validate(body)
+    pytest.importorskip("ag_ui").core.RunAgentInput.model_validate(body)
     run = read_run_input(json.dumps(body))
     assert (run.thread_id, run.run_id, run.state) == ("t", "r", {"a": 1})
     assert run.tools == [

@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("redis")
+
+
 from lm_deluge.simulator import Simulator
 from support.relaying import (
     ADAPTERS,

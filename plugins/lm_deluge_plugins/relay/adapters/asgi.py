@@ -87,11 +87,11 @@ def respond(
 
     Without Starlette it is an ASGI application. ``key``, ``on_disconnect``: see ``Relay.publish``.
     """
-    encoder = encoder_of(format)
+    encoder_of(format)  # a name that is none is told here
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         stream_id = await relay.publish(stream, key=key, on_disconnect=on_disconnect)
-        await _serve(relay, scope, receive, send, stream_id, encoder, is_new=True)
+        await _serve(relay, scope, receive, send, stream_id, format, is_new=True)
 
     return _response(app)
 
@@ -103,10 +103,10 @@ def resume(
     format: str | Encoder = "events",  # noqa: A002 - the word of the field
 ) -> Any:
     """Return a response with a stream that was published before; 204 where there is nothing to read."""
-    encoder = encoder_of(format)
+    encoder_of(format)  # a name that is none is told here
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await _serve(relay, scope, receive, send, stream_id, encoder, is_new=False)
+        await _serve(relay, scope, receive, send, stream_id, format, is_new=False)
 
     return _response(app)
 
@@ -134,7 +134,7 @@ async def _serve(
     receive: Receive,
     send: Send,
     stream_id: str,
-    encoder: Encoder,
+    wire: str | Encoder,
     *,
     is_new: bool,
 ) -> None:
@@ -148,7 +148,7 @@ async def _serve(
         return peer
 
     try:
-        await serving.serve(relay, asked, stream_id, encoder, begin, is_new=is_new)
+        await serving.serve(relay, asked, stream_id, wire, begin, is_new=is_new)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
     except Refusal as refusal:
         said = {"error": refusal.message} if refusal.message else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from threading import Lock
+from typing import Any
 
 from lm_deluge_plugins.relay.frames import Frame
 from lm_deluge_plugins.relay.stores.store import StoreError
@@ -19,14 +20,16 @@ class FrameLog:
     """Frames 1, 2, 3 …, of which every reader takes what it has not had.
 
     ``frames``: all of them. ``failure``: why no more of them can be had here, though there may be.
-    Frames may be added in another thread than the one that reads.
+    ``kept``: what readers made of them and share. Frames may be added in another thread than the one
+    that reads.
     """
 
-    __slots__ = ("_lock", "_waiting", "failure", "frames")
+    __slots__ = ("_lock", "_waiting", "failure", "frames", "kept")
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
         self.failure: StoreError | None = None
+        self.kept: dict[str, Any] = {}
         self._waiting: set[asyncio.Future[None]] = set()
         self._lock = Lock()
 
@@ -133,6 +136,11 @@ class Reading:
         finally:
             self._waiter = None
             self._log.forget(waiter)
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What all readers of the log share."""
+        return self._log.kept
 
     def reads(self, log: FrameLog) -> bool:
         """Whether this is the log that it reads."""

@@ -14,7 +14,7 @@ from lm_deluge_plugins.relay.adapters.asking import (
     refuse_origin,
 )
 from lm_deluge_plugins.relay.formats import Encoder, encoder_of
-from lm_deluge_plugins.relay.formats.shared import Shared
+from lm_deluge_plugins.relay.formats.shared import SharedEncoder
 from lm_deluge_plugins.relay.readers import Peer
 from lm_deluge_plugins.relay.relay import Relay
 from lm_deluge_plugins.relay.stores.store import StoreError, UnknownStreamError
@@ -72,7 +72,7 @@ async def serve(
         await relay.store.close_reading(stream_id, reading)
         raise
     if isinstance(wire, str) and not encoder.is_resumable:
-        encoder = reading.kept.setdefault(wire, Shared(encoder))
+        encoder = reading.kept.setdefault(wire, SharedEncoder(encoder))
     await relay.readers.serve(relay.store, stream_id, reading, encoder, peer)
 
 

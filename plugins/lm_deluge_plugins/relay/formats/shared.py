@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from lm_deluge_plugins.relay.formats.format import Encoder
 from lm_deluge_plugins.relay.frames import Frame
 
-__all__ = ["Shared"]
+__all__ = ["SharedEncoder"]
 
 
-class Shared:
+class SharedEncoder:
     """An encoder for any number of readers, each of which asks for the frames in order from the first."""
 
     def __init__(self, encoder: Encoder) -> None:

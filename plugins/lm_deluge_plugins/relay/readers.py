@@ -33,7 +33,7 @@ class Peer(Protocol):
 
 
 @define(eq=False)
-class _Reader:
+class _OpenReader:
     peer: Peer
     reading: Reading
     task: asyncio.Task[object]
@@ -51,7 +51,7 @@ class Readers:
     def __init__(self, *, heartbeat: float, send_timeout: float) -> None:
         self.heartbeat = heartbeat
         self.send_timeout = send_timeout
-        self._readers: set[_Reader] = set()
+        self._readers: set[_OpenReader] = set()
         self._looking: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -66,7 +66,7 @@ class Readers:
         """
         task = asyncio.current_task()
         assert task is not None
-        reader = _Reader(peer, reading, task, monotonic())
+        reader = _OpenReader(peer, reading, task, monotonic())
         self._readers.add(reader)
         self._look_after()
         try:
@@ -82,7 +82,7 @@ class Readers:
             closing = asyncio.ensure_future(store.close_reading(stream_id, reading))
             await asyncio.shield(closing)
 
-    async def _write_all(self, reader: _Reader, encoder: Encoder) -> None:
+    async def _write_all(self, reader: _OpenReader, encoder: Encoder) -> None:
         reading = reader.reading
         while not reading.is_done:
             frames = reading.take()
@@ -98,7 +98,7 @@ class Readers:
                 continue
             await reading.wait()
 
-    async def _write(self, reader: _Reader, data: bytes) -> None:
+    async def _write(self, reader: _OpenReader, data: bytes) -> None:
         reader.since, reader.is_writing = monotonic(), True
         try:
             await reader.peer.write(data)

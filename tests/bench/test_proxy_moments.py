@@ -26,7 +26,11 @@ def streams_of(log: Path) -> list[list[dict[str, Any]]]:
 
 @pytest.mark.slow
 async def test_a_piece_carries_the_moment_at_which_an_app_gets_it(tmp_path: Path) -> None:
-    """To within 1 ms: half of the pieces, each in the one of some streams that was disturbed least."""
+    """To within 1 ms, the worst one too, each in the one of many streams that was disturbed least.
+
+    What the clocks of both disagree in, they do in every stream; what another process delays, it does in
+    some. Where both begin is told apart: the app has asked some moments before the proxy hears of it.
+    """
     lates = []
     with FileLogger(tmp_path / "proxy") as watching, FileLogger(tmp_path / "client") as hearing:
         async with Simulator(text=["a "] * 12, gap=0.004) as simulator:
@@ -38,7 +42,7 @@ async def test_a_piece_carries_the_moment_at_which_an_app_gets_it(tmp_path: Path
                     printer=None,
                     handlers=[hearing],
                 )
-                for _ in range(8):
+                for _ in range(40):
                     await client.stream("Hi")
                 await client.close()
                 await proxy.finish()
@@ -48,4 +52,6 @@ async def test_a_piece_carries_the_moment_at_which_an_app_gets_it(tmp_path: Path
         late = [b["t"] - a["t"] for a, b in zip(seen, heard, strict=True)]
         assert (len(late), min(late) >= -2e-6) == (14, True)
         lates.append(late)
+    flows = [[late - min(own[1:]) for late in own[1:]] for own in lates[1:]]
+    assert max(map(min, *flows)) < 1e-3
     assert median(map(min, *lates[1:])) < 1e-3

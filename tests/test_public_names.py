@@ -22,7 +22,7 @@ PROMISED = {
     "lm_deluge.proxy": "Proxy",
     "lm_deluge.sync": "LLMClient Stream stream_chat",
     "lm_deluge.timeline": "Timeline read_timelines",
-    "lm_deluge_plugins": "StdoutPrinter RichPrinter ChunkCollector FileLogger",
+    "lm_deluge_plugins": "StdoutPrinter RichPrinter Smooth ChunkCollector FileLogger",
 }
 
 #: Modules whose ``__all__`` is the whole of what users may import from them.

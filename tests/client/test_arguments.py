@@ -35,7 +35,7 @@ from lm_deluge.recording import Recorder
 from lm_deluge.simulator import Fault, Gap, Simulator
 from lm_deluge.timeline import read_timelines
 from lm_deluge.values.foreign import shown
-from lm_deluge_plugins import FileLogger, RichPrinter, StdoutPrinter
+from lm_deluge_plugins import ChunkCollector, FileLogger, RichPrinter, Smooth, StdoutPrinter
 from support.hostile_values import ACCEPTED, HOSTILE
 
 URL = "http://127.0.0.1:9/v1"
@@ -144,6 +144,7 @@ MADE: dict[str, Callable[..., Any]] = {
     "FileLogger": lambda **given: FileLogger(**{"path": "log.jsonl", **given}),
     "StdoutPrinter": StdoutPrinter,
     "RichPrinter": RichPrinter,
+    "Smooth": lambda **given: Smooth(**{"handler": ChunkCollector(), **given}),
     "Recorder": lambda **given: Recorder(**{"path": "run.rec", **given}),
     "Appender": appended,
     "read_timelines": lambda **given: read_timelines(**{"sources": [], **given}),
@@ -180,6 +181,7 @@ SIGNED: dict[str, Callable[..., Any]] = {
     "FileLogger": FileLogger,
     "StdoutPrinter": StdoutPrinter,
     "RichPrinter": RichPrinter,
+    "Smooth": Smooth,
     "Recorder": Recorder,
     "Appender": Appender,
     "read_timelines": read_timelines,

@@ -257,6 +257,7 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "tags": MAPPING + "|dict of object",
     },
     "StdoutPrinter": {"file": "None"},
+    "Smooth": {"handler": NOTHING, "max_delay": NOTHING},
     "RichPrinter": {
         "file": "None",
         "reasoning": FLAG,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -49,6 +50,9 @@ _SETTINGS = (
 )
 
 
+_STATE = tempfile.mkdtemp(prefix="lm-deluge-state-")
+
+
 def clean_environment(**variables: str) -> dict[str, str]:
     """Return an environment without the settings of whoever runs the tests."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
@@ -60,6 +64,8 @@ def clean_environment(**variables: str) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "NO_COLOR": "1",
         "COLUMNS": "80",
+        # Chats that are kept and their history; of no user.
+        "XDG_STATE_HOME": _STATE,
         **variables,
     }
 

@@ -1,0 +1,1 @@
+"""What `lm-deluge chat` is made of."""

@@ -16,12 +16,16 @@ class Described:
 
 
 def described_by(doc: str) -> Described:
-    """Read a docstring of Google's, NumPy's, Sphinx' or Epydoc's style; of others all is the text."""
+    """Read a docstring of Google's, NumPy's, Sphinx' or Epydoc's style; of others all is the text.
+
+    Without the package that knows the styles all is the text, too, and nothing of it is lost to the model.
+    """
     if not doc.strip():
         return Described()
-    # Few programs give functions as tools.
-    import docstring_parser
-
+    try:
+        import docstring_parser
+    except ImportError:
+        return Described(doc.strip())
     try:
         found = docstring_parser.parse(doc)
     except docstring_parser.ParseError:

@@ -7,18 +7,26 @@ import datetime as dt
 import decimal
 import enum
 import functools
+import inspect
 import pathlib
+import sys
 import uuid
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Annotated, Any, Literal, Optional, TypedDict, Unpack
 
 import attrs
 import msgspec
-import pydantic
 import pytest
 
 from lm_deluge import Tool
 from lm_deluge.tools.arguments import object_in
+
+pydantic = pytest.importorskip("pydantic")
+
+needs_styles = pytest.mark.skipif(
+    find_spec("docstring_parser") is None, reason="needs the extra tools"
+)
 
 
 class Colour(enum.Enum):
@@ -47,7 +55,7 @@ class Shape(msgspec.Struct):
 
 class Recipe(pydantic.BaseModel):
     name: str
-    steps: list[str] = []
+    steps: list[str] = []  # noqa: RUF012 - pydantic copies it
 
 
 class Weekday(pydantic.BaseModel):
@@ -199,6 +207,16 @@ def add(a: int, b: int = 2, *, note: str | None = None) -> int:
     return a + b
 
 
+def test_without_the_reader_of_styles_a_docstring_describes_the_function_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "docstring_parser", None)
+    function = Tool(add).to_openai()["function"]
+    assert function["description"] == inspect.getdoc(add)
+    assert function["parameters"]["properties"]["a"] == {"type": "integer"}
+
+
+@needs_styles
 def test_a_docstring_describes_the_function_and_its_parameters() -> None:
     assert Tool(add).to_openai() == {
         "type": "function",
@@ -230,6 +248,7 @@ DOCS = {
 }
 
 
+@needs_styles
 @pytest.mark.parametrize("style", DOCS)
 def test_every_style_of_docstrings_is_read(style: str) -> None:
     def function(a: int) -> None: ...

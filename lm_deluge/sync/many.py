@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Generator, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lm_deluge.client.many import Outcome, Tags, stream_many
 from lm_deluge.client.options import ManyOptions
@@ -35,8 +35,10 @@ def outcomes_of(
 
 def _taken(prompts: Any, work: Work) -> Any:
     """Return what gives the prompts to the background thread; what cannot, as it is, to be refused."""
-    is_refused = isinstance(prompts, (str, bytes, Mapping)) or not isinstance(prompts, Iterable)
-    return prompts if is_refused else _PromptsAsked(prompts, work)
+    given: object = prompts
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        return prompts
+    return _PromptsAsked(cast("Iterable[Prompt]", given), work)
 
 
 class _PromptsAsked:

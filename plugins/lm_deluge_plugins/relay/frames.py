@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -53,15 +54,5 @@ def frame_of(
     try:
         data = _encode(content)
     except UnicodeEncodeError:
-        data = _encode(_writable(content))
+        data = json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
     return Frame(number, data, is_last)
-
-
-def _writable(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, Mapping):
-        return {_writable(key): _writable(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_writable(each) for each in value]
-    return value

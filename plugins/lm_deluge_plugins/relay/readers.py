@@ -27,6 +27,7 @@ class Peer(Protocol):
 
     def is_gone(self) -> bool:
         """Whether nobody is there any more."""
+        ...
 
     def abort(self) -> None:
         """Close it at once, whatever is still to be sent."""

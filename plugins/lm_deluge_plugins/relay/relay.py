@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from lm_deluge import Stream, attach
 from lm_deluge.config import checked_number
@@ -94,7 +94,7 @@ class Relay:
         *,
         key: str | None = None,
         on_disconnect: OnDisconnect | None = None,
-    ) -> AsyncIterator[Publication]:
+    ) -> AsyncGenerator[Publication]:
         """Write one log of several streams, the steps of one answer::
 
             async with relay.publication(uuid4().hex) as publication:
@@ -159,7 +159,9 @@ def _checked_origins(value: Sequence[str]) -> frozenset[str]:
     if isinstance(value, str):
         raise TypeError("allowed_origins must be a list of origins, not a string")
     for origin in value:
-        if not isinstance(origin, str) or not origin.startswith(("http://", "https://")):
+        if not isinstance(cast("object", origin), str) or not origin.startswith(
+            ("http://", "https://")
+        ):
             raise ValueError(f"an allowed origin is like https://app.example, not {origin!r}")
         if origin.count("/") != 2:
             raise ValueError(f"an allowed origin ends with its host or port, not {origin!r}")

@@ -72,7 +72,7 @@ class _OpenFence:
 
     opener: str
     language: str
-    context: list[str] = field(factory=list)
+    context: list[str] = field(factory=list[str])
 
 
 @define
@@ -91,14 +91,14 @@ class Document:
     parsed: int = 0
     _tail: str = ""
     _held: str = ""
-    _references: dict[str, Any] = field(factory=dict)
+    _references: dict[str, Any] = field(factory=dict[str, Any])
     _open: _OpenFence | _OpenList | None = None
     _spaced: bool | None = None
     _looked: int = 0
     _has_line: bool = False
     _seen_from: int = 0
     _seen_in: str = ""
-    _parts: list[str] = field(factory=list)
+    _parts: list[str] = field(factory=list[str])
 
     def feed(self, text: str) -> None:
         """Take the next piece of the text."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +95,7 @@ class RichPrinter(StreamHandler):
         self._plain.on_error(stream, error)
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
+    def aside(self) -> Generator[None]:
         """Make room for other output, above what is still to change: ``with printer.aside(): print(...)``."""
         file = self._file_now()
         if not is_drawable(file):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 from weakref import WeakKeyDictionary, ref
@@ -75,7 +75,7 @@ class Stage:
             self._write(self._region.show(done, live, *size_of(self._file)))
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
+    def aside(self) -> Generator[None]:
         """Take off what may change, so that something else can be written there; then put it below."""
         with self.lock:
             self._write(self._region.clear(*size_of(self._file)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from lm_deluge_plugins.relay.formats.ag_ui import AGUI
@@ -12,7 +12,7 @@ from lm_deluge_plugins.relay.formats.ui_message import UIMessages
 
 __all__ = ["AGUI", "FORMATS", "Encoder", "Events", "UIMessages", "encoder_of"]
 
-FORMATS: Final[dict[str, Callable[[], Encoder]]] = {
+FORMATS: Final[Mapping[str, Callable[[], Encoder]]] = {
     "events": Events,
     "ui-message": UIMessages,
     "ag-ui": AGUI,

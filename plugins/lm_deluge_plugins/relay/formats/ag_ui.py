@@ -34,7 +34,7 @@ class AGUI:
     """
 
     headers: Mapping[str, str] = HEADERS
-    is_resumable: Final = False
+    is_resumable: bool = False
 
     def __init__(self, thread_id: str | None = None, run_id: str | None = None) -> None:
         self._thread_id = thread_id

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 import msgspec
 
@@ -21,7 +20,7 @@ class Events:
     """
 
     headers: Mapping[str, str] = HEADERS
-    is_resumable: Final = True
+    is_resumable: bool = True
 
     def encode(self, frame: Frame) -> bytes:
         """Return one event."""

@@ -27,19 +27,24 @@ class Encoder(Protocol):
     @property
     def headers(self) -> Mapping[str, str]:
         """Of the response."""
+        ...
 
     @property
     def is_resumable(self) -> bool:
         """Whether a reader may begin behind a frame."""
+        ...
 
     def encode(self, frame: Frame) -> bytes:
         """Return what the next frame comes to; ``b""`` where the format has no words for it."""
+        ...
 
     def heartbeat(self) -> bytes:
         """Return bytes that say nothing."""
+        ...
 
     def unavailable(self, message: str) -> bytes:
         """Return what says that the log cannot be read on for now, and that trying again may help."""
+        ...
 
 
 def event_of(data: bytes) -> bytes:

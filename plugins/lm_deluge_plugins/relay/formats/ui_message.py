@@ -37,7 +37,7 @@ class UIMessages:
     """
 
     headers: Mapping[str, str] = {**HEADERS, "x-vercel-ai-ui-message-stream": "v1"}
-    is_resumable: Final = False
+    is_resumable: bool = False
 
     def __init__(self) -> None:
         self._out: list[bytes] = []

@@ -40,6 +40,12 @@ class _AGMessage(msgspec.Struct, rename="camel"):
     error: str | None = None
 
 
+class _AGSource(msgspec.Struct, rename="camel"):
+    value: str
+    type: str = "url"
+    mime_type: str | None = None
+
+
 class _AGTool(msgspec.Struct):
     name: str
     description: str = ""
@@ -67,7 +73,7 @@ class RunInput:
     thread_id: str
     run_id: str
     conversation: Conversation
-    tools: list[dict[str, Any]] = field(factory=list)
+    tools: list[dict[str, Any]] = field(factory=list[dict[str, Any]])
     state: Any = None
     forwarded_props: Any = None
 
@@ -145,14 +151,13 @@ def _content(message: _AGMessage, where: str) -> str | list[dict[str, Any]]:
 def _part(part: Mapping[str, Any], where: str) -> dict[str, Any]:
     if part.get("type") == "text" and isinstance(part.get("text"), str):
         return text_part(part["text"])
-    source = part.get("source")
-    if not isinstance(source, Mapping) or not isinstance(source.get("value"), str):
-        raise RequestBodyError(f"{where} must be a text, or have a source with a value")
-    media_type = source.get("mimeType") or f"{part.get('type')}/*"
-    if not isinstance(media_type, str):
-        raise RequestBodyError(f"{where}.source.mimeType must be a string")
-    value = source["value"]
-    url = f"data:{media_type};base64,{value}" if source.get("type") == "data" else value
+    try:
+        source = msgspec.convert(part.get("source"), _AGSource)
+    except msgspec.ValidationError as error:
+        raise RequestBodyError(f"{where} must be a text, or have a source: {error}") from None
+    media_type = source.mime_type or f"{part.get('type')}/*"
+    is_data = source.type == "data"
+    url = f"data:{media_type};base64,{source.value}" if is_data else source.value
     return attachment(media_type, url, None, where)
 
 

@@ -90,7 +90,7 @@ def _messages_of(message: _UIMessage, where: str, *, take_system: bool) -> list[
         raise RequestBodyError(
             f"{where} is a system message, which a page may not set unless take_system=True is given"
         )
-    parts = []
+    parts: list[dict[str, Any]] = []
     for at, part in enumerate(message.parts):
         found = _said(part, f"{where}.parts[{at}]")
         if found is not None:

@@ -20,7 +20,7 @@ class _KeptLog:
     log: FrameLog = field(factory=FrameLog)
     producer: Producer | None = None
     readings: int = 0
-    keys: set[str] = field(factory=set)
+    keys: set[str] = field(factory=set[str])
     expiry: asyncio.TimerHandle | None = None
 
 

@@ -34,7 +34,7 @@ class News:
         heard: Callable[[str, bytes], None],
         joined: Callable[[str], None],
     ) -> None:
-        self._redis = redis
+        self._redis: Any = redis
         self._heard = heard
         self._joined = joined
         # Something is always subscribed to: redis-py cannot listen to nothing.

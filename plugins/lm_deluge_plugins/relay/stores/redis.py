@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from lm_deluge.config import checked_number
 from lm_deluge_plugins.relay.frames import Frame
@@ -47,7 +47,7 @@ class RedisStore:
         patience: float = 5.0,
         prefix: str = "lm_deluge:",
     ) -> None:
-        if not isinstance(prefix, str):
+        if not isinstance(cast("object", prefix), str):
             raise TypeError(f"prefix must be a string, not {type(prefix).__name__}")
         for method in ("pipeline", "pubsub", "xrange"):
             if not hasattr(redis, method):

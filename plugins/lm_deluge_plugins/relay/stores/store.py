@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from attrs import frozen
 
@@ -61,6 +61,7 @@ class LogWriter(Protocol):
 
     async def is_read(self) -> bool:
         """Whether anybody reads the stream, anywhere; ``True`` where that cannot be known."""
+        ...
 
     async def finish(self) -> None:
         """Wait until everything is stored, the ending included; ``StoreError`` if it cannot be."""
@@ -74,18 +75,21 @@ class Store(Protocol):
 
     def write(self, stream_id: str, producer: Producer) -> LogWriter:
         """Begin a stream's log; ``ValueError`` if this process writes one of that id already."""
+        ...
 
     async def open(self, stream_id: str, after: int = 0) -> Reading:
         """Begin to read after frame number ``after``; every reading is to be closed.
 
         Raises ``UnknownStreamError``, and ``StoreError`` where that cannot be known.
         """
+        ...
 
     async def close_reading(self, stream_id: str, reading: Reading) -> None:
         """End what ``open`` began."""
 
     async def stop(self, stream_id: str, reason: str) -> bool:
         """Ask the producer, wherever it is, to end the stream; whether the stream was running."""
+        ...
 
     async def name(self, key: str, stream_id: str) -> None:
         """Let ``key`` stand for a stream from now on, and for no other."""
@@ -99,7 +103,7 @@ class Store(Protocol):
 
 def checked_id(name: str, value: str) -> str:
     """Return an id or a key; ``TypeError`` or ``ValueError`` for what none can be."""
-    if not isinstance(value, str):
+    if not isinstance(cast("object", value), str):
         raise TypeError(f"{name} must be a string, not {type(value).__name__}")
     if (
         not 1 <= len(value) <= _LONGEST_ID

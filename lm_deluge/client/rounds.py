@@ -11,7 +11,7 @@ from attrs import evolve, fields, frozen
 
 from lm_deluge.client.options import CheckedOptions
 from lm_deluge.client.tool_calls import Calls, Manner
-from lm_deluge.errors import StreamError
+from lm_deluge.errors import StreamCancelled, StreamError
 from lm_deluge.observers.stream import Stream, outcome_of
 from lm_deluge.tools.kit import after_the_first
 from lm_deluge.tools.sent_back import answer_and_results, with_own_ids
@@ -51,6 +51,21 @@ async def run_rounds(
     printer: object | None,
 ) -> ToolsResponse:
     """Return the last answer; see ``LLMClient.run_tools``. Everything given has been checked."""
+    closed: list[str] = []
+    with manner.running.between(closed.append):
+        return await _run_rounds(opener, prompt, manner, bounds, options, printer, closed)
+
+
+async def _run_rounds(
+    opener: Opener,
+    prompt: Prompt,
+    manner: Manner,
+    bounds: Bounds,
+    options: CheckedOptions,
+    printer: object | None,
+    closed: Sequence[str],
+) -> ToolsResponse:
+    """``closed``: holds why once the client was closed, be it when no stream and no function runs."""
     said = _Talk.begun_with(prompt)
     options = evolve(options, tools=manner.kit.written)
     rounds: list[Round] = []
@@ -69,17 +84,21 @@ async def run_rounds(
         calls = with_own_ids(response.tool_calls)
         mine = [call for call in calls if _is_ours(call, manner)]
         running = Calls(mine, manner, redact)
+        if closed:  # while the stream ended
+            running.end(closed[0])
         try:
             carried = await _results_of(response, calls, mine, running, said)
         except StreamError as error:  # the client was closed
             rounds.append(Round(number=number, response=response, results=running.results))
-            error.rounds, error.partial = rounds, _as_partial(response)
+            _ended(error, rounds)
             raise
         rounds.append(Round(number=number, response=response, results=list(carried)))
         ended_by = _ending(rounds, calls, mine, bounds)
         if ended_by is not None:
             left = [call for call in calls if call not in mine]
             return response_of(rounds, ended_by, left)
+        if closed:
+            raise _ended(StreamCancelled(closed[0]), rounds)
         if calls:
             options = evolve(options, tool_choice=after_the_first(options.tool_choice))
 
@@ -118,6 +137,12 @@ async def _results_of(
     finally:
         said.add(answer_and_results(response.content, calls, running.results))
     return running.results
+
+
+def _ended(error: StreamError, rounds: list[Round]) -> StreamError:
+    """Return an error that knows the rounds, and as what was received the last answer."""
+    error.rounds, error.partial = rounds, _as_partial(rounds[-1].response)
+    return error
 
 
 def _as_partial(response: APIResponse) -> Partial:

@@ -67,6 +67,14 @@ class _Ran:
     elapsed: float | None = None
 
 
+class _Failed(Exception):  # noqa: N818 - nobody else sees it
+    """``approve`` raised ``error``, which may be one that would only cancel the task it is raised in."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
 class Calls:
     """The calls of one answer. ``results`` are complete once ``run`` has returned.
 
@@ -100,12 +108,22 @@ class Calls:
         is raised, and when the task is cancelled, all that still runs is cancelled; of threads nobody waits
         for the end.
         """
+        if self._failure is None:
+            await self._run_all()
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del failure
+
+    async def _run_all(self) -> None:
         self._tasks = [
             asyncio.create_task(self._run(at, call), name=f"lm_deluge tool {call.name}")
             for at, call in enumerate(self._calls)
         ]
         try:
-            with self._manner.running.between(self._end):
+            with self._manner.running.between(self.end):
                 await asyncio.wait(self._tasks)
         except asyncio.CancelledError:
             self._cancel_all()
@@ -114,14 +132,9 @@ class Calls:
         finally:
             self._cancel_all()
             self._tasks = []
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            try:
-                raise failure
-            finally:
-                del failure
 
-    def _end(self, reason: str) -> None:
+    def end(self, reason: str) -> None:
+        """Have ``run`` stop what runs and raise ``StreamCancelled``."""
         self._failure = self._failure or StreamCancelled(reason)
         self._cancel_all()
 
@@ -137,13 +150,13 @@ class Calls:
         except (asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException as error:  # noqa: BLE001 - raised by ``run``
-            self._failure = self._failure or error
+            self._failure = self._failure or (error.error if isinstance(error, _Failed) else error)
             here = asyncio.current_task()
             for task in self._tasks:
                 if task is not here:
                     task.cancel()
             return
-        text = cut(ran.text, self._manner.chars)
+        text = cut(text_of(ran.text), self._manner.chars)  # half a surrogate cannot be sent
         self._done[at] = ToolResult(
             call=call, text=text, is_error=ran.is_error, value=ran.value, elapsed=ran.elapsed
         )
@@ -166,23 +179,26 @@ class Calls:
                 why = verdict if isinstance(verdict, str) and verdict.strip() else ""
                 return _Ran(f"{_REFUSED}: {why}" if why else _REFUSED, is_error=True)
             if isinstance(verdict, Mapping):
-                arguments = tool.arguments.read(verdict)
+                try:
+                    arguments = tool.arguments.read(verdict)
+                except ValueError as error:
+                    raise ValueError(f"approve gave arguments for {call.name}: {error}") from None
         async with self._room:
             return await self._called(tool, *arguments)
 
     async def _verdict(self, approve: Approve, call: ToolCall) -> Verdict:
         """Ask; one call after the other, for it may be a person who is asked."""
         async with self._asking:
-            if is_async(approve):
-                verdict: Any = await approve(call)  # type: ignore[misc]
-            else:
-                came, verdict = await self._waited(
-                    _in_thread(partial(approve, call)), "approve", None
-                )
-                if not came:
-                    raise verdict
-                if is_awaitable(verdict):
-                    verdict = await verdict
+            ask: Callable[[], Any] = partial(approve, call)
+            job = asyncio.ensure_future(_outcome_of(ask)) if is_async(approve) else _in_thread(ask)
+            came, said = await self._waited(job, "approve", None)
+            if came and is_awaitable(said):
+                later = said
+                job = asyncio.ensure_future(_outcome_of(lambda: later))
+                came, said = await self._waited(job, "approve", None)
+        if not came:
+            raise _Failed(said)
+        verdict: Any = said
         if isinstance(verdict, (bool, str, Mapping)):
             return verdict
         raise TypeError(
@@ -256,7 +272,7 @@ async def _stop(job: asyncio.Future[Outcome], name: str) -> None:
 async def _outcome_of(call: Callable[[], Any]) -> Outcome:
     try:
         return True, await call()
-    except (asyncio.CancelledError, GeneratorExit):
+    except asyncio.CancelledError:
         raise
     except BaseException as error:  # noqa: BLE001 - a tool may raise anything
         return False, error

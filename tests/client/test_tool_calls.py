@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import logging
 import threading
 import time
@@ -12,7 +13,15 @@ from typing import Any
 
 import pytest
 
-from lm_deluge import Conversation, Tool, ToolCall, ToolsResponse
+from lm_deluge import (
+    APIResponse,
+    Conversation,
+    Stream,
+    StreamHandler,
+    Tool,
+    ToolCall,
+    ToolsResponse,
+)
 from lm_deluge.errors import StreamCancelled
 from lm_deluge.simulator import Simulator
 from support.clients import KEY, client_for
@@ -261,6 +270,98 @@ async def test_what_a_hook_raises_ends_the_run_and_leaves_a_whole_conversation()
         assert len(conversation) == 4
         response = await client_for(sim).stream(conversation)
     assert response.completion
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, GeneratorExit])
+async def test_what_a_hook_raises_ends_the_run_whatever_it_would_do_to_a_task(
+    is_async: bool, kind: type[BaseException]
+) -> None:
+    ran: list[int] = []
+
+    def approve(call: ToolCall) -> bool:
+        raise kind
+
+    async def approve_later(call: ToolCall) -> bool:
+        raise kind
+
+    tool = Tool(lambda: ran.append(1), name="tool")
+    with pytest.raises(kind):
+        await run([tool], [("tool", {})], approve=approve_later if is_async else approve)
+    assert ran == []
+
+
+async def test_other_arguments_of_a_hook_that_do_not_fit_are_said_to_be_its_own() -> None:
+    def tool(n: int) -> int:
+        return n
+
+    with pytest.raises(
+        ValueError, match=r"approve gave arguments for tool: .* m: there is no such"
+    ):
+        await run([tool], [("tool", {"n": 1})], approve=lambda _: {"n": 1, "m": 2})
+
+
+async def test_half_of_a_surrogate_pair_that_a_model_wrote_is_told_to_it_as_what_can_be_sent() -> (
+    None
+):
+    def tool(n: int = 0) -> int:
+        return n
+
+    calls = [("tool", r'{"\ud800": 1}'), ("tool", {"n": 1})]
+    reasons = ["\udc00 never"]
+    response = await run(
+        [tool], calls, approve=lambda call: reasons[0] if call.parsed() == {"n": 1} else True
+    )
+    assert texts(response) == [
+        "the arguments do not fit: ?: there is no such argument (there are: n)",
+        "the call was refused: ? never",
+    ]
+
+
+async def test_a_tool_may_raise_what_would_only_close_its_coroutine(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def tool() -> None:
+        raise GeneratorExit("done")
+
+    response = await run([tool], [("tool", {})])
+    gc.collect()
+    assert texts(response) == ["GeneratorExit: done"]
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
+
+
+@pytest.mark.parametrize("has_calls", [True, False])
+async def test_a_client_that_is_closed_while_an_answer_ends_runs_nothing_more(
+    has_calls: bool,
+) -> None:
+    ran: list[int] = []
+
+    class Slow(StreamHandler):
+        async def on_complete(self, stream: Stream, response: APIResponse) -> None:
+            ending.set()
+            await asyncio.sleep(0.05)
+
+    ending = asyncio.Event()
+    tool = Tool(lambda: ran.append(1), name="tool")
+    conversation = Conversation().user("Hi")
+    async with Simulator(tool_calls=[("tool", {})] if has_calls else None, tokens=3) as sim:
+        client = client_for(sim, handlers=[Slow()])
+        task = asyncio.create_task(client.run_tools(conversation, [tool]))
+        await ending.wait()
+        await client.close()
+        if has_calls:
+            with pytest.raises(StreamCancelled, match="its client was closed") as caught:
+                await task
+            (round_,) = caught.value.rounds
+            assert [result.text for result in round_.results] == [
+                "the call was stopped before it ended"
+            ]
+            assert caught.value.partial is not None
+        else:
+            assert (await task).ended_by == "answer"
+        assert sim.request_count == 1
+    assert ran == []
+    assert len(conversation) == (3 if has_calls else 2)
 
 
 async def test_a_tool_may_stream_itself() -> None:

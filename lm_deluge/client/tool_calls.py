@@ -68,7 +68,7 @@ class _Ran:
 
 
 class _Failed(Exception):  # noqa: N818 - nobody else sees it
-    """``approve`` raised ``error``, which may be one that would only cancel the task it is raised in."""
+    """``error`` ends the run. It may be one that would end or cancel only the task it is raised in."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__()
@@ -233,7 +233,7 @@ class Calls:
                 log(WARNING, "tool %s: %s", tool.name, self._redact(str(error)))
                 return _Ran(str(error), is_error=True, elapsed=elapsed)
         if is_exit(value):
-            raise value
+            raise _Failed(value)
         log(WARNING, "tool %s failed\n%s", tool.name, traceback_of(value, self._redact))
         text = told_of(value, self._redact)
         value.__traceback__ = None  # its frames hold whatever the function had
@@ -297,7 +297,11 @@ def _in_thread(call: Callable[[], Any]) -> asyncio.Future[Outcome]:
         try:
             outcome = True, context.run(call)
         except BaseException as error:  # noqa: BLE001 - a tool may raise anything
-            outcome = False, error
+            here = (
+                error.__traceback__
+            )  # this frame, which knows the future that will hold the error
+            outcome = False, error.with_traceback(here and here.tb_next)
+            del here
         with contextlib.suppress(RuntimeError):  # the event loop is gone
             loop.call_soon_threadsafe(deliver, outcome)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import gc
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -289,6 +291,33 @@ async def test_what_a_hook_raises_ends_the_run_whatever_it_would_do_to_a_task(
     with pytest.raises(kind):
         await run([tool], [("tool", {})], approve=approve_later if is_async else approve)
     assert ran == []
+
+
+@pytest.mark.parametrize("by_hook", [True, False])
+async def test_what_ends_a_run_holds_nothing_once_it_was_handled(by_hook: bool) -> None:
+    class Kept:
+        pass
+
+    kept: list[weakref.ref[Kept]] = []
+
+    async def stop(call: ToolCall | None = None) -> bool:
+        value = Kept()
+        kept.append(weakref.ref(value))
+        raise SystemExit(3)
+
+    async def goes_on() -> None: ...
+
+    tool = Tool(goes_on if by_hook else stop, name="tool", parameters={"type": "object"})
+    gc.collect()
+    gc.disable()
+    try:
+        with contextlib.suppress(SystemExit):
+            await run([tool], [("tool", {})], approve=stop if by_hook else None)
+        await asyncio.sleep(0)
+        (one,) = kept
+        assert one() is None
+    finally:
+        gc.enable()
 
 
 async def test_other_arguments_of_a_hook_that_do_not_fit_are_said_to_be_its_own() -> None:

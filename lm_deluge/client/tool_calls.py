@@ -297,11 +297,7 @@ def _in_thread(call: Callable[[], Any]) -> asyncio.Future[Outcome]:
         try:
             outcome = True, context.run(call)
         except BaseException as error:  # noqa: BLE001 - a tool may raise anything
-            here = (
-                error.__traceback__
-            )  # this frame, which knows the future that will hold the error
-            outcome = False, error.with_traceback(here and here.tb_next)
-            del here
+            outcome = False, error
         with contextlib.suppress(RuntimeError):  # the event loop is gone
             loop.call_soon_threadsafe(deliver, outcome)
 

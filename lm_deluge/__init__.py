@@ -22,8 +22,10 @@ from lm_deluge.values.usage import Usage
 
 if _typing.TYPE_CHECKING:
     from lm_deluge import sync as sync
+    from lm_deluge.observers.objects import Objects
     from lm_deluge.observers.stream_request import StreamRequest
     from lm_deluge.tools.tool import Tool
+    from lm_deluge.values.growth import Growth
     from lm_deluge.values.other_calls import OtherCall
     from lm_deluge.values.rounds import Round, ToolResult, ToolsResponse
 
@@ -35,11 +37,13 @@ __all__ = [
     "Conversation",
     "Delta",
     "FailedAttempt",
+    "Growth",
     "HandlerFailure",
     "LLMClient",
     "Limits",
     "ManyOptions",
     "Message",
+    "Objects",
     "OtherCall",
     "Partial",
     "Redactor",
@@ -89,4 +93,12 @@ def __getattr__(name: str) -> _typing.Any:
         from lm_deluge.values import rounds
 
         return getattr(rounds, name)
+    if name == "Growth":
+        from lm_deluge.values import growth
+
+        return growth.Growth
+    if name == "Objects":
+        from lm_deluge.observers import objects
+
+        return objects.Objects
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

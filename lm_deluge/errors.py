@@ -1,7 +1,8 @@
 """Everything a stream can end with, and the one error that comes before a stream.
 
     ValueError
-    └── UnsupportedModelError            nobody said where this model is served
+    ├── UnsupportedModelError            nobody said where this model is served
+    └── SchemaError                      a StreamError, too: see there
 
     StreamError                          .stream_id .partial .handler_failures .attempts
     │                                    .failed_attempts .phase .elapsed
@@ -25,11 +26,13 @@
     │   └── LimitExceededError           larger than a bound in ``Limits``: .name .limit .value
     ├── StreamCancelled                  ``stream.cancel()``, or the caller walked away: .reason
     ├── HandlerError                     a handler failed under ``strict=True``: .failure
+    ├── SchemaError                      the answer is whole and not of the form that ``schema=`` asks for:
+    │                                    .text .value .path .response
     └── PromptError                      one prompt of ``stream_many`` makes no sense; nothing was sent
 
 Names that the official ``openai`` package has mean what they mean there. Every ``StreamError`` keeps
-what was received before it in ``.partial``; none of them is a ``ValueError``, which is kept for
-arguments that make no sense.
+what was received before it in ``.partial``; none of them but ``SchemaError`` is a ``ValueError``, which is
+kept for arguments that make no sense.
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lm_deluge.values.failures import HandlerFailure
-    from lm_deluge.values.response import FailedAttempt, Partial
+    from lm_deluge.values.response import APIResponse, FailedAttempt, Partial
     from lm_deluge.values.rounds import Round
 
 __all__ = [
@@ -61,6 +64,7 @@ __all__ = [
     "ProtocolError",
     "ProviderError",
     "RateLimitError",
+    "SchemaError",
     "StreamCancelled",
     "StreamError",
     "UnprocessableEntityError",
@@ -361,6 +365,32 @@ class HandlerError(StreamError):
             phase=phase,
         )
         self.failure = failure
+
+
+class SchemaError(StreamError, ValueError):
+    """The answer is whole, and what it says is not what ``schema=`` asks for: cut, broken, unfit or no JSON.
+
+    The stream itself went well: ``on_complete`` was heard before.
+
+    ``text``: what the model said, or the arguments of its call. ``value``: the JSON in it as far as there is
+    any, else ``None``. ``path``: the keys and indices on the way to what is wrong; ``()`` for all of it.
+    ``response``: the whole response, with usage and cost.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        text: str,
+        value: Any = None,
+        path: tuple[str | int, ...] = (),
+        response: APIResponse | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.text = text
+        self.value = value
+        self.path = path
+        self.response = response
 
 
 class PromptError(StreamError):

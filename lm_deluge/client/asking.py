@@ -34,6 +34,13 @@ def model_request(
     """
     info = route.info
     ask = Ask(info=info, **asked)
+    if ask.shape is not None:
+        # Most streams ask for none.
+        from lm_deluge.client.shaping import in_words
+
+        ask, not_sent = in_words(ask)
+        if not_sent is not None:
+            warn_of_dropped(info, not_sent)
     summary = ask.reasoning_summary
     is_named = summary is not None and summary != "auto"
     more: dict[str, Any] = {}

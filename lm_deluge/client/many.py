@@ -242,6 +242,11 @@ class _Crowd:
         stream, _ = self._running.pop(index, (None, None))
         if stream is not None:
             self._failure = stream.take_passing() or self._failure
-            self.finished.append((index, stream.result()))
+            outcome = stream.result()
+            if isinstance(outcome, APIResponse) and outcome.form is not None:
+                from lm_deluge.client.shaping import outcome_or_error
+
+                outcome = outcome_or_error(outcome)
+            self.finished.append((index, outcome))
         self._changed.set()
         self._room.set()

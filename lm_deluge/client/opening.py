@@ -67,7 +67,7 @@ class StreamOpener:
         routes = [self._access.route(name) for name in (self.model, *self.fallback_models)]
         redactor = redactor_for(routes, extra, options.tools)
         params = options.sampling_params or self.sampling_params
-        asked = {
+        asked: dict[str, Any] = {
             "messages": messages,
             "params": params.merged(**options.fields) if options.fields else params,
             "tools": options.tools,
@@ -81,6 +81,10 @@ class StreamOpener:
             else options.reasoning_summary,
             "resume": self.resume if options.resume is None else options.resume,
         }
+        if options.shape is not None:
+            from lm_deluge.client.shaping import asked_for
+
+            asked |= asked_for(options.shape, asked["params"], options.response_format)
         timeouts = options.timeouts or self.timeouts
         targets = [
             model_request(
@@ -109,8 +113,10 @@ class StreamOpener:
             handler_wait=self.handler_wait,
             pricing=self._pricing,
             carried=carried or (),
+            shape=options.shape,
         )
         stream = new_stream(plan, self._kind)
+        stream.shape = options.shape
         if recorder is not None:
             attach(recorder, stream)
         if printer is not None:

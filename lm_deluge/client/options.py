@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypedDict
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import attrs
 
@@ -25,6 +25,9 @@ from lm_deluge.values.checks import (
 from lm_deluge.values.foreign import type_name
 from lm_deluge.values.spelling import nearest
 
+if TYPE_CHECKING:
+    from lm_deluge.structured.shape import Shape
+
 __all__ = [
     "ChatOptions",
     "CheckedOptions",
@@ -45,6 +48,8 @@ class ChatOptions(TypedDict, total=False):
     """Which tool is to be called, as in OpenAI's API, verbatim."""
     response_format: Mapping[str, Any] | None
     """The answer's format, as in OpenAI's API, verbatim."""
+    schema: Any
+    """What the answer shall be: a class, a type like ``list[Recipe]`` or a JSON schema; ``.parsed`` is it."""
     extra_body: Mapping[str, Any] | None
     """Added to the request's body, after the client's; what it holds wins."""
     temperature: float | None
@@ -99,6 +104,8 @@ class StreamOptions(ManyOptions, total=False):
     Keys:
         handlers: attached to this stream, after the client's, in order.
         tools, tool_choice, response_format: as in OpenAI's API, verbatim.
+        schema: what the answer shall be: a class (pydantic, msgspec, attrs, a dataclass, a TypedDict), a type
+            like ``list[Recipe]``, or a JSON schema as a dict. ``response.parsed`` is it.
         sampling_params, timeouts, reasoning_summary, resume: instead of the client's.
         temperature, top_p, max_new_tokens, json_mode, reasoning_effort: single fields instead of
             those of ``sampling_params``, whether that is the call's or the client's.
@@ -128,6 +135,7 @@ class CheckedOptions:
     handlers: tuple[object, ...]
     tool_choice: str | Mapping[str, Any] | None
     response_format: Mapping[str, Any] | None
+    shape: Shape | None
     extra_body: Mapping[str, Any]
     timeouts: Timeouts | None
     tools: Sequence[Mapping[str, Any]] | None
@@ -168,6 +176,7 @@ def check_options(
         handlers=listed_handlers(get("handlers", ())),
         tool_choice=get("tool_choice"),
         response_format=get("response_format"),
+        shape=None if get("schema") is None else _shape_of(get("schema")),
         extra_body=checked_dict("extra_body", get("extra_body")),
         timeouts=None if times is None else checked_instance("timeouts", times, Timeouts),
         tools=tools,
@@ -186,6 +195,13 @@ def check_options(
         ),
         fields={name: options[name] for name in given} if given else {},
     )
+
+
+def _shape_of(schema: Any) -> Shape:
+    # Most streams ask for none.
+    from lm_deluge.structured.shape import shape_of
+
+    return shape_of(schema)
 
 
 def _unknown(name: str, function: str, accepted: tuple[str, ...]) -> TypeError:

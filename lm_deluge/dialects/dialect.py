@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import field, frozen
 
@@ -16,6 +16,9 @@ from lm_deluge.values.redaction import Redactor
 from lm_deluge.values.response import Choice
 from lm_deluge.values.usage import Usage
 
+if TYPE_CHECKING:
+    from lm_deluge.structured.shape import Shape
+
 __all__ = ["AnswerFacts", "AnswerReader", "Ask", "Dialect", "Dropped", "Written"]
 
 
@@ -25,7 +28,8 @@ class Ask:
 
     ``messages``, ``tools``, ``tool_choice``, ``response_format``: dicts of OpenAI's form.
     ``extra_body`` is merged into the body last and wins. ``stream_options``, ``max_tokens_field``:
-    as in ``LLMClient``; ``None``: as ``info`` has them. ``reasoning_summary``: ``None`` asks for none.
+    as in ``LLMClient``; ``None``: as ``info`` has them. ``shape``: what the answer shall be; a dialect that
+    does not look at it finds the same in ``response_format``. ``reasoning_summary``: ``None`` asks for none.
     ``resume``: the answer is to be made whoever reads it, so that a stream of it can be taken up again.
     """
 
@@ -40,6 +44,7 @@ class Ask:
     max_tokens_field: str | None = None
     reasoning_summary: str | None = None
     resume: bool = False
+    shape: Shape | None = None
 
 
 @frozen

@@ -298,6 +298,10 @@ class Engine:
             self._bind(ending)
         else:
             ending.source = self._timeline_source()
+            if self._plan.shape is not None:
+                from lm_deluge.structured.asked import AskedShape
+
+                ending.form = AskedShape(self._plan.shape)
         if is_enabled_for(INFO):
             log_ending(self.id, self._attempts.current.target.info.name, ending)
 

@@ -24,6 +24,7 @@ from lm_deluge.values.redaction import Redactor
 if TYPE_CHECKING:
     from lm_deluge.engine.prices import Pricing
     from lm_deluge.engine.resuming import Resumption
+    from lm_deluge.structured.shape import Shape
     from lm_deluge.values.pieces import Delta
 
 __all__ = ["ModelRequest", "Plan", "ReadRecorder", "Running", "Slots"]
@@ -74,7 +75,8 @@ class Plan:
     ``prompt``: what is told of it.
     ``handler_wait``: seconds the ending waits for ``async`` handlers.
     ``pricing``: says what an answer costs, instead of what is known of the model.
-    ``carried``: results of tools that the request tells the model; heard after ``on_start``."""
+    ``carried``: results of tools that the request tells the model; heard after ``on_start``.
+    ``shape``: what the answer was asked to be."""
 
     targets: tuple[ModelRequest, ...]
     transport: Transport
@@ -89,6 +91,7 @@ class Plan:
     handler_wait: float = 5.0
     pricing: Pricing | None = None
     carried: Sequence[Delta] = field(default=(), repr=False)
+    shape: Shape | None = None
 
 
 class Slots:

@@ -1,8 +1,8 @@
-"""Handlers: objects with some of the six methods, and the bridge from them to the signals."""
+"""Handlers: objects with some of the methods, and the bridge from them to the signals."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Collection, Mapping, Set
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
@@ -11,6 +11,7 @@ from attrs import define, field
 from blinker import ANY
 
 from lm_deluge.observers.handler_methods import methods_of
+from lm_deluge.observers.method_names import IMPLIED
 from lm_deluge.signals import SIGNALS, StreamSender, StreamSignal
 from lm_deluge.values.locking import LOCK
 
@@ -22,9 +23,13 @@ __all__ = ["Attachment", "Roster", "Sender", "attach", "process_roster"]
 
 @define(eq=False)
 class Roster:
-    """The handlers attached to one stream, or to the process, in order."""
+    """The handlers attached to one stream, or to the process, in order.
+
+    ``tells_objects``: whether one of them has ``on_object``.
+    """
 
     attachments: tuple[Attachment, ...] = ()
+    tells_objects: bool = False
 
 
 class Sender(StreamSender):
@@ -32,6 +37,9 @@ class Sender(StreamSender):
 
     def __init__(self) -> None:
         self.roster: Final = Roster()
+
+    #: What the answer was asked to be, a ``Shape``.
+    shape: Any = None
 
     @property
     def id(self) -> str:
@@ -70,10 +78,13 @@ class Attachment:
         if self not in roster.attachments:
             return
         roster.attachments = tuple(other for other in roster.attachments if other is not self)
+        if roster.tells_objects:
+            roster.tells_objects = any("on_object" in each.methods for each in roster.attachments)
         StreamSignal.note_change()
         heard = _heard_by(roster) if roster.attachments else ()
+        own = self.methods if "on_object" not in self.methods else _hears(self.methods)
         for signal in SIGNALS:
-            if signal.name in self.methods and signal.name not in heard:
+            if signal.name in own and signal.name not in heard:
                 signal.disconnect(routers[signal.name], sender)
 
     def __enter__(self) -> Self:
@@ -95,7 +106,7 @@ def attach(handler: object, sender: Any = ANY) -> Attachment:
     first, then those of the stream, each group in the order of attaching. Attaching and detaching
     in the middle of a stream takes effect with the next piece. Both may be done in any thread.
 
-    Raises ``TypeError`` if the handler has none of the six methods, a misspelt one, or one that cannot
+    Raises ``TypeError`` if the handler has none of the methods, a misspelt one, or one that cannot
     be called as it would be; and if ``sender`` is no ``Stream``.
     """
     if sender is not ANY and not isinstance(sender, Sender):
@@ -112,10 +123,12 @@ def attach(handler: object, sender: Any = ANY) -> Attachment:
     roster, routers = _listeners(sender)
     with LOCK:
         heard = _heard_by(roster) if roster.attachments else ()
+        own = methods if "on_object" not in methods else _hears(methods)
         for signal in SIGNALS:
-            if signal.name in methods and signal.name not in heard:
+            if signal.name in own and signal.name not in heard:
                 signal.connect(routers[signal.name], sender, weak=False)
         roster.attachments = (*roster.attachments, attachment)
+        roster.tells_objects = roster.tells_objects or "on_object" in methods
         StreamSignal.note_change()
     return attachment
 
@@ -131,8 +144,15 @@ def _heard_by(roster: Roster) -> set[str]:
     """Return the names of the signals that those attached hear."""
     heard: set[str] = set()
     for attachment in roster.attachments:
-        heard.update(attachment.methods)
+        heard.update(_hears(attachment.methods))
     return heard
+
+
+def _hears(methods: Mapping[str, object]) -> Collection[str]:
+    """Return the names of the signals that a handler with these methods hears."""
+    if "on_object" not in methods:
+        return methods
+    return methods.keys() | IMPLIED["on_object"]
 
 
 def _process() -> Any:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 from inspect import iscoroutine
 from time import perf_counter
 from types import AsyncGeneratorType, GeneratorType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from attrs import evolve
@@ -21,7 +20,8 @@ from attrs import evolve
 from lm_deluge.errors import HandlerError, StreamCancelled, StreamError
 from lm_deluge.observers.attach import ROUTER_IDS, Attachment, Sender, process_roster
 from lm_deluge.observers.queues import HandlerQueue, Settling
-from lm_deluge.signals import StreamSignal, on_delta, on_token
+from lm_deluge.observers.receivers import by_keyword, label_of, let_go
+from lm_deluge.signals import StreamSignal, on_complete, on_delta, on_token
 from lm_deluge.values.failures import HandlerFailure
 from lm_deluge.values.foreign import (
     is_awaitable,
@@ -33,6 +33,9 @@ from lm_deluge.values.foreign import (
 )
 from lm_deluge.values.pieces import Delta, Token
 from lm_deluge.values.redaction import Redactor
+
+if TYPE_CHECKING:
+    from lm_deluge.observers.object_watch import ObjectWatch
 
 __all__ = ["Dispatcher"]
 
@@ -76,6 +79,7 @@ class Dispatcher:
         "_sender",
         "_settling",
         "_strict",
+        "_watch",
         "busy",
         "failures",
         "fatal",
@@ -106,6 +110,7 @@ class Dispatcher:
         self._hurried = False
         self._place = Place()
         self._settling: Settling | None = None
+        self._watch: ObjectWatch | None = None
         self._for_pieces: tuple[Sequence[Call], Sequence[Call]] = ((), ())
         self._for_pieces_at = -1
 
@@ -132,6 +137,8 @@ class Dispatcher:
         stream = self._sender()
         call: Any
         owner: Any
+        if signal is on_complete and (process_roster.tells_objects or stream.roster.tells_objects):
+            self._object_watch(stream).finish(*payload)
         for call, owner in self._calls(signal, stream):
             try:
                 result = call(stream, *payload)
@@ -208,6 +215,8 @@ class Dispatcher:
         if stream is not None:
             for attachment in stream.roster.attachments:
                 attachment.detach()
+        if self._watch is not None:
+            self._watch.close()
         for queue in self._queues.values():
             queue.abandon()
         self._queues.clear()
@@ -229,13 +238,39 @@ class Dispatcher:
         """Return who hears tokens and who hears deltas; kept until somebody comes or goes."""
         changes = StreamSignal.changes
         token_calls, delta_calls = self._calls(on_token, stream), self._calls(on_delta, stream)
+        if (process_roster.tells_objects or stream.roster.tells_objects) and not on_token.is_muted:
+            watch = self._object_watch(stream)
+            heard: list[Call] = [(watch.hear, "on_object")]
+            token_calls, delta_calls = [*token_calls, *heard], [*delta_calls, *heard]
         # Raw receivers may be held weakly by blinker: keeping them would keep them alive.
         for _, owner in (*token_calls, *delta_calls):
-            if not isinstance(owner, Attachment):
+            if not isinstance(owner, Attachment) and owner != "on_object":
                 break
         else:
             self._for_pieces, self._for_pieces_at = (token_calls, delta_calls), changes
         return token_calls, delta_calls
+
+    def _object_watch(self, stream: Any) -> ObjectWatch:
+        """Return what hears the pieces for those who have ``on_object``."""
+        if self._watch is None:
+            # Most handlers have none.
+            from lm_deluge.observers.object_watch import ObjectWatch
+
+            self._watch = ObjectWatch(stream, self.send_to)
+        return self._watch
+
+    def send_to(self, attachment: Attachment, name: str, *payload: Any) -> None:
+        """Call one method of one handler; its failure is noted."""
+        stream = self._sender()
+        if self.stopped or stream is None:
+            return
+        try:
+            result = self._call(attachment, name)[0](stream, *payload)
+        except BaseException as error:  # noqa: BLE001 - a handler may raise anything
+            self._failed(attachment, name, error)
+        else:
+            if result is not None:
+                self._returned(attachment, name, result)
 
     def _calls(self, signal: StreamSignal, stream: Sender) -> Sequence[Call]:
         """Return who is to be called now, in order."""
@@ -252,7 +287,7 @@ class Dispatcher:
         for receiver in signal.receivers_for(stream):
             if id(receiver) in ROUTER_IDS:
                 continue
-            calls.append((_by_keyword(receiver, signal.payload), _label(receiver)))
+            calls.append((by_keyword(receiver, signal.payload), label_of(receiver)))
         return calls
 
     def _call(self, attachment: Attachment, name: str) -> Call:
@@ -313,7 +348,7 @@ class Dispatcher:
                 # As text: a log record that kept the exception would keep the stream.
                 log(logging.ERROR, "handler %s failed in %s of stream %s\n%s", label, name,
                     self._sender().id, traceback_of(error, redact))  # fmt: skip
-            _let_go(error, self._sender().id)
+            let_go(error, self._sender().id)
         except BaseException as exit_:  # noqa: BLE001 - only an interrupt of the program comes here
             self._go_on(exit_)
 
@@ -353,30 +388,3 @@ class Dispatcher:
             self.fatal = failure
             self._end_with(HandlerError(failure))
         return True
-
-
-def _by_keyword(receiver: Callable[..., Any], keyword: str | None) -> Callable[..., Any]:
-    """Make a raw receiver callable with (stream, payload), as handlers' methods are."""
-    if keyword is None:
-        return receiver
-    return lambda stream, payload: receiver(stream, **{keyword: payload})
-
-
-def _label(receiver: Callable[..., Any]) -> str:
-    try:
-        name = receiver.__qualname__
-    except Exception:  # noqa: BLE001 - an object may raise anything when it is asked
-        name = None
-    return name if type(name) is str else type_name(receiver)
-
-
-def _let_go(error: BaseException, stream_id: str) -> None:
-    """Take the traceback off an exception that its handler may keep, and raise again and again.
-
-    It was logged; its frames hold the stream, and it would grow each time. Those of an error of this
-    stream are cleared at the end.
-    """
-    with suppress(Exception):
-        trace = error.__traceback__
-        ours = issubclass(type(error), StreamError) and error.stream_id == stream_id  # type: ignore[attr-defined]
-        error.__traceback__ = trace.tb_next if ours and trace is not None else None

@@ -1,4 +1,4 @@
-"""What a handler is: an object with some of the six methods. What is none is told where it is given.
+"""What a handler is: an object with some of the methods. What is none is told where it is given.
 
 Nothing is asked of a handler that it could answer endlessly: types, functions and their code are
 looked at, not what an object says of itself.
@@ -44,13 +44,13 @@ from lm_deluge.values.foreign import (
 if TYPE_CHECKING:
     pass
 
-__all__ = ["METHODS", "Methods", "does_nothing", "methods_of"]
+__all__ = ["METHODS", "Methods", "does_nothing", "methods_of", "takes_growth"]
 
 #: What each method is called with, by the names of the documentation.
 _CALLED_WITH: Final = {
     signal.name: ("stream",) if signal.payload is None else ("stream", signal.payload)
     for signal in SIGNALS
-}
+} | {"on_object": ("stream", "value")}
 
 
 #: The base class of handlers, and its methods, which do nothing: see ``does_nothing``. What is asked of
@@ -73,6 +73,9 @@ def _is_base(kind: type) -> bool:
 
 
 #: A handler's own name, its methods by name, and the names of those that are ``async``.
+#: The third argument of an ``on_object`` that takes it.
+_GROWTH: Final = "growth"
+
 Methods: TypeAlias = tuple[str, dict[str, Callable[..., Any]], set[str]]
 
 
@@ -131,11 +134,22 @@ def _check_method(method: Any, name: str, label: str) -> bool:
         raise TypeError(message)
     wrong = facts.misfits.get((bound, name))
     if wrong is None:
-        wrong = facts.misfits[bound, name] = facts.misfit(bound, len(_CALLED_WITH[name]))
+        count = len(_CALLED_WITH[name]) + (name == "on_object" and facts.takes_growth(bound))
+        wrong = facts.misfits[bound, name] = facts.misfit(bound, count)
     if wrong:
         message = f"{label}.{name} is called with ({', '.join(_CALLED_WITH[name])}): {wrong}"
         raise TypeError(message)
     return facts.is_async
+
+
+def takes_growth(method: Any) -> bool:
+    """Whether an ``on_object`` that was found to be one takes a third argument."""
+    bound, function = (1, method.__func__) if type(method) is MethodType else (0, method)
+    if type(function) is FunctionType:
+        facts: _MethodFacts | None = _known.get(function) or _read_facts(function)
+    else:
+        facts, bound = _foreign_facts(method), 0
+    return facts is not None and facts.takes_growth(bound)
 
 
 def _check_absence(handler: object, name: str, label: str) -> None:
@@ -186,6 +200,12 @@ class _MethodFacts:
     given: int
     named: frozenset[str]
     misfits: dict[tuple[int, str], str] = field(factory=dict, init=False)
+
+    def takes_growth(self, bound: int) -> bool:
+        """Whether an ``on_object`` is to be called with a third argument: by its name, or as it needs one."""
+        third = self.takes[bound + self.given + 2 :][:1]
+        is_needed = len(self.takes) - self.optional > bound + self.given + 2
+        return bool(third) and (third[0] == _GROWTH or is_needed)
 
     def misfit(self, bound: int, count: int) -> str:
         """Say why a call with ``count`` arguments is certain to fail; ``""`` if it is not."""

@@ -1,4 +1,4 @@
-"""The names of a handler's six methods, and what a name that is nearly one of them was meant to be."""
+"""The names of a handler's methods, and what a name that is nearly one of them was meant to be."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import Final
 from lm_deluge.signals import SIGNALS
 from lm_deluge.values.spelling import nearest
 
-__all__ = ["BESIDE", "METHODS", "looks_like_one", "meant_by", "misspelt"]
+__all__ = ["BESIDE", "IMPLIED", "METHODS", "looks_like_one", "meant_by", "misspelt"]
 
-METHODS: Final = tuple(signal.name for signal in SIGNALS)
+#: Those that a signal calls, and the one that is told of an object while it grows.
+METHODS: Final = (*(signal.name for signal in SIGNALS), "on_object")
+
+#: What a handler has to hear for another of its methods to be told.
+IMPLIED: Final = {"on_object": frozenset({"on_token", "on_delta", "on_complete"})}
 
 #: Methods that a handler may have besides: a proxy calls them.
 BESIDE: Final = frozenset({"on_request", "on_note"})
@@ -22,6 +26,7 @@ _FORMS: Final = {
     "on_retry": ("retr", ("y", "ys", "ies", "ied", "ying")),
     "on_complete": ("complet", ("e", "es", "ed", "ing", "ion", "ions")),
     "on_error": ("error", ("", "s", "ed")),
+    "on_object": ("object", ("", "s")),
 }
 
 #: Words that other libraries use for the same moments.

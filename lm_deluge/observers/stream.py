@@ -22,6 +22,7 @@ from lm_deluge.values.response import APIResponse, Partial
 if TYPE_CHECKING:
     from typing import Self
 
+    from lm_deluge.observers.objects import Objects
     from lm_deluge.observers.stream_request import StreamRequest
 
 __all__ = ["Stream", "outcome_of"]
@@ -289,6 +290,21 @@ class Stream(Sender):
             )
             raise RuntimeError(message)
         self._iterated = True
+
+    def objects(self, schema: Any = None, *, tool: str | bool | None = None) -> Objects:
+        """Return the object in the answer as it grows, for ``async for``: looked at every 50 ms at most.
+
+        ``schema``: what it is; without one that of ``schema=``, or any JSON. ``tool``: in the arguments of
+        calls of the tool so named, or with ``True`` of any, instead of the text. Where the request had no
+        ``schema=``, an answer that says nothing in JSON and calls tools is looked for in their arguments.
+
+        Yields plain dicts and lists, not to be changed, and last what was asked for. At its end it raises
+        ``SchemaError`` for what is none, and the ``StreamError`` that ended the stream.
+        """
+        # Few programs look at objects.
+        from lm_deluge.observers.objects import objects_of
+
+        return objects_of(self, schema, tool, self.shape)
 
     async def aclose(self, reason: str = "its consumer walked away") -> None:
         """End the stream if it runs and wait until it has ended. Without effect after the end."""

@@ -34,6 +34,13 @@ class StreamHandler:
     def on_delta(self, stream: Stream, delta: Delta) -> Any:
         """A piece of reasoning, of a refusal or of a tool call arrived."""
 
+    def on_object(self, stream: Stream, value: Any) -> Any:
+        """An object grew: that of an answer in JSON, or the arguments of a tool call; at most every 50 ms.
+
+        ``value``: plain dicts and lists, at the end what ``schema=`` asks for; not to be changed. A method
+        with a third argument, ``growth``, is told what of it is open, and whose it is (``Growth``).
+        """
+
     def on_retry(self, stream: Stream, retry: Retry) -> Any:
         """An attempt failed before any output, or is resumed, and another follows."""
 

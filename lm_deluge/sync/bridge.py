@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from lm_deluge.sync.background import background
 from lm_deluge.sync.inbox import END, Inbox
@@ -13,6 +13,14 @@ from lm_deluge.sync.inbox import END, Inbox
 __all__ = ["Work", "items_of", "result_of"]
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Leavable(Protocol[T_co]):
+    """An async generator, or what can be looped over and left like one."""
+
+    async def __anext__(self) -> T_co: ...
+    def aclose(self) -> Coroutine[Any, Any, object]: ...
 
 
 class Work:
@@ -102,7 +110,7 @@ def result_of(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 def items_of(
-    make: Callable[[Work], AsyncGenerator[T, None]],
+    make: Callable[[Work], Leavable[T]],
 ) -> Generator[T, None, None]:
     """Yield the items of an async generator that runs in the background thread while they are waited for."""
     work = Work()
@@ -114,7 +122,7 @@ def items_of(
         work.leave(items.aclose)
 
 
-async def _next_of(items: AsyncGenerator[T, None]) -> tuple[T] | None:
+async def _next_of(items: Leavable[T]) -> tuple[T] | None:
     """Return the next item, so that no item means the end; ``None`` at the end."""
     try:
         return (await anext(items),)

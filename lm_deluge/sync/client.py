@@ -60,20 +60,25 @@ class LLMClient(ConfiguredClient):
         Ctrl-C ends the stream, and is raised. Raises before anything is sent: ``ValueError`` or
         ``TypeError`` for arguments that make no sense, ``UnsupportedModelError`` for a model that is not
         served, ``AuthenticationError`` for a missing key. Afterwards the ``StreamError`` that ended the
-        stream, with what was received in ``.partial``.
+        stream, with what was received in ``.partial``; for an answer that is not what ``schema`` asks for, a
+        ``SchemaError``.
         """
+        checked = check_options(options, "stream", ("printer",))
         stream = cast(
             "Stream",
             self._opened(
                 prompt,
-                check_options(options, "stream", ("printer",)),
+                checked,
                 self.printer if printer is PRINT else checked_printer(printer),
             ),
         )
         try:
-            return stream.wait()
+            response = stream.wait()
         finally:
             del stream
+        if checked.shape is not None:
+            _ = response.parsed  # or it raises
+        return response
 
     def open_stream(self, prompt: Prompt, **options: Unpack[StreamOptions]) -> Stream:
         """Return a ``Stream`` that has not started; nothing is printed.

@@ -20,6 +20,8 @@ from lm_deluge.values.response import APIResponse
 if TYPE_CHECKING:
     from typing import Self
 
+    from lm_deluge.sync.objects import ObjectLoop
+
 __all__ = ["Stream"]
 
 
@@ -89,6 +91,12 @@ class Stream(AsyncStream):
         """Yield all that arrives, ``Token``s and ``Delta``s in their order; raise how the stream ended."""
         self._note_loop()
         return self._items(PieceInbox)
+
+    def objects(self, schema: Any = None, *, tool: str | bool | None = None) -> ObjectLoop:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride] - the face of a loop without async
+        """Return the object in the answer as it grows, for ``for``: see ``lm_deluge.Stream.objects``."""
+        from lm_deluge.sync.objects import ObjectLoop
+
+        return ObjectLoop(super().objects(schema, tool=tool))
 
     def __enter__(self) -> Self:
         return self

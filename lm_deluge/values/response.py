@@ -275,6 +275,17 @@ class APIResponse(_Received):
     tags: dict[str, Any] = field(factory=dict)
     handler_failures: list[HandlerFailure] = field(factory=list)
     missing: list[str] = field(factory=list)
+    #: What it was asked to be; an ``AskedShape``.
+    form: Any = field(default=None, eq=False, repr=False, init=False)
+
+    @property
+    def parsed(self) -> Any:
+        """What ``schema=`` asked for, made of choice 0: an object of the class, or checked JSON.
+
+        ``None`` where nothing was asked for, where the model only calls tools, and on an object read back
+        with ``from_dict``. Raises ``SchemaError`` for an answer that is something else.
+        """
+        return None if self.form is None else self.form.parsed(self)
 
     def __str__(self) -> str:
         return self.completion

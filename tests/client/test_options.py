@@ -21,6 +21,7 @@ VALUES: dict[str, Any] = {
     "tools": TOOLS,
     "tool_choice": "auto",
     "response_format": FORMAT,
+    "schema": None,  # a format already; tests/structured has the rest
     "sampling_params": SamplingParams(temperature=0.25, seed=7),
     "temperature": 0.5,
     "top_p": 0.75,

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lm_deluge.simulator import Simulator
+from support.extras import needs
 from support.programs import ROOT, Finished, Run, clean_environment, simulated
 
 EXAMPLES = ROOT / "examples"
@@ -260,3 +261,17 @@ def test_programs_of_the_page_are_as_they_were_given() -> None:
     for name in PAGE:
         digest.update((EXAMPLES / f"{name}.py").read_bytes())
     assert digest.hexdigest() == "1430c740d3971e0dfa04357959e566309c083dcda6994d5e84be5d19ae901c8a"
+
+
+@needs("jiter")
+async def test_structured_answer_shows_a_recipe_that_grows(example: Run) -> None:
+    text = '{"title": "Pancakes", "ingredients": [{"name": "milk", "grams": 5}], "steps": ["Mix"]}'
+    async with Simulator(text=text, gap=0.02) as simulator:
+        done = await example("structured_answer", simulator)
+    lines = done.out.splitlines()
+    assert lines[-1] == "Pancakes: 1 steps"
+    assert lines[-2].startswith("... title, ingredients")
+    assert simulator.requests[0].json["response_format"]["json_schema"]["strict"] is True
+    async with Simulator(text=text[:40]) as simulator:
+        done = await example("structured_answer", simulator)
+    assert "no recipe: the answer holds no whole Recipe: at ingredients[0]" in done.out

@@ -119,6 +119,7 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "tools": LIST + "|None",
         "tool_choice": "None",
         "response_format": "None",
+        "schema": "None|class",
         "sampling_params": "None",
         "temperature": "0|None",
         "top_p": "0|None",

@@ -53,6 +53,7 @@ BLOCKS = [block for page in PAGES for block in blocks(page)]
 #: What a block imports and only an extra has; who has not installed it tests the others.
 EXTRA = {
     "from fastapi": "fastapi",
+    "schema=": "jiter",
     "from openai": "openai",
     "import genai_prices": "genai_prices",
     "from redis": "redis",

@@ -96,6 +96,12 @@ def _config(ask: Ask) -> tuple[dict[str, Any], list[Dropped]]:
 
 def _format(ask: Ask) -> dict[str, Any]:
     """Return what says in which form the answer has to be."""
+    if ask.shape is not None:
+        # Most requests ask for none.
+        from lm_deluge.structured.forms.gemini import gemini_schema
+
+        schema = gemini_schema(ask.shape.schema)
+        return {"responseMimeType": "application/json", "responseJsonSchema": schema}
     wanted: Any = ask.response_format
     if wanted is None:
         return {"responseMimeType": "application/json"} if ask.params.json_mode else {}

@@ -128,6 +128,11 @@ def _check(ask: Ask) -> None:
 
 def _format(ask: Ask) -> dict[str, Any]:
     """Return what says in which form the answer has to be."""
+    if ask.shape is not None:
+        # Most requests ask for none.
+        from lm_deluge.structured.forms.anthropic import anthropic_schema
+
+        return {"format": {"type": "json_schema", "schema": anthropic_schema(ask.shape.schema)}}
     given: Any = ask.response_format
     if given is None:
         return {}

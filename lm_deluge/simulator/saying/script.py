@@ -8,10 +8,10 @@ from typing import Any
 
 import attrs
 
+from lm_deluge.simulator.saying.plausible import plausible
 from lm_deluge.simulator.saying.prompt import Prompt
 from lm_deluge.simulator.saying.words import (
     cut_json,
-    plausible,
     rng_for,
     seeded_pieces,
     tokenize,

@@ -57,45 +57,9 @@ def _opening(rng: random.Random, *, first: bool) -> str:
     return ("\n\n" if rng.random() < 0.12 else " ") + word
 
 
-def plausible(schema: Any, rng: random.Random, depth: int = 0) -> Any:
-    """A value that a JSON schema would accept, for the common kinds of schema."""
-    if not isinstance(schema, Mapping):
-        return rng.choice(_WORDS)
-    if "const" in schema:
-        return schema["const"]
-    if schema.get("enum"):
-        return rng.choice(list(schema["enum"]))
-    for union in ("anyOf", "oneOf", "allOf"):
-        if schema.get(union):
-            return plausible(schema[union][0], rng, depth + 1)
-    wanted = schema.get("type", "object" if "properties" in schema else "string")
-    if isinstance(wanted, list):
-        wanted = next((name for name in wanted if name != "null"), "null")
-    if wanted == "object":
-        return _plausible_object(schema, rng, depth)
-    if wanted == "array":
-        count = max(int(schema.get("minItems", 1)), 1 if depth < 4 else 0)
-        return [plausible(schema.get("items"), rng, depth + 1) for _ in range(count)]
-    low = schema.get("minimum", 1)
-    if wanted == "integer":
-        return rng.randint(int(low), int(schema.get("maximum", low + 41)))
-    if wanted == "number":
-        return round(rng.uniform(low, schema.get("maximum", low + 41)), 2)
-    if wanted == "boolean":
-        return rng.random() < 0.5
-    return None if wanted == "null" else " ".join(rng.choices(_WORDS, k=rng.randint(1, 3)))
-
-
-def _plausible_object(schema: Mapping[str, Any], rng: random.Random, depth: int) -> dict[str, Any]:
-    properties = schema.get("properties")
-    if not isinstance(properties, Mapping) or depth > 6:
-        return {}
-    required = schema.get("required") or list(properties)
-    return {
-        name: plausible(inner, rng, depth + 1)
-        for name, inner in properties.items()
-        if name in required
-    }
+def some_words(rng: random.Random, count: int) -> str:
+    """So many words, with spaces between them."""
+    return rng.choice(_WORDS) if count == 1 else " ".join(rng.choices(_WORDS, k=count))
 
 
 def cut_json(value: Any, rng: random.Random) -> list[str]:

@@ -7,53 +7,30 @@ several the beginning is held back. Only texts, lists and objects are shown whil
 
 from __future__ import annotations
 
-import json
-import re
 from typing import Any, Final, TypeAlias
 
-from attrs import define, frozen
+from attrs import define
 
 from lm_deluge.structured.checking import Checker, Node
+from lm_deluge.structured.json_signs import (
+    END,
+    ITEM,
+    MEMBER,
+    NUMBER,
+    SPACE,
+    WORD,
+    WORDS,
+    Held,
+    decoded,
+    escaped,
+    run_of,
+)
 from lm_deluge.structured.misfits import Misfit, Path
-from lm_deluge.wire.surrogates import join_surrogates
 
 __all__ = ["DEEPEST", "JsonText"]
 
 #: As deep as ``jiter`` reads.
 DEEPEST: Final = 200
-
-_SPACE: Final = re.compile(r"[ \t\n\r]*")
-_WORD: Final = re.compile(r"[-+.0-9A-Za-z]*")
-_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<real>\.[0-9]+)?(?P<power>[eE][-+]?[0-9]+)?")
-_HEX: Final = re.compile(r"[0-9a-fA-F]{4}")
-
-_WORDS: Final = {
-    "true": True,
-    "false": False,
-    "null": None,
-    "NaN": float("nan"),
-    "Infinity": float("inf"),
-    "-Infinity": float("-inf"),
-}
-_ESCAPES: Final = {
-    '"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t",
-}  # fmt: skip
-
-#: A value that is over at once, with its name in an object and the comma after it: most are such.
-_SCALAR: Final = (
-    r'(?:"(?P<text>[^"\\\x00-\x1f]*)"'
-    r"|(?P<number>-?(?:0|[1-9][0-9]{0,17})(?P<real>\.[0-9]+)?)|(?P<word>true|false|null))"
-)
-_MEMBER: Final = re.compile(
-    r'[ \t\n\r]*"(?P<key>[^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*'
-    + _SCALAR
-    + r"[ \t\n\r]*(?P<more>,|(?=\}))"
-)
-_ITEM: Final = re.compile(r"[ \t\n\r]*" + _SCALAR + r"[ \t\n\r]*(?P<more>,|(?=\]))")
-
-#: Text with escapes that are whole, and the one that may be half of a character.
-_RUN: Final = re.compile(r'(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
-_HALF: Final = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\Z")
 
 _NOTHING: Final = object()
 
@@ -68,13 +45,6 @@ class _Frame:
     node: Node
     whole: Node
     key: str = ""
-
-
-@frozen
-class _Hold:
-    """What is left of a text until more of it is there."""
-
-    rest: str
 
 
 class JsonText:
@@ -154,7 +124,10 @@ class JsonText:
             return
         at, end = 0, len(text)
         while at < end and self.fault is None and not self.whole:
-            at = self._step(text, self._quickly(text, at))
+            at = self._quickly(text, at)
+            if at == end or self.fault is not None or self.whole:
+                break
+            at = self._step(text, at)
             if at < 0:
                 return
         if at < end:
@@ -170,27 +143,46 @@ class JsonText:
             self._fail("the JSON is cut")
 
     def _quickly(self, text: str, at: int) -> int:
-        """Take the scalars of the innermost list or object that are over at once; return where they end."""
-        if self._text is not None or self._word or not self._frames:
+        """Take what is over at once, or begins, as long as there is such; return where that ends."""
+        if self._text is not None or self._word:
             return at
-        frame = self._frames[-1]
-        held, checker = frame.held, self._checker
-        is_object = isinstance(held, dict)
-        if self._expects not in (_BEFORE_MEMBER if is_object else _BEFORE_ITEM):
-            return at
-        match = (_MEMBER if is_object else _ITEM).match
+        while self._frames and self.fault is None:
+            frame = self._frames[-1]
+            is_object = isinstance(frame.held, dict)
+            if self._expects in (_BEFORE_MEMBER if is_object else _BEFORE_ITEM):
+                at = self._take_parts(text, at, frame, is_object=is_object)
+                if frame is not self._frames[-1]:  # another has begun
+                    continue
+            if self._expects not in _BEFORE_END or (found := END.match(text, at)) is None:
+                return at
+            if found["end"] != ("}" if is_object else "]"):
+                return at
+            at = found.end()
+            self._close()
+            if found["more"] and self._frames:
+                self._expects = "key" if isinstance(self._frames[-1].held, dict) else "value"
+            elif found["more"]:  # what follows a whole value is none of it
+                return found.start("more")
+        return at
+
+    def _take_parts(self, text: str, at: int, frame: _Frame, *, is_object: bool) -> int:
+        """Take members or items until there is none that is over at once."""
+        held, checker, node = frame.held, self._checker, frame.node
+        match = (MEMBER if is_object else ITEM).match
+        key: str | None = None
         while (found := match(text, at)) is not None:
+            if is_object:
+                key = frame.key = found["key"]
+            if found["open"] is not None:
+                self._open(found["open"])
+                return found.end()
             if (value := found["text"]) is None:
                 number = found["number"]
                 if number is None:
-                    value = _WORDS[found["word"]]
+                    value = WORDS[found["word"]]
                 else:
                     value = int(number) if found["real"] is None else float(number)
-            if is_object:
-                frame.key = found["key"]
-            if checker is not None and not checker.surely_fits(
-                frame.node, frame.key if is_object else None, value
-            ):
+            if checker is not None and not checker.surely_fits(node, key, value):
                 self._put(value, self._child_node())
             elif isinstance(held, dict):
                 held[frame.key] = value
@@ -200,7 +192,7 @@ class JsonText:
             at = found.end()
             if not found["more"]:
                 self._expects = "comma or end"
-                break
+                return at
             self._expects = "key" if is_object else "value"
         return at
 
@@ -211,7 +203,7 @@ class JsonText:
             return self._in_text(text, at)
         if self._word:
             return self._in_word(text, at)
-        at = _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+        at = SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
         if at == len(text):
             return at
         return self._sign(text, at)
@@ -225,7 +217,7 @@ class JsonText:
                 self._open(sign)
             elif sign == '"':
                 self._begin_text(is_key=False)
-            elif _WORD.match(text, at).end() > at:  # type: ignore[union-attr]
+            elif WORD.match(text, at).end() > at:  # type: ignore[union-attr]
                 return self._in_word(text, at)
             else:
                 self._fail(f"a value is expected, not {sign!r}")
@@ -245,7 +237,7 @@ class JsonText:
         return "}" if isinstance(self._frames[-1].held, dict) else "]"
 
     def _in_word(self, text: str, at: int) -> int:
-        end = _WORD.match(text, at).end()  # type: ignore[union-attr]
+        end = WORD.match(text, at).end()  # type: ignore[union-attr]
         self._word.append(text[at:end])
         if end < len(text):
             self._close_word()
@@ -253,9 +245,9 @@ class JsonText:
 
     def _close_word(self) -> None:
         word, self._word = "".join(self._word), []
-        if word in _WORDS:
-            value: Any = _WORDS[word]
-        elif (found := _NUMBER.fullmatch(word)) is None:
+        if word in WORDS:
+            value: Any = WORDS[word]
+        elif (found := NUMBER.fullmatch(word)) is None:
             self._fail(f"{word[:40]!r} is no JSON value")
             return
         elif found["real"] or found["power"]:
@@ -276,10 +268,10 @@ class JsonText:
         parts = self._text
         assert parts is not None
         while True:
-            run = _run(text, at)
+            run = run_of(text, at)
             end = at + len(run)
             if run:
-                parts.append(run if "\\" not in run else _decoded(run))
+                parts.append(run if "\\" not in run else decoded(run))
                 self.version += not self._is_key
             if end == len(text):
                 return end
@@ -290,14 +282,14 @@ class JsonText:
             if sign != "\\":
                 self._fail(f"a text holds the control character {sign!r}")
                 return end
-            escaped = _escaped(text, end)
-            if escaped is None:
+            found = escaped(text, end)
+            if found is None:
                 self._fail(f"a text holds the escape {text[end : end + 6]!r}")
                 return end
-            if isinstance(escaped, _Hold):
-                self._held = escaped.rest
+            if isinstance(found, Held):
+                self._held = found.rest
                 return -1
-            character, at = escaped
+            character, at = found
             parts.append(character)
             self.version += not self._is_key
 
@@ -386,47 +378,4 @@ _SAID: Final = {
 
 _BEFORE_MEMBER: Final = ("key or end", "key")
 _BEFORE_ITEM: Final = ("value or end", "value")
-
-
-def _run(text: str, at: int) -> str:
-    """Return the characters of a text that are whole, as they are written."""
-    run: str = _RUN.match(text, at)[0]  # type: ignore[index]  # it matches nothing, too
-    return run[:-6] if run[-6:-4] == "\\u" and _HALF.search(run) else run
-
-
-def _decoded(run: str) -> str:
-    """Return what characters mean that are written with escapes; half a pair is U+FFFD."""
-    decoded: str = json.loads(f'"{run}"')
-    return join_surrogates(decoded + " ")[0][:-1]
-
-
-def _escaped(text: str, at: int) -> tuple[str, int] | _Hold | None:
-    """Return the character that is written at a backslash, and where it ends; ``None`` for none.
-
-    Half a pair of surrogates that has no other half is U+FFFD.
-    """
-    if at + 1 == len(text):
-        return _Hold(text[at:])
-    if (simple := _ESCAPES.get(text[at + 1])) is not None:
-        return simple, at + 2
-    if text[at + 1] != "u":
-        return None
-    if (found := _HEX.match(text, at + 2)) is None:
-        is_short = len(text) < at + 6 and re.fullmatch(r"[0-9a-fA-F]*", text[at + 2 :]) is not None
-        return _Hold(text[at:]) if is_short else None
-    first = int(found[0], 16)
-    if not 0xD800 <= first <= 0xDFFF:
-        return chr(first), at + 6
-    if first >= 0xDC00:
-        return "\N{REPLACEMENT CHARACTER}", at + 6
-    following = text[at + 6 : at + 12]
-    if len(following) < 6 and _MAY_BE_PAIRED.fullmatch(following) is not None:
-        return _Hold(text[at:])
-    if _PAIRED.fullmatch(following) is None:
-        return "\N{REPLACEMENT CHARACTER}", at + 6
-    second = int(following[2:], 16)
-    return chr(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)), at + 12
-
-
-_PAIRED: Final = re.compile(r"\\u[dD][c-fC-F][0-9a-fA-F]{2}")
-_MAY_BE_PAIRED: Final = re.compile(r"(?:\\(?:u(?:[dD](?:[c-fC-F][0-9a-fA-F]?)?)?)?)?")
+_BEFORE_END: Final = ("comma or end", "key or end", "value or end")

@@ -96,11 +96,25 @@ async def _run_rounds(
         ended_by = _ending(rounds, calls, mine, bounds)
         if ended_by is not None:
             left = [call for call in calls if call not in mine]
-            return response_of(rounds, ended_by, left)
+            return _as_asked(response_of(rounds, ended_by, left))
         if closed:
             raise _ended(StreamCancelled(closed[0]), rounds)
         if calls:
             options = evolve(options, tool_choice=after_the_first(options.tool_choice))
+
+
+def _as_asked(response: ToolsResponse) -> ToolsResponse:
+    """Return the last answer, if it is what ``schema`` asks for; raise ``SchemaError`` if it is not.
+
+    A run that ended before the model had nothing more to ask for has no such answer.
+    """
+    if response.form is not None and response.ended_by == "answer":
+        try:
+            _ = response.parsed
+        except StreamError as error:
+            error.rounds = response.rounds
+            raise
+    return response
 
 
 async def _answer_of(stream: Stream, rounds: Sequence[Round]) -> APIResponse:

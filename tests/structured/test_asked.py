@@ -211,3 +211,19 @@ async def test_it_is_given_alone() -> None:
     with pytest.raises(ValueError, match="schema and response_format are both given"):
         await client.stream("?", schema=Dish, response_format={"type": "json_object"})
     await client.open_stream("?", schema=Dish).aclose()
+
+
+async def test_a_run_with_tools_ends_in_it(simulator: Any, client_of: Any) -> None:
+    def look(at: int) -> str:
+        """Look."""
+        return f"looked at {at}"
+
+    server = await simulator(None, tool_calls=[("look", {"at": 1})])
+    response = await client_of(server).run_tools("?", [look], schema=Dish)
+    assert isinstance(response.parsed, Dish)
+    assert len(response.rounds) == 2
+    assert response.rounds[0].response.parsed is None
+    server = await simulator("no soup", tool_calls=None)
+    with pytest.raises(SchemaError, match="there is no JSON") as caught:
+        await client_of(server).run_tools("?", [look], schema=Dish)
+    assert len(caught.value.rounds) == 1

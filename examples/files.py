@@ -9,7 +9,7 @@ KEPT = Path("conversation.json")
 
 
 async def main(paths: list[str]) -> None:
-    client = LLMClient("gpt-4o")
+    client = LLMClient("gpt-6-sol")
     conversation = Conversation().user("What do these say?", files=paths)
     response = await client.stream(conversation)
     conversation.add(response.content)

@@ -50,4 +50,4 @@ def make_app(client: LLMClient) -> web.Application:
 
 
 if __name__ == "__main__":
-    web.run_app(make_app(LLMClient(os.environ.get("MODEL", "gpt-5-mini"))), host="127.0.0.1")
+    web.run_app(make_app(LLMClient(os.environ.get("MODEL", "gpt-6-luna"))), host="127.0.0.1")

@@ -12,7 +12,7 @@ from lm_deluge import LLMClient
 from lm_deluge_plugins.relay import Relay, asgi, read_ui_request
 
 app = FastAPI()
-client = LLMClient(os.environ.get("MODEL", "gpt-5-mini"))
+client = LLMClient(os.environ.get("MODEL", "gpt-6-luna"))
 relay = Relay(on_disconnect="continue")  # a reload is no stop
 
 

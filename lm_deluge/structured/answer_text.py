@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from lm_deluge.structured.json_text import JsonText
+from lm_deluge.structured.json_text import GrowingJson
 from lm_deluge.structured.misfits import Misfit, Path
 from lm_deluge.structured.shape import WRAPPED, Shape
 
@@ -42,7 +42,7 @@ class AnswerText:
         self._starts = _starts(shape)
         self._before: str | None = ""
         self._tried: list[str] = []
-        self._json: JsonText | None = None
+        self._json: GrowingJson | None = None
         self._ended = False
         self._skipped = 0
 
@@ -167,7 +167,7 @@ class AnswerText:
 
     def _try(self, text: str, at: int) -> None:
         """Take a value to begin here; little is looked at before it is likely to be one."""
-        json = self._json = JsonText(None if self._shape is None else self._shape.checker)
+        json = self._json = GrowingJson(None if self._shape is None else self._shape.checker)
         end, size = at, 64
         while end < len(text) and json.fault is None and self._is_unproven():
             json.feed(text[end : end + size])

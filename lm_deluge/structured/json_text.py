@@ -27,7 +27,7 @@ from lm_deluge.structured.json_signs import (
 )
 from lm_deluge.structured.misfits import Misfit, Path
 
-__all__ = ["DEEPEST", "JsonText"]
+__all__ = ["DEEPEST", "GrowingJson"]
 
 #: As deep as ``jiter`` reads.
 DEEPEST: Final = 200
@@ -38,7 +38,7 @@ Container: TypeAlias = "dict[str, Any] | list[Any]"
 
 
 @define(eq=False)
-class _Frame:
+class _OpenPart:
     """A list or an object that is open. ``node``: what its schema says; ``whole``: of all of it at once."""
 
     held: Container
@@ -47,7 +47,7 @@ class _Frame:
     key: str = ""
 
 
-class JsonText:
+class GrowingJson:
     """One JSON value in pieces. ``feed`` takes them, ``finish`` their end.
 
     ``whole``: the value is over. ``rest``: what came after it. ``fault``: why it is no JSON. ``misfit``:
@@ -64,7 +64,7 @@ class JsonText:
         self.version = 0
         self._checker = checker
         self._value: Any = _NOTHING
-        self._frames: list[_Frame] = []
+        self._frames: list[_OpenPart] = []
         self._text: list[str] | None = None
         self._text_node: Node = None
         self._is_key = False
@@ -165,7 +165,7 @@ class JsonText:
                 return found.start("more")
         return at
 
-    def _take_parts(self, text: str, at: int, frame: _Frame, *, is_object: bool) -> int:
+    def _take_parts(self, text: str, at: int, frame: _OpenPart, *, is_object: bool) -> int:
         """Take members or items until there is none that is over at once."""
         held, checker, node = frame.held, self._checker, frame.node
         match = (MEMBER if is_object else ITEM).match
@@ -316,7 +316,7 @@ class JsonText:
         node, kind = self._child_node(), "object" if sign == "{" else "array"
         inner = None if self._checker is None else self._checker.narrowed(node, kind)
         held: Container = {} if sign == "{" else []
-        self._frames.append(_Frame(held, inner, node if inner is None else None))
+        self._frames.append(_OpenPart(held, inner, node if inner is None else None))
         self.version += 1
         self._expects = "key or end" if sign == "{" else "value or end"
 

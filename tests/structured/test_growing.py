@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lm_deluge.structured.answer_text import AnswerText
-from lm_deluge.structured.json_text import JsonText
+from lm_deluge.structured.json_text import GrowingJson
 from lm_deluge.structured.misfits import Path
 from lm_deluge.structured.reading import Failure, Fitting, read
 from lm_deluge.structured.shape import shape_of
@@ -86,7 +86,7 @@ def test_each_value_is_the_beginning_of_the_next_and_the_last_is_whole(
     written: tuple[Any, str], seed: int
 ) -> None:
     _, text = written
-    found = JsonText()
+    found = GrowingJson()
     shown: list[tuple[Any, Path | None]] = []
     for piece in cut(text, seed):
         found.feed(piece)
@@ -123,7 +123,7 @@ def test_what_is_around_it_changes_nothing(
 @settings(max_examples=300, deadline=None)
 @given(st.text(alphabet='{}[]:,"\\u0d8e+-.truefalsnNI\n \x00`', max_size=60), st.integers(0, 2**32))
 def test_what_is_taken_is_what_python_takes(text: str, seed: int) -> None:
-    found = JsonText()
+    found = GrowingJson()
     for piece in cut(text, seed):
         found.feed(piece)
         found.value()
@@ -232,13 +232,13 @@ def test_every_prefix_of_it_can_be_looked_at(name: str) -> None:
     ],
 )
 def test_half_a_value_is_shown_where_it_has_a_type(text: str, seen: Any) -> None:
-    found = JsonText()
+    found = GrowingJson()
     found.feed(text)
     assert found.value() == seen
 
 
 def test_values_shown_are_not_changed_later() -> None:
-    found = JsonText()
+    found = GrowingJson()
     seen = []
     for character in '{"a": [1, {"b": "xyz"}], "c": {"d": []}}':
         found.feed(character)

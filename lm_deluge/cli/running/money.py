@@ -16,6 +16,10 @@ from lm_deluge.values.usage import Usage
 __all__ = ["CostBound", "Estimate", "estimate_of"]
 
 
+#: Streams that may run before it is known what an answer costs.
+_BLIND = 4
+
+
 @define
 class Estimate:
     """``cost``: US dollars, ``None`` where no price is known. ``given``: tokens of the prompt;
@@ -60,14 +64,17 @@ class CostBound:
     def has_room(self, estimate: Estimate) -> bool:
         """Whether a further stream may start beside those that run.
 
-        One at a time always may while something is left, so that what is left can be spent.
+        One at a time always may while something is left, so that what is left can be spent; a few, until
+        the first answer tells what one costs.
         """
         if self.limit is None or self.is_spent:
             return self.limit is None
         if not self._running:
             return True
-        expected = self.spent + sum(self._running.values()) + self._expected(estimate)
-        return expected <= self.limit
+        if not self._answers and len(self._running) >= _BLIND:
+            return False
+        running = sum(max(guess, self._mean) for guess in self._running.values())
+        return self.spent + running + self._expected(estimate) <= self.limit
 
     def started(self, index: int, estimate: Estimate) -> None:
         """A stream is about to start."""

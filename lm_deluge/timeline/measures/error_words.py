@@ -45,6 +45,7 @@ _WHAT: Final = {
     "LimitExceededError": "the answer was larger than a limit that was set",
     "StreamCancelled": "the reader left",
     "HandlerError": "a handler of the application failed",
+    "SchemaError": "the answer was not of the form that was asked for",
     "PromptError": "the prompt made no sense",
     "UnsupportedModelError": "nobody said where the model is served",
 }

@@ -45,7 +45,7 @@ class Pacer(Generic[T]):
     """One text on its way. ``feed`` and ``due`` are given the time, in seconds of one clock."""
 
     max_delay: float
-    _waiting: deque[_Waiting[T]] = field(factory=deque)
+    _waiting: deque[_Waiting[T]] = field(factory=deque["_Waiting[T]"])
     _gap: float = STEP
     _last: float | None = None
     _credit: float = 0.0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from lm_deluge_plugins.relay.stores.cancelling import cancelled
 from lm_deluge_plugins.relay.stores.keys import as_bytes
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class News:
         self._pubsub: Any = None
         self._task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
+        self._closed = asyncio.Event()
 
     def follow(self, channel: str) -> None:
         """Hear a channel from now on; ``joined`` tells when that is so."""
@@ -56,41 +57,42 @@ class News:
 
     async def close(self) -> None:
         """Hear nothing more."""
-        task, self._task = self._task, None
+        self._closed.set()
+        task = self._task
         if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await cancelled([task])
 
     def _change(self) -> None:
         self._changed.set()
-        if self._task is None:
+        if self._task is None and not self._closed.is_set():
             self._task = asyncio.get_running_loop().create_task(
                 self._run(), name="lm_deluge relay news"
             )
 
     async def _run(self) -> None:
         wait = _FIRST_WAIT
-        while True:
+        while not self._closed.is_set():
             try:
                 async with self._redis.pubsub() as pubsub:
                     await pubsub.subscribe(self._own)
                     wait = _FIRST_WAIT
+                    if self._closed.is_set():
+                        return
                     await self._both(self._follow_changes(pubsub), self._listen(pubsub))
             except Exception:  # noqa: BLE001 - whatever it is, the connection is made again
-                await asyncio.sleep(wait)
+                if not self._closed.is_set():
+                    await asyncio.sleep(wait)
                 wait = min(2 * wait, _LAST_WAIT)
 
-    async def _both(self, *works: Awaitable[None]) -> None:
-        tasks = [asyncio.ensure_future(work) for work in works]
+    async def _both(self, *works: Coroutine[Any, Any, None]) -> None:
+        loop = asyncio.get_running_loop()
+        tasks = [loop.create_task(work, name="lm_deluge relay news") for work in works]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancelled(tasks)
 
     async def _follow_changes(self, pubsub: Any) -> None:
         followed: set[str] = set()

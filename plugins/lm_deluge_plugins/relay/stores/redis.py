@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 from lm_deluge.config import checked_number
 from lm_deluge_plugins.relay.frames import Frame
 from lm_deluge_plugins.relay.stores import scripts
+from lm_deluge_plugins.relay.stores.cancelling import cancelled
 from lm_deluge_plugins.relay.stores.keys import as_bytes, key_of_name
 from lm_deluge_plugins.relay.stores.log import Reading
 from lm_deluge_plugins.relay.stores.news import News
@@ -211,8 +212,7 @@ class RedisStore:
             writer.fail(StoreError("the store was closed"))
         tending, self._tending = self._tending, None
         if tending is not None:
-            tending.cancel()
-            await asyncio.gather(tending, return_exceptions=True)
+            await cancelled([tending])
         await self._replicas.close()
         await self._link.close()
         await self._pump.close()

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any
 
+from lm_deluge_plugins.relay.stores.cancelling import cancelled
 from lm_deluge_plugins.relay.stores.keys import Keys
 from lm_deluge_plugins.relay.stores.scripts import Scripts
 from lm_deluge_plugins.relay.stores.store import StoreError
@@ -66,10 +67,7 @@ class Link:
 
     async def close(self) -> None:
         """Cancel what runs beside."""
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancelled(self._tasks)
 
 
 def ms(seconds: float) -> int:

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any
 
 from lm_deluge_plugins.relay.frames import Frame
+from lm_deluge_plugins.relay.stores.cancelling import cancelled
 from lm_deluge_plugins.relay.stores.keys import Keys
 from lm_deluge_plugins.relay.stores.store import Producer, StoreError
 
@@ -147,8 +148,7 @@ class RedisPump:
         """Send nothing more."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await cancelled([task])
 
     async def _run(self) -> None:
         wait = _FIRST_WAIT

@@ -29,4 +29,5 @@ async def test_watching_costs_little_beside_a_pass_through_that_looks_at_nothing
     assert all(row["whole"] == 1 for row in (*ours, *bare))
     ratios = [one["cpu"] / other["cpu"] for one, other in zip(ours, bare, strict=True)]
     assert statistics.median(ratios) <= 1.5
-    assert statistics.median(row["memory"] for row in ours) <= 40  # kB
+    # kB; what a process has for itself is shared by 250 streams here, by 1,000 where 40 is the aim.
+    assert statistics.median(row["memory"] for row in ours) <= 44

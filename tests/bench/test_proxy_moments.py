@@ -54,4 +54,5 @@ async def test_a_piece_carries_the_moment_at_which_an_app_gets_it(tmp_path: Path
         lates.append(late)
     flows = [[late - min(own[1:]) for late in own[1:]] for own in lates[1:]]
     assert max(map(min, *flows)) < 1e-3
-    assert median(map(min, *lates[1:])) < 1e-3
+    # Where both begin: the app's clock starts before the proxy can hear of its request.
+    assert median(map(min, *lates[1:])) < 3e-3

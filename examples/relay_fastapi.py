@@ -5,8 +5,9 @@ default transport, ``api: "/chat"``.
 """
 
 import os
+from typing import Any
 
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, HTTPException, Request
 
 from lm_deluge import LLMClient
 from lm_deluge_plugins.relay import Relay, asgi, read_ui_request
@@ -17,7 +18,7 @@ relay = Relay(on_disconnect="continue")  # a reload is no stop
 
 
 @app.post("/chat")
-async def chat(request: Request) -> Response:
+async def chat(request: Request) -> Any:
     try:
         asked = read_ui_request(await request.body())
     except ValueError as error:
@@ -27,10 +28,10 @@ async def chat(request: Request) -> Response:
 
 
 @app.get("/chat/{chat_id}/stream")
-async def resume(chat_id: str) -> Response:
+async def resume(chat_id: str) -> Any:
     return asgi.resume(relay, chat_id, format="ui-message")  # 204 where nothing runs
 
 
 @app.post("/chat/{chat_id}/stop")
-async def stop(chat_id: str) -> Response:
+async def stop(chat_id: str) -> Any:
     return asgi.stop(relay, chat_id)

@@ -36,6 +36,7 @@ from lm_deluge.simulator import Fault, Gap, Simulator
 from lm_deluge.timeline import read_timelines
 from lm_deluge.values.foreign import shown
 from lm_deluge_plugins import ChunkCollector, FileLogger, RichPrinter, Smooth, StdoutPrinter
+from support.extras import skip_without
 from support.hostile_values import ACCEPTED, HOSTILE
 
 URL = "http://127.0.0.1:9/v1"
@@ -229,6 +230,10 @@ def lacking(told: str, parameter: str, value: Any) -> str:
     return "" if TOLD.search(told) else "what is accepted"
 
 
+#: What an extra brings, without which an argument or all of them cannot be given.
+NEEDS = {"RichPrinter": ("rich",), "Smooth": ("regex",), "schema": ("jiter",)}
+
+
 @pytest.mark.parametrize(
     ("name", "parameter"), [(name, each) for name, table in ACCEPTED.items() for each in table]
 )
@@ -236,6 +241,7 @@ async def test_a_hostile_value_is_taken_by_a_rule_or_named(
     name: str, parameter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    skip_without(*NEEDS.get(name, ()), *NEEDS.get(parameter, ()))
     accepted = ACCEPTED[name][parameter].split("|")
     wrong = []
     for label, value in HOSTILE.items():

@@ -11,6 +11,8 @@ import pytest
 from lm_deluge import LLMClient
 from lm_deluge.simulator import Simulator
 
+_DISHES = object()
+
 MODELS = {
     "chat": "gpt-4.1",
     "responses": "gpt-4.1",
@@ -24,8 +26,8 @@ async def simulator() -> AsyncIterator[Any]:
     """Starts a simulator that says a text, ``TEXT`` unless told otherwise."""
     async with AsyncExitStack() as running:
 
-        async def served(text: Any = None, **given: Any) -> Simulator:
-            if text is None:
+        async def served(text: Any = _DISHES, **given: Any) -> Simulator:
+            if text is _DISHES:
                 # It needs pydantic; files of tests that do are left out where that is not installed.
                 from support.dishes import TEXT as text  # noqa: N811
             server = Simulator(text=text, **{"ttft": 0, "gap": 0, **given})

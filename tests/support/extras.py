@@ -11,6 +11,9 @@ import pytest
 
 from support.programs import ROOT
 
+#: Modules that come with what an extra names.
+_COMES_WITH = {"markdown_it": "rich"}
+
 
 @cache
 def modules_of_extras() -> dict[str, list[str]]:
@@ -28,6 +31,7 @@ def modules_of_extras() -> dict[str, list[str]]:
 def why_missing(module: str | None) -> str | None:
     """The reason to skip what needs that module; none where it is there, or where no extra brings it."""
     top = (module or "").partition(".")[0]
+    top = _COMES_WITH.get(top, top)
     extras = modules_of_extras().get(top)
     if extras is None or find_spec(top) is not None:
         return None

@@ -54,6 +54,8 @@ BLOCKS = [block for page in PAGES for block in blocks(page)]
 EXTRA = {
     "from fastapi": "fastapi",
     "schema=": "jiter",
+    "RichPrinter": "rich",
+    "Smooth": "regex",
     "from openai": "openai",
     "import genai_prices": "genai_prices",
     "from redis": "redis",

@@ -11,7 +11,14 @@ import re
 from typing import Any, Final
 
 from attrs import define, field, frozen
-from markdown_it.token import Token
+
+from lm_deluge_plugins.rich_printer.needed import NEEDED
+
+try:
+    from markdown_it.token import Token
+except ImportError as error:
+    raise ImportError(NEEDED) from error
+
 
 from lm_deluge_plugins.rich_printer.parsing import Grouped, inlined, parse
 from lm_deluge_plugins.terminals import harmless

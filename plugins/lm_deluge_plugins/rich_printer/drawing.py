@@ -6,7 +6,13 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Final, NamedTuple
 
-from markdown_it.token import Token
+from lm_deluge_plugins.rich_printer.needed import NEEDED
+
+try:
+    from markdown_it.token import Token
+except ImportError as error:
+    raise ImportError(NEEDED) from error
+
 from rich.cells import cell_len
 from rich.console import COLOR_SYSTEMS, Console, ConsoleOptions, RenderableType, RenderResult
 from rich.markdown import ListElement, Markdown, MarkdownElement

@@ -7,8 +7,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from attrs import frozen
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+
+from lm_deluge_plugins.rich_printer.needed import NEEDED
+
+try:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+except ImportError as error:
+    raise ImportError(NEEDED) from error
+
 
 from lm_deluge_plugins.terminals import harmless
 

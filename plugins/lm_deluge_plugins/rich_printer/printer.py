@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lm_deluge import APIResponse, Delta, Stream, StreamHandler, Token
 from lm_deluge.config import checked_flag, checked_number, checked_text
 from lm_deluge.errors import StreamError
+from lm_deluge_plugins.rich_printer.needed import NEEDED
 from lm_deluge_plugins.stdout_printer import StdoutPrinter, SupportsWrite
 from lm_deluge_plugins.terminals import is_drawable
 
@@ -140,7 +141,7 @@ def _checked_theme(name: str) -> str:
         importlib.import_module("rich.markdown")
         find: Any = importlib.import_module("pygments.styles").get_style_by_name
     except ImportError as error:
-        message = "RichPrinter needs rich: pip install rich (the extra rich)"
+        message = NEEDED
         raise ImportError(message, name=error.name) from error
     try:
         if name not in ("ansi_dark", "ansi_light"):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lm_deluge.api_requests.clients import DEFAULT_PARAMS, OTHERS, client_of, params_of
+from lm_deluge.api_requests.clients import DEFAULT_PARAMS, asker
 from lm_deluge.client.client import LLMClient
-from lm_deluge.client.options import ChatOptions, check_names
+from lm_deluge.client.options import ChatOptions
 from lm_deluge.config import SamplingParams
 from lm_deluge.errors import StreamError
 from lm_deluge.observers.loops import TokenQueue
@@ -43,23 +43,17 @@ async def stream_chat(
     Raises at the first step what ``LLMClient.stream`` raises before anything is sent, later the
     ``StreamError`` that ended the stream. Leaving the loop early ends the stream.
     """
-    check_names(options, "stream_chat", OTHERS)
-    is_given = client is not None
-    client = client_of(
+    client, params = asker(
         LLMClient,
         client,
         model_name,
+        sampling_params,
+        options,
         api_key=api_key,
         base_url=base_url,
         extra_headers=extra_headers,
     )
-    stream = client.open_stream(
-        prompt,
-        tools=tools,
-        sampling_params=params_of(sampling_params, is_given=is_given),
-        tags=tags,
-        **options,
-    )
+    stream = client.open_stream(prompt, tools=tools, sampling_params=params, tags=tags, **options)
     del client
     # Without a generator inside of this one: of two that are collected together, each would be closed
     # by the event loop, and by the other.

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from lm_deluge.errors import StreamCancelled, StreamError
 from lm_deluge.observers.attach import Sender
 from lm_deluge.observers.life import Life
-from lm_deluge.observers.loops import PieceQueue, TokenQueue, looped
 from lm_deluge.signals import StreamSignal
 from lm_deluge.values.locking import LOCK
 from lm_deluge.values.pieces import Delta, Token
@@ -270,6 +269,9 @@ class Stream(Sender):
     def __aiter__(self) -> AsyncGenerator[Token, None]:
         """Yield the ``Token``s as they arrive, of every choice; raise how the stream ended."""
         self._note_loop()
+        # Loaded with the first loop: an import of the package has a budget, and many only await.
+        from lm_deluge.observers.loops import TokenQueue, looped
+
         return looped(self, TokenQueue)
 
     def pieces(self) -> AsyncGenerator[Token | Delta, None]:
@@ -280,6 +282,8 @@ class Stream(Sender):
         it yields what is still to come.
         """
         self._note_loop()
+        from lm_deluge.observers.loops import PieceQueue, looped
+
         return looped(self, PieceQueue)
 
     def _note_loop(self) -> None:

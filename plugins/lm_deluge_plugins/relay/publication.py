@@ -54,7 +54,6 @@ class Publication(StreamHandler):
         self._read = _NO_READ
         self._t = 0.0
         self._flushing = False
-        self._has_failed = False
         self._untold: StoreError | None = None
         self._is_ended = False
         self._failed_step: StreamError | None = None
@@ -135,6 +134,7 @@ class Publication(StreamHandler):
             return self._end(item)
         self._add({"kind": "step_end", "of": item}, _NO_READ, t)
         self._flush()
+        self._tell_failure()
         return None
 
     # From items to frames.
@@ -142,11 +142,9 @@ class Publication(StreamHandler):
     def _add(self, item: dict[str, Any], read: int, t: float) -> None:
         if self._is_ended:
             return
-        if self._untold is not None:
-            untold, self._untold = self._untold, None
-            raise untold
         if read != self._read:
             self._flush()
+        self._tell_failure()
         self._items.append(item)
         self._read, self._t = read, t
         if not self._flushing:
@@ -156,44 +154,34 @@ class Publication(StreamHandler):
 
     def _turn_ends(self) -> None:
         self._flushing = False
-        try:
-            self._flush()
-        except StoreError as error:
-            # Nobody hears it here: whoever is called next raises it.
-            self._untold = error
+        self._flush()
 
     def _flush(self, *, is_last: bool = False) -> None:
+        """Hand over what there is. A failure, which a writer tells once, waits for ``_tell_failure``."""
         if not self._items:
             return
         told, self._items = self._items, []
-        if self._has_failed:
-            return
         self._number += 1
-        frame = frame_of(self._number, self._t, told, is_last=is_last)
         try:
-            self._writer.append([frame])
-        except StoreError:
-            self._has_failed = True
-            raise
+            self._writer.append([frame_of(self._number, self._t, told, is_last=is_last)])
+        except StoreError as error:
+            self._untold = error
+
+    def _tell_failure(self) -> None:
+        if self._untold is not None:
+            untold, self._untold = self._untold, None
+            raise untold
 
     def _end(self, item: dict[str, Any]) -> Awaitable[None]:
         """Add the ending at once; what is returned waits until it is stored."""
         self._disconnection.end()
-        self._flush_quietly()
+        self._flush()
         self._is_ended = True
         self._items.append(item)
-        self._flush_quietly(is_last=True)
+        self._flush(is_last=True)
         self._stream = None
         return asyncio.shield(self._loop.create_task(self._stored(), name="lm_deluge relay"))
 
     async def _stored(self) -> None:
         await self._writer.finish()
-        if self._untold is not None:
-            untold, self._untold = self._untold, None
-            raise untold
-
-    def _flush_quietly(self, *, is_last: bool = False) -> None:
-        try:
-            self._flush(is_last=is_last)
-        except StoreError as error:
-            self._untold = error
+        self._tell_failure()

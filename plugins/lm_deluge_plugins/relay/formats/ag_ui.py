@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from lm_deluge_plugins.relay.formats.format import HEADERS, event_of
+from lm_deluge_plugins.relay.formats.format import HEADERS, HEARTBEAT, event_of
 from lm_deluge_plugins.relay.formats.tool_calls import OpenCalls
 from lm_deluge_plugins.relay.frames import Frame
 
@@ -56,7 +56,7 @@ class AGUI:
 
     def heartbeat(self) -> bytes:
         """Return a comment."""
-        return b": heartbeat\n\n"
+        return HEARTBEAT
 
     def unavailable(self, message: str) -> bytes:
         """Return the error that ends the run for this reader."""

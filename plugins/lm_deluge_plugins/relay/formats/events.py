@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from lm_deluge_plugins.relay.formats.format import HEADERS
+from lm_deluge_plugins.relay.formats.format import HEADERS, HEARTBEAT
 from lm_deluge_plugins.relay.frames import Frame
 
 __all__ = ["Events"]
@@ -28,7 +28,7 @@ class Events:
 
     def heartbeat(self) -> bytes:
         """Return a comment."""
-        return b": heartbeat\n\n"
+        return HEARTBEAT
 
     def unavailable(self, message: str) -> bytes:
         """Return an event without an id, of the name ``unavailable``."""

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from lm_deluge_plugins.relay.frames import Frame
 
-__all__ = ["HEADERS", "Encoder", "event_of"]
+__all__ = ["HEADERS", "HEARTBEAT", "Encoder", "event_of"]
 
 #: Headers that keep proxies from holding a stream of events back or changing it.
 HEADERS: Final[Mapping[str, str]] = {
@@ -15,6 +15,9 @@ HEADERS: Final[Mapping[str, str]] = {
     "Cache-Control": "no-cache, no-transform",
     "X-Accel-Buffering": "no",
 }
+
+#: A comment: every reader of server-sent events passes over it.
+HEARTBEAT: Final = b": heartbeat\n\n"
 
 
 class Encoder(Protocol):

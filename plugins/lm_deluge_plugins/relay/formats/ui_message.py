@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from lm_deluge_plugins.relay.formats.format import HEADERS, event_of
+from lm_deluge_plugins.relay.formats.format import HEADERS, HEARTBEAT, event_of
 from lm_deluge_plugins.relay.formats.tool_calls import OpenCall, OpenCalls
 from lm_deluge_plugins.relay.frames import Frame
 
@@ -59,7 +59,7 @@ class UIMessages:
 
     def heartbeat(self) -> bytes:
         """Return a comment."""
-        return b": heartbeat\n\n"
+        return HEARTBEAT
 
     def unavailable(self, message: str) -> bytes:
         """Return an error chunk; the client may ask to resume."""

@@ -11,9 +11,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("redis")
-
-
 from lm_deluge.simulator import Simulator
 from support.relaying import (
     ADAPTERS,

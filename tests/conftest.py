@@ -103,6 +103,13 @@ def no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(autouse=True)
+def nothing_was_told_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin each test as a new process does: what is told once was told nobody, whatever ran before."""
+    monkeypatch.setattr("lm_deluge.values.once._told", set())
+    monkeypatch.setattr("lm_deluge.client.choosing._refused", set())
+
+
 @pytest.fixture(scope="session")
 def authority() -> trustme.CA:
     """Signs certificates; no system knows it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from logging import WARNING
 from typing import Any
 
 from lm_deluge.client.routes import Route
@@ -11,12 +10,10 @@ from lm_deluge.config import Timeouts
 from lm_deluge.dialects.dialect import Ask, Dropped, Written
 from lm_deluge.engine.plan import ModelRequest, ReadRecorder
 from lm_deluge.models.registry import ModelInfo
-from lm_deluge.values.foreign import log
+from lm_deluge.values.once import log_once
 from lm_deluge.values.redaction import Redactor
 
 __all__ = ["model_request", "warn_of_dropped", "warn_of_written"]
-
-_warned: set[tuple[str, str]] = set()
 
 
 def model_request(
@@ -78,19 +75,10 @@ def warn_of_written(info: ModelInfo, written: Written) -> None:
     for each in written.dropped:
         warn_of_dropped(info, each)
     for assumed in written.assumed:
-        if _is_first(info.name, assumed):
-            log(WARNING, "%s: %s", info.name, assumed)
+        log_once(("assumed", info.name, assumed), "%s: %s", info.name, assumed)
 
 
 def warn_of_dropped(info: ModelInfo, dropped: Dropped) -> None:
-    """Log a parameter that was set and is not sent, once for each model."""
-    if _is_first(info.name, dropped.parameter):
-        log(WARNING, "%s is not sent to %s: %s", dropped.parameter, info.name, dropped.why)
-
-
-def _is_first(model: str, what: str) -> bool:
-    """Whether this was not said of the model yet; from now on it was."""
-    if (model, what) in _warned:
-        return False
-    _warned.add((model, what))
-    return True
+    """Log a parameter that was set and is not sent, once for each model and reason."""
+    name, parameter, why = info.name, dropped.parameter, dropped.why
+    log_once(("unsent", name, parameter, why), "%s is not sent to %s: %s", parameter, name, why)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Mapping, Sequence
-from logging import WARNING
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -35,7 +34,7 @@ from lm_deluge.values.addresses import (
     validate_api_key,
     validate_headers,
 )
-from lm_deluge.values.foreign import log
+from lm_deluge.values.once import log_once
 from lm_deluge.values.redaction import Redactor, redactor_of
 from lm_deluge.values.secret_values import (
     secrets_in_data,
@@ -384,11 +383,7 @@ def redactor_for(routes: Sequence[Route], *sent: Any) -> Redactor:
     return redactor_of(secrets)
 
 
-_warned_of: set[str] = set()
-
-
 def _warn_of_plain_http(base_url: str) -> None:
-    shown = redact_url(base_url)
-    if base_url.startswith("http://") and not is_loopback(base_url) and shown not in _warned_of:
-        _warned_of.add(shown)
-        log(WARNING, "the API key goes to %s unencrypted: use https", shown)
+    if base_url.startswith("http://") and not is_loopback(base_url):
+        shown = redact_url(base_url)
+        log_once(("http", shown), "the API key goes to %s unencrypted: use https", shown)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from logging import WARNING
 from typing import TYPE_CHECKING, Final
 
 from lm_deluge.models.listed import last_day_of, replacement_of
 from lm_deluge.models.providers import OPENAI, PROVIDERS, split_prefix
-from lm_deluge.values.foreign import log
-from lm_deluge.values.locking import LOCK
+from lm_deluge.values.once import log_once
 
 if TYPE_CHECKING:
     from lm_deluge.errors import APIStatusError
@@ -27,8 +25,6 @@ _WORDS: Final = (
     *("shut down", "end of life", "end-of-life", "sunset"),
 )
 
-_told: Final[set[str]] = set()
-
 
 def today() -> date:
     """The day, in UTC."""
@@ -44,10 +40,6 @@ def tell_of_last_day(info: ModelInfo) -> None:
     left = (last - today()).days
     if left >= NOTICE:
         return
-    with LOCK:
-        if name in _told:
-            return
-        _told.add(name)
     if left < 0:
         when = f"was to serve it until {last} only"
     else:
@@ -55,7 +47,7 @@ def tell_of_last_day(info: ModelInfo) -> None:
         when = f"serves it until {last}, {days}"
     instead = _instead_of(info)
     what = "ask it which model to use instead" if instead is None else f"it names {instead} instead"
-    log(WARNING, "%s: its provider %s; %s", name, when, what)
+    log_once(("last day", name), "%s: its provider %s; %s", name, when, what)
 
 
 def explain_retirement(error: APIStatusError, info: ModelInfo) -> None:

@@ -9,16 +9,10 @@ from typing import Any
 import pytest
 
 from lm_deluge import LLMClient, SamplingParams
-from lm_deluge.client import asking
 from lm_deluge.models.registry import register_model, unregister_model
 from support.clients import client_for
 from support.providers import WHOLE
 from support.scripted import Received, ScriptedServer
-
-
-@pytest.fixture(autouse=True)
-def _nobody_was_warned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "_warned", set())
 
 
 async def asked(model: str = "claude-x", **options: Any) -> Received:

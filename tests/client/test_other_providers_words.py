@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from lm_deluge import LLMClient, RetryPolicy
-from lm_deluge.client import asking
 from support.messages import WHOLE as MESSAGES
 from support.providers import WHOLE
 from support.scripted import Received, ScriptedServer, reply
@@ -30,11 +29,6 @@ OWN_TOOLS: dict[str, list[dict[str, Any]]] = {
     "gemini": [{"googleSearch": {}}, {"type": "urlContext", "apiKey": SECRET}],
 }
 CASES = [(first, second) for first in OTHERS for second in OTHERS if first != second]
-
-
-@pytest.fixture(autouse=True)
-def _nobody_was_warned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "_warned", set())
 
 
 async def both_asked(

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from lm_deluge import LLMClient, RetryPolicy, StreamHandler, register_model
-from lm_deluge.client import asking, choosing
+from lm_deluge.client import choosing
 from lm_deluge.errors import BadRequestError, InternalServerError
 from lm_deluge.simulator import Simulator
 from lm_deluge.simulator.checks.refusals import Refused
@@ -23,13 +23,6 @@ UNVERIFIED: Final = Refused(
     "reasoning.summary",
     "unsupported_value",
 )
-
-
-@pytest.fixture(autouse=True)
-def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing was refused yet, and no warning was given."""
-    monkeypatch.setattr(choosing, "_refused", set())
-    monkeypatch.setattr(asking, "_warned", set())
 
 
 def refusing(refused: Refused = UNVERIFIED) -> Any:

@@ -9,7 +9,6 @@ from typing import Any, Final
 import pytest
 
 from lm_deluge import RetryPolicy, Timeouts
-from lm_deluge.client import choosing
 from lm_deluge.engine import resuming
 from lm_deluge.errors import (
     AnswerCutError,
@@ -291,10 +290,7 @@ async def test_a_recording_of_a_resumed_stream_is_replayed(tmp_path: Path) -> No
 # -- with what else there is
 
 
-async def test_a_summary_that_is_refused_is_done_without_and_the_answer_still_resumed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(choosing, "_refused", set())
+async def test_a_summary_that_is_refused_is_done_without_and_the_answer_still_resumed() -> None:
     refused = Refused(400, "No.", "reasoning.summary", "unsupported_value")
 
     def reply(record: Any) -> Any:

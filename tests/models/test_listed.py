@@ -129,16 +129,10 @@ def test_it_is_known_which_claude_models_take_sampling(name: str, takes: bool) -
 # -- last days
 
 
-@pytest.fixture
-def days(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    monkeypatch.setattr(retiring, "_told", set())
-    return monkeypatch
-
-
 def told_on(
-    day: str, days: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, **asked: str
+    day: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, **asked: str
 ) -> list[str]:
-    days.setattr(retiring, "today", lambda: date.fromisoformat(day))
+    monkeypatch.setattr(retiring, "today", lambda: date.fromisoformat(day))
     caplog.clear()
     with caplog.at_level(logging.WARNING, "lm_deluge"):
         LLMClient(
@@ -158,40 +152,42 @@ def told_on(
     ],
 )
 def test_less_than_sixty_days_before_its_last_one_a_model_is_told_of(
-    day: str, words: str | None, days: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    day: str, words: str | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told = told_on(day, days, caplog)
+    told = told_on(day, monkeypatch, caplog)
     assert told == (
         [] if words is None else [f"gpt-4o: its provider {words}; it names gpt-6-luna instead"]
     )
 
 
-def test_it_is_told_once(days: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    assert told_on("2027-01-01", days, caplog)
-    assert not told_on("2027-01-01", days, caplog)
+def test_it_is_told_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    assert told_on("2027-01-01", monkeypatch, caplog)
+    assert not told_on("2027-01-01", monkeypatch, caplog)
 
 
 def test_at_another_address_nobody_knows_how_long_it_is_served(
-    days: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert not told_on("2027-01-01", days, caplog, base_url="http://127.0.0.1:9/v1")
-    assert told_on("2027-01-01", days, caplog, base_url="https://eu.api.openai.com/v1")
+    assert not told_on("2027-01-01", monkeypatch, caplog, base_url="http://127.0.0.1:9/v1")
+    assert told_on("2027-01-01", monkeypatch, caplog, base_url="https://eu.api.openai.com/v1")
 
 
 def test_the_other_providers_models_are_told_of_at_their_endpoints(
-    days: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert last_day_of("claude-sonnet-4-5", "messages") == date(2026, 11, 30)
-    (told,) = told_on("2026-11-26", days, caplog, name="anthropic:claude-sonnet-4-5-20250929")
+    (told,) = told_on(
+        "2026-11-26", monkeypatch, caplog, name="anthropic:claude-sonnet-4-5-20250929"
+    )
     assert told.endswith("4 more days; it names anthropic:claude-sonnet-5-5 instead")
-    assert told_on("2026-11-26", days, caplog, name="gemini:gemini-2.5-flash")
-    assert not told_on("2026-11-26", days, caplog, name="gemini:gemini-3.8-flash")
+    assert told_on("2026-11-26", monkeypatch, caplog, name="gemini:gemini-2.5-flash")
+    assert not told_on("2026-11-26", monkeypatch, caplog, name="gemini:gemini-3.8-flash")
 
 
 def test_where_no_other_model_is_named_the_provider_is_to_be_asked(
-    days: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (told,) = told_on("2026-12-24", days, caplog, name="anthropic:claude-opus-4-5")
+    (told,) = told_on("2026-12-24", monkeypatch, caplog, name="anthropic:claude-opus-4-5")
     assert told.endswith("29 more days; ask it which model to use instead")
 
 

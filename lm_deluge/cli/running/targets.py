@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from logging import WARNING
 from typing import Any, Final
 
 from attrs import define, field, frozen
@@ -17,7 +16,7 @@ from lm_deluge.engine.life import planned
 from lm_deluge.models.providers import split_prefix
 from lm_deluge.models.registry import ModelInfo
 from lm_deluge.models.resolving import dialect_of
-from lm_deluge.values.foreign import log
+from lm_deluge.values.once import log_once
 
 __all__ = ["AskedModel", "AskedModels"]
 
@@ -68,13 +67,9 @@ class AskedModel:
         words = _words(body.api)
         left = [name for name in body.params if name not in known | words | _UNSAID]
         for name in left:
-            if (self.name, name) not in _told:
-                _told.add((self.name, name))
-                why = f"it is a word of the API that the line was written for, {body.api}"
-                log(WARNING, "%s is not sent to %s: %s", name, self.name, why)
-
-
-_told: set[tuple[str, str]] = set()
+            why = f"it is a word of the API that the line was written for, {body.api}"
+            about = ("unsaid", self.name, name)
+            log_once(about, "%s is not sent to %s: %s", name, self.name, why)
 
 
 def _words(api: str) -> frozenset[str]:

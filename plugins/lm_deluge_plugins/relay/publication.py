@@ -59,6 +59,10 @@ class Publication(StreamHandler):
         self._failed_step: StreamError | None = None
         self._stopped: str | None = None
 
+    async def begin(self) -> None:
+        """Wait until its log can be read from anywhere; a store that is gone is no reason to wait."""
+        await self._writer.begin()
+
     # What it hears.
 
     def on_start(self, stream: Stream) -> None:

@@ -29,8 +29,9 @@ class Peer(Protocol):
         """Whether nobody is there any more."""
         ...
 
-    def abort(self) -> None:
-        """Close it at once, whatever is still to be sent."""
+    def abort(self) -> bool:
+        """Close it at once, whatever is still to be sent; whether a ``write`` that waits ends by that."""
+        ...
 
 
 @define(eq=False)
@@ -109,8 +110,7 @@ class Readers:
     def close(self) -> None:
         """Close all connections at once."""
         for reader in tuple(self._readers):
-            reader.peer.abort()
-            reader.task.cancel()
+            _end(reader)
 
     def _look_after(self) -> None:
         if self._looking is None:
@@ -127,9 +127,15 @@ class Readers:
                     silent = now - reader.since
                     if reader.is_writing:
                         if silent >= self.send_timeout:
-                            reader.peer.abort()
-                            reader.task.cancel()
+                            _end(reader)
                     elif silent >= self.heartbeat or reader.peer.is_gone():
                         reader.reading.nudge()
         finally:
             self._looking = None
+
+
+def _end(reader: _OpenReader) -> None:
+    if reader.peer.abort():
+        reader.reading.nudge()
+    else:
+        reader.task.cancel()

@@ -83,6 +83,7 @@ class Relay:
         attach(publication, stream)
         # Whoever reads the log hears how it ended; nobody awaits the stream.
         stream.start()
+        await publication.begin()
         if key is not None:
             await self.store.name(key, stream.id)
         return stream.id
@@ -104,6 +105,7 @@ class Relay:
         that leaves the block is the log's ending, and goes on.
         """
         publication = self._publication(publication_id, on_disconnect, is_open_ended=True)
+        await publication.begin()
         if key is not None:
             await self.store.name(key, publication_id)
         try:

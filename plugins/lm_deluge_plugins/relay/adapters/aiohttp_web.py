@@ -29,9 +29,11 @@ class _WebPeer:
     def is_gone(self) -> bool:
         return self._transport is None or self._transport.is_closing()
 
-    def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
+    def abort(self) -> bool:
+        if self._transport is None:
+            return False
+        self._transport.abort()
+        return True
 
 
 async def respond(

@@ -46,6 +46,10 @@ class _Headers(Mapping[str, str]):
 class _ASGIPeer:
     def __init__(self, send: Send, receive: Receive) -> None:
         self._send = send
+        # ASGI has no word for "close it though bytes wait", which a peer that never reads calls for;
+        # uvicorn's ``receive`` is a method of what has the connection.
+        transport = getattr(getattr(receive, "__self__", None), "transport", None)
+        self._abort: Callable[[], object] | None = getattr(transport, "abort", None)
         self._gone = False
         self._watching = asyncio.ensure_future(self._watch(receive))
 
@@ -66,8 +70,12 @@ class _ASGIPeer:
     def is_gone(self) -> bool:
         return self._gone
 
-    def abort(self) -> None:
+    def abort(self) -> bool:
         self._gone = True
+        if self._abort is None:
+            return False
+        self._abort()
+        return True
 
     async def end(self) -> None:
         self._watching.cancel()

@@ -58,7 +58,8 @@ async def serve(
         raise Refusal(204) from None
     except StoreError as error:
         raise Refusal(503, str(error)) from error
-    if reading.is_done or reading.after > reading.last:
+    # One that is ahead of a running log waits: here it may lack what another machine has told already.
+    if reading.has_nothing:
         await relay.store.close_reading(stream_id, reading)
         raise Refusal(204)
     headers = {

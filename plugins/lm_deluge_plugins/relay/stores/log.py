@@ -105,6 +105,11 @@ class Reading:
     @property
     def is_done(self) -> bool:
         """Whether it has taken the ending."""
+        return self._log.is_ended and self.after == self._log.last
+
+    @property
+    def has_nothing(self) -> bool:
+        """Whether the log has ended, and it begins behind the ending."""
         return self._log.is_ended and self.after >= self._log.last
 
     @property
@@ -118,6 +123,9 @@ class Reading:
         Raises ``StoreError`` once there is none and no more can be had.
         """
         frames = self._log.frames
+        if self.after > len(frames) and self._log.is_ended:
+            # It had more than this log came to: the ending is all that it lacks.
+            self.after = len(frames) - 1
         start = stop = self.after
         size = 0
         while stop < len(frames) and (size < _MOST_BYTES or stop == start):

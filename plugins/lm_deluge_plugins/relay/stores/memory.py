@@ -58,7 +58,7 @@ class MemoryStore:
     async def close_reading(self, stream_id: str, reading: Reading) -> None:
         """End what ``open`` began."""
         kept = self._streams.get(stream_id)
-        if kept is None:
+        if kept is None or not reading.reads(kept.log):
             return
         kept.readings -= 1
         if not kept.readings and kept.producer is not None:
@@ -118,6 +118,9 @@ class _MemoryWriter:
         self._store = store
         self._stream_id = stream_id
         self._kept: _KeptLog | None = kept
+
+    async def begin(self) -> None:
+        """It is there as soon as it is made."""
 
     def append(self, frames: Sequence[Frame]) -> None:
         if self._kept is not None:

@@ -80,12 +80,18 @@ class RedisStore:
         if checked_id("stream_id", stream_id) in self._writers:
             raise ValueError(f"stream {stream_id} is written by this process already")
         keys = self._link.keys(stream_id)
-        writer = RedisWriter(self._pump, stream_id, keys, producer, self._is_read)
+        writer = RedisWriter(self._pump, stream_id, keys, producer, self._begin, self._is_read)
         self._writers[stream_id] = writer
         self._by_channel[keys.ask] = writer
         self._news.follow(keys.ask)
         self._tend()
         return writer
+
+    async def _begin(self, writer: RedisWriter) -> None:
+        """Say that it lives, ahead of the next round of those who say so."""
+        link = self._link
+        alive = link.redis.set(writer.keys.alive, "1", px=ms(link.liveness / 2), nx=True)
+        await link.try_to(alive)
 
     async def _send(self, writers: list[RedisWriter]) -> None:
         due = [(writer, writer.due()) for writer in writers]

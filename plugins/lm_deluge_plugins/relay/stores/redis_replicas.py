@@ -94,7 +94,11 @@ class Replicas:
             pipe = self._link.pipeline()
             self._mark(pipe, replica)
             pipe.publish(replica.keys.ask, "joined")
-            await self._link.try_to(pipe.execute())
+            try:
+                await self._link.try_to(pipe.execute())
+            except asyncio.CancelledError:
+                self._link.spawn(self.close_reading(stream_id, reading))
+                raise
         return reading
 
     async def _new(self, stream_id: str) -> Replica:

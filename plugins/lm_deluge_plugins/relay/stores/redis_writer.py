@@ -35,6 +35,7 @@ class RedisWriter:
         stream_id: str,
         keys: Keys,
         producer: Producer,
+        begin: Callable[[RedisWriter], Awaitable[None]],
         is_read: Callable[[RedisWriter], Awaitable[bool]],
     ) -> None:
         self.stream_id = stream_id
@@ -43,6 +44,7 @@ class RedisWriter:
         self.stored = 0
         self.failing_since: float | None = None
         self._pump = pump
+        self._begin = begin
         self._is_read = is_read
         self._frames: list[Frame] = []
         self._failure: StoreError | None = None
@@ -63,6 +65,10 @@ class RedisWriter:
             return
         self._frames.extend(frames)
         self._pump.wake(self)
+
+    async def begin(self) -> None:
+        """Wait until others see that it is written; see ``LogWriter``."""
+        await self._begin(self)
 
     async def is_read(self) -> bool:
         """Whether anybody reads it; see ``LogWriter``."""

@@ -53,6 +53,9 @@ class Producer:
 class LogWriter(Protocol):
     """Writes one stream's log."""
 
+    async def begin(self) -> None:
+        """Wait until the log can be opened from anywhere, before its first frame."""
+
     def append(self, frames: Sequence[Frame]) -> None:
         """Take frames, in the order of their numbers; never waits.
 

@@ -29,6 +29,7 @@ __all__ = [
     "WORDS",
     "App",
     "Event",
+    "Front",
     "RedisServer",
     "by_aiohttp",
     "by_uvicorn",
@@ -182,15 +183,13 @@ async def store_of(kind: str, redis: RedisServer | None, **more: Any) -> AsyncIt
 
 
 @define
-class App:
-    """A running app: ``POST /chat?format=`` answers with a stream; ``GET /streams/{id}``, ``POST …/stop``."""
+class Front:
+    """An app as its readers know it: ``POST /chat?format=`` answers with a stream; ``GET /streams/{id}``,
+    ``POST …/stop``.
+    """
 
     base_url: str
-    relay: Relay
-    client: LLMClient
-    simulator: Simulator
     session: aiohttp.ClientSession
-    streams: list[Any]
 
     async def ask(self, wire: str = "events", **query: Any) -> aiohttp.ClientResponse:
         return await self.session.post("/chat", params={"format": wire, **query})
@@ -204,6 +203,16 @@ class App:
     async def stop(self, stream_id: str) -> bool:
         async with self.session.post(f"/streams/{stream_id}/stop") as response:
             return bool((await response.json())["stopped"])
+
+
+@define
+class App(Front):
+    """A running app in this process."""
+
+    relay: Relay
+    client: LLMClient
+    simulator: Simulator
+    streams: list[Any]
 
 
 @contextlib.asynccontextmanager
@@ -228,7 +237,7 @@ async def serving(
         base_url = await stack.enter_async_context(served)
         session = await stack.enter_async_context(aiohttp.ClientSession(base_url))
         stack.push_async_callback(relay.close)
-        yield App(base_url, relay, client, sim, session, streams)
+        yield App(base_url, session, relay, client, sim, streams)
         # FastAPI remembers the functions of every app that there ever was.
         streams.clear()
 

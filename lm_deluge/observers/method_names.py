@@ -15,8 +15,8 @@ METHODS: Final = (*(signal.name for signal in SIGNALS), "on_object")
 #: What a handler has to hear for another of its methods to be told.
 IMPLIED: Final = {"on_object": frozenset({"on_token", "on_delta", "on_complete"})}
 
-#: Methods that a handler may have besides: a proxy calls them.
-BESIDE: Final = frozenset({"on_request", "on_note"})
+#: Methods that a handler may have besides: a proxy or a relay calls them.
+BESIDE: Final = frozenset({"on_request", "on_note", "on_seen"})
 
 #: The six without ``on_`` and their inflections: what a hurried hand or memory makes of them.
 _FORMS: Final = {

@@ -4,7 +4,14 @@ See ``lm_deluge.logs.record`` (a line from its values) and ``lm_deluge.logs.stre
 that tell of a whole stream, from the ``Stream``: ``start_line_of`` and its like).
 """
 
-from lm_deluge.logs.passed_lines import NoteLine, PassedLine, note_line_of, request_line_of
+from lm_deluge.logs.passed_lines import (
+    NoteLine,
+    PassedLine,
+    SeenLine,
+    note_line_of,
+    request_line_of,
+    seen_line_of,
+)
 from lm_deluge.logs.record import (
     SCHEMA_VERSION,
     CompleteLine,
@@ -47,6 +54,7 @@ __all__ = [
     "PieceEvent",
     "PieceLine",
     "RetryLine",
+    "SeenLine",
     "StartLine",
     "ToolCallLine",
     "complete_line",
@@ -62,6 +70,7 @@ __all__ = [
     "request_line_of",
     "retry_line",
     "retry_line_of",
+    "seen_line_of",
     "start_line",
     "start_line_of",
     "token_line",

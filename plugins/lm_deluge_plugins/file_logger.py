@@ -29,6 +29,7 @@ from lm_deluge.timeline.record import (
     read_start_line,
     request_line_of,
     retry_line_of,
+    seen_line_of,
     start_line_of,
     token_line,
     tool_call_line,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from lm_deluge import Redactor
     from lm_deluge.proxy import Note, PassedRequest
+    from lm_deluge_plugins.relay import Sight
 
 __all__ = ["FileLogger"]
 
@@ -195,6 +197,10 @@ class FileLogger(StreamHandler):
     def on_note(self, note: Note) -> None:
         """Log what a proxy did not understand, and where."""
         self._add(note_line_of(note))
+
+    def on_seen(self, sight: Sight) -> None:
+        """Log what a reader's browser saw, where a relay is told so: ``Relay(seen=FileLogger(...))``."""
+        self._add(seen_line_of(sight))
 
     def flush(self) -> None:
         """Write what waits, now; blocks until it is written, and raises what kept it from that."""

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import aiohttp
 import pytest
 
-__all__ = ["Page", "open_page"]
+__all__ = ["Browser", "Page", "open_browser", "open_page"]
 
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -131,9 +131,48 @@ class Page:
         path.write_bytes(base64.b64decode(answer["data"]))
 
 
+class Browser:
+    """A running Chromium, in which any number of tabs may be open."""
+
+    def __init__(self, session: aiohttp.ClientSession, base_url: str) -> None:
+        self._session = session
+        self._base_url = base_url
+        self._tabs = contextlib.AsyncExitStack()
+
+    async def first(self) -> Page:
+        """The tab that is there from the beginning."""
+        while True:
+            async with self._session.get(self._base_url) as answer:
+                for target in await answer.json():
+                    if target["type"] == "page":
+                        return await self._attached(target)
+            await asyncio.sleep(0.05)
+
+    async def open(self, url: str) -> Page:
+        """Open one more tab, which is the one in front then."""
+        async with self._session.put(f"{self._base_url}/new?about:blank") as answer:
+            page = await self._attached(await answer.json())
+        await page.call("Page.navigate", url=url)
+        return page
+
+    async def _attached(self, target: dict[str, Any]) -> Page:
+        address = target["webSocketDebuggerUrl"]
+        socket = await self._tabs.enter_async_context(
+            self._session.ws_connect(address, max_msg_size=0)
+        )
+        page = Page(socket)
+        for domain in ("Runtime", "Log", "Page", "Network"):
+            await page.call(f"{domain}.enable")
+        return page
+
+    async def close(self) -> None:
+        """Let go of the tabs."""
+        await self._tabs.aclose()
+
+
 @contextlib.asynccontextmanager
-async def open_page(file: Path, scheme: Literal["light", "dark"] = "light") -> AsyncIterator[Page]:
-    """Open a file in Chromium and wait until its charts are there; skip where there is none."""
+async def open_browser() -> AsyncIterator[Browser]:
+    """Start Chromium; skip where there is none."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("no chromium on this machine (Debian: apt-get install chromium)")
@@ -146,15 +185,12 @@ async def open_page(file: Path, scheme: Literal["light", "dark"] = "light") -> A
         try:
             async with aiohttp.ClientSession() as session:
                 async with asyncio.timeout(_PATIENCE):
-                    address = await _address(Path(profile), session)
-                async with session.ws_connect(address, max_msg_size=0) as socket:
-                    page = Page(socket)
-                    for domain in ("Runtime", "Log", "Page", "Network"):
-                        await page.call(f"{domain}.enable")
-                    await page.prefer(scheme)
-                    await page.call("Page.navigate", url=file.as_uri())
-                    await page.until("document.documentElement?.dataset.ready", seconds=_PATIENCE)
-                    yield page
+                    base_url = await _address(Path(profile))
+                browser = Browser(session, base_url)
+                try:
+                    yield browser
+                finally:
+                    await browser.close()
         finally:
             # Its own process group: the browser starts helpers.
             with contextlib.suppress(ProcessLookupError):
@@ -162,14 +198,22 @@ async def open_page(file: Path, scheme: Literal["light", "dark"] = "light") -> A
             await process.wait()
 
 
-async def _address(profile: Path, session: aiohttp.ClientSession) -> str:
+@contextlib.asynccontextmanager
+async def open_page(
+    where: Path | str, scheme: Literal["light", "dark"] = "light"
+) -> AsyncIterator[Page]:
+    """Open a file or an address in Chromium and wait until it is ready; skip where there is no Chromium."""
+    async with open_browser() as browser:
+        async with asyncio.timeout(_PATIENCE):
+            page = await browser.first()
+        await page.prefer(scheme)
+        await page.call("Page.navigate", url=where if isinstance(where, str) else where.as_uri())
+        await page.until("document.documentElement?.dataset.ready", seconds=_PATIENCE)
+        yield page
+
+
+async def _address(profile: Path) -> str:
     port = profile / "DevToolsActivePort"
     while not port.exists() or not port.read_text():
         await asyncio.sleep(0.05)
-    url = f"http://127.0.0.1:{port.read_text().splitlines()[0]}/json"
-    while True:
-        async with session.get(url) as answer:
-            for target in await answer.json():
-                if target["type"] == "page":
-                    return str(target["webSocketDebuggerUrl"])
-        await asyncio.sleep(0.05)
+    return f"http://127.0.0.1:{port.read_text().splitlines()[0]}/json"

@@ -200,6 +200,13 @@ class Front:
         params = {"format": wire, **({"after": str(after)} if after else {})}
         return await self.session.get(f"/streams/{stream_id}", params=params, headers=headers)
 
+    async def tell(self, stream_id: str, body: bytes, **headers: str) -> tuple[int, Any]:
+        """Send a beacon as browsers do; return the status and what is answered."""
+        kind = {"Content-Type": "text/plain;charset=UTF-8"}
+        where = f"/streams/{stream_id}/seen"
+        async with self.session.post(where, data=body, headers={**kind, **headers}) as response:
+            return response.status, await response.json()
+
     async def stop(self, stream_id: str) -> bool:
         async with self.session.post(f"/streams/{stream_id}/stop") as response:
             return bool((await response.json())["stopped"])
@@ -288,14 +295,7 @@ async def _by_asgi(relay: Relay, open_stream: Any) -> AsyncIterator[str]:
     async def chat(format: str, key: str | None = None) -> Response:  # noqa: A002
         return asgi.respond(relay, open_stream(), format=format, key=key)
 
-    @app.get("/streams/{stream_id}")
-    async def read(stream_id: str, format: str = "events") -> Response:  # noqa: A002
-        return asgi.resume(relay, stream_id, format=format)
-
-    @app.post("/streams/{stream_id}/stop")
-    async def stop(stream_id: str) -> Response:
-        return asgi.stop(relay, stream_id)
-
+    app.mount("/streams", asgi.app(relay))
     async with by_uvicorn(app) as base_url:
         yield base_url
 

@@ -15,6 +15,7 @@ from lm_deluge_plugins.relay.incoming.ui_message import UIRequest, read_ui_reque
 from lm_deluge_plugins.relay.items import plain_words
 from lm_deluge_plugins.relay.publication import Publication
 from lm_deluge_plugins.relay.relay import Relay
+from lm_deluge_plugins.relay.seen.beacons import Sight
 from lm_deluge_plugins.relay.stores.memory import MemoryStore
 from lm_deluge_plugins.relay.stores.store import Store, StoreError, UnknownStreamError
 
@@ -33,6 +34,7 @@ __all__ = [
     "RedisStore",
     "Relay",
     "RunInput",
+    "Sight",
     "Store",
     "StoreError",
     "UIMessages",

@@ -26,8 +26,9 @@ _decode = msgspec.json.Decoder(_FrameContent).decode
 class Frame:
     """What one network read brought of an answer, or what was told of it, under a number.
 
-    ``number``: 1, 2, 3 … for each log. ``data``: JSON, ``{"t": seconds from t0, "items": [...]}``; an
-    item is an object with a ``kind``, as docs/relay.md lists them. ``is_last``: whether it holds the
+    ``number``: 1, 2, 3 … for each log. ``data``: JSON, ``{"t": seconds from t0, "i": index of its first piece
+    of text, "items": [...]}``, without ``i`` where it has none; an item is an object with a ``kind``, as
+    docs/relay.md lists them. ``is_last``: whether it holds the
     ending, after which there is nothing.
     """
 
@@ -47,10 +48,21 @@ def decode_items(data: bytes) -> list[dict[str, Any]]:
 
 
 def frame_of(
-    number: int, t: float, items: Sequence[Mapping[str, Any]], *, is_last: bool = False
+    number: int,
+    t: float,
+    items: Sequence[Mapping[str, Any]],
+    *,
+    is_last: bool = False,
+    first: int | None = None,
 ) -> Frame:
-    """Return a frame. Characters that UTF-8 cannot hold (lone surrogates) become ``?``."""
-    content = {"t": round(t, 6), "items": items}
+    """Return a frame. Characters that UTF-8 cannot hold (lone surrogates) become ``?``.
+
+    ``first``: ``Token.index`` of its first piece of text; the others follow on it.
+    """
+    content: dict[str, Any] = {"t": round(t, 6)}
+    if first is not None:
+        content["i"] = first
+    content["items"] = items
     try:
         data = _encode(content)
     except UnicodeEncodeError:

@@ -64,9 +64,9 @@ _LASTING: Final = (
 )
 
 
-def start_item(stream: Stream) -> Item:
-    """A stream begins."""
-    return {"kind": "start", "id": stream.id, "model": stream.model}
+def start_item(stream: Stream, at: float) -> Item:
+    """A stream begins. ``at``: its t0, seconds since the epoch by this machine's clock."""
+    return {"kind": "start", "id": stream.id, "model": stream.model, "at": round(at, 6)}
 
 
 def token_item(token: Token) -> Item:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,8 @@ class Publication(StreamHandler):
         self._stream: Stream | None = None
         self._number = 0
         self._items: list[dict[str, Any]] = []
+        self._first: int | None = None
+        self._next = 0
         self._read = _NO_READ
         self._t = 0.0
         self._flushing = False
@@ -71,13 +74,19 @@ class Publication(StreamHandler):
         if self._failed_step is not None:
             self._failed_step = None
             self._add({"kind": "reset"}, _NO_READ, 0.0)
-        self._add(items.start_item(stream), _NO_READ, 0.0)
+        self._add(items.start_item(stream, time.time() - stream.elapsed), _NO_READ, 0.0)
         if self._stopped is not None:
             stream.cancel(self._stopped)
 
     def on_token(self, stream: Stream, token: Token) -> None:
         """A piece of text."""
+        if token.index != self._next:
+            # One frame's pieces follow on one another.
+            self._flush()
+        self._next = token.index + 1
         self._add(items.token_item(token), token.read, token.arrived)
+        if self._first is None:
+            self._first = token.index
 
     def on_delta(self, stream: Stream, delta: Delta) -> None:
         """A piece of anything else."""
@@ -165,9 +174,11 @@ class Publication(StreamHandler):
         if not self._items:
             return
         told, self._items = self._items, []
+        first, self._first = self._first, None
         self._number += 1
+        frame = frame_of(self._number, self._t, told, is_last=is_last, first=first)
         try:
-            self._writer.append([frame_of(self._number, self._t, told, is_last=is_last)])
+            self._writer.append([frame])
         except StoreError as error:
             self._untold = error
 

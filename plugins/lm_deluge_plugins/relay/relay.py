@@ -14,6 +14,7 @@ from lm_deluge_plugins.relay.items import plain_words
 from lm_deluge_plugins.relay.policy import POLICIES, OnDisconnect
 from lm_deluge_plugins.relay.publication import Publication
 from lm_deluge_plugins.relay.readers import Readers
+from lm_deluge_plugins.relay.seen.sightings import HearsSights, Sightings
 from lm_deluge_plugins.relay.stores.memory import MemoryStore
 from lm_deluge_plugins.relay.stores.store import Store
 
@@ -36,7 +37,11 @@ class Relay:
     back. ``authorize(request, stream_id)``: whether whoever asks may read or stop a stream, plain or
     ``async``; ``None``: whoever knows its id, which cannot be guessed. ``allowed_origins``: pages of other
     origins that may read and stop streams (``"https://app.example"``). ``words(error)``: what readers
-    are told of an error; the default says nothing of what the provider said.
+    are told of an error; the default says nothing of what the provider said. ``seen``: hears what readers'
+    browsers saw when (``lm_deluge.js`` tells): a ``FileLogger``, any object with ``on_seen(sight)``, or a
+    function of a ``Sight``, plain or ``async``; ``None``: browsers are not asked to tell.
+
+    The attribute ``seen`` counts what browsers told: ``seen.taken``, and ``seen.refused`` by reason.
 
     Raises ``TypeError`` or ``ValueError`` naming the argument that makes no sense.
     """
@@ -52,6 +57,7 @@ class Relay:
         authorize: Authorize | None = None,
         allowed_origins: Sequence[str] = (),
         words: Callable[[StreamError], str] = plain_words,
+        seen: HearsSights | None = None,
     ) -> None:
         self.store: Store = MemoryStore() if store is None else store
         self.on_disconnect: OnDisconnect = _checked_policy(on_disconnect)
@@ -65,6 +71,7 @@ class Relay:
         )
         self.authorize = authorize
         self.allowed_origins = _checked_origins(allowed_origins)
+        self.seen = Sightings(seen)
         self._words = words
 
     async def publish(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -10,12 +10,13 @@ from aiohttp import web
 from lm_deluge import Stream
 from lm_deluge_plugins.relay.adapters import serving
 from lm_deluge_plugins.relay.adapters.asking import Refusal, cors_headers
+from lm_deluge_plugins.relay.adapters.script import script_for
 from lm_deluge_plugins.relay.adapters.serving import RelayRequest
 from lm_deluge_plugins.relay.formats import Encoder
 from lm_deluge_plugins.relay.policy import OnDisconnect
 from lm_deluge_plugins.relay.relay import Relay
 
-__all__ = ["add_routes", "respond", "resume", "stop"]
+__all__ = ["add_routes", "respond", "resume", "script", "seen", "stop"]
 
 
 class _WebPeer:
@@ -71,10 +72,30 @@ async def stop(relay: Relay, request: web.Request, stream_id: str) -> web.Respon
     return web.json_response({"stopped": stopped}, headers=headers)
 
 
-def add_routes(app: web.Application, relay: Relay, prefix: str = "/streams") -> None:
-    """Add ``GET {prefix}/{id}?format=``, which reads on, and ``POST {prefix}/{id}/stop``.
+async def seen(relay: Relay, request: web.Request, stream_id: str) -> web.Response:
+    """Take what a browser saw of a stream, as ``lm_deluge.js`` sends it; 200, or why it is refused."""
+    try:
+        clock = await serving.seen(relay, _asked(request), stream_id, _reading(request))
+    except Refusal as refusal:
+        response = web.json_response({"error": refusal.message}, status=refusal.status)
+        if refusal.status == 413:
+            response.force_close()
+        return response
+    headers = cors_headers(request.headers, relay.allowed_origins)
+    return web.json_response({"clock": clock}, headers=headers)
 
-    The relay is closed with the app.
+
+async def script(request: web.Request) -> web.Response:
+    """Answer with the module ``lm_deluge.js``, 304 where the browser has it."""
+    found = script_for(request.headers)
+    return web.Response(status=found.status, headers=found.headers, body=found.body or None)
+
+
+def add_routes(app: web.Application, relay: Relay, prefix: str = "/streams") -> None:
+    """Add a relay's routes: a stream is read at ``GET {prefix}/{id}?format=``, stopped at ``POST …/stop``.
+
+    ``GET {prefix}/lm_deluge.js`` is the module for pages, which tells ``POST {prefix}/{id}/seen`` what was
+    seen. The relay is closed with the app.
     """
 
     async def read(request: web.Request) -> web.StreamResponse:
@@ -87,16 +108,31 @@ def add_routes(app: web.Application, relay: Relay, prefix: str = "/streams") -> 
     async def end(request: web.Request) -> web.Response:
         return await stop(relay, request, request.match_info["id"])
 
+    async def hear(request: web.Request) -> web.Response:
+        return await seen(relay, request, request.match_info["id"])
+
     async def close(app: web.Application) -> None:
         await relay.close()
 
+    app.router.add_get(f"{prefix}/lm_deluge.js", script)
     app.router.add_get(f"{prefix}/{{id}}", read)
     app.router.add_post(f"{prefix}/{{id}}/stop", end)
+    app.router.add_post(f"{prefix}/{{id}}/seen", hear)
     app.on_shutdown.append(close)
 
 
 def _asked(request: web.Request) -> RelayRequest:
     return RelayRequest(request, request.headers, request.query)
+
+
+def _reading(request: web.Request) -> Callable[[int], Awaitable[bytes]]:
+    async def read(most: int) -> bytes:
+        body = bytearray()
+        while len(body) <= most and (data := await request.content.readany()):
+            body += data
+        return bytes(body)
+
+    return read
 
 
 async def _served(

@@ -12,12 +12,13 @@ from urllib.parse import parse_qsl
 from lm_deluge import Stream
 from lm_deluge_plugins.relay.adapters import serving
 from lm_deluge_plugins.relay.adapters.asking import Refusal, cors_headers
+from lm_deluge_plugins.relay.adapters.script import script_for
 from lm_deluge_plugins.relay.adapters.serving import RelayRequest
 from lm_deluge_plugins.relay.formats import Encoder, encoder_of
 from lm_deluge_plugins.relay.policy import OnDisconnect
 from lm_deluge_plugins.relay.relay import Relay
 
-__all__ = ["respond", "resume", "stop"]
+__all__ = ["app", "respond", "resume", "script", "seen", "stop"]
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -134,6 +135,97 @@ def stop(relay: Relay, stream_id: str) -> Any:
         )
 
     return _response(app)
+
+
+def seen(relay: Relay, stream_id: str) -> Any:
+    """Return a response that takes what a browser saw, as ``lm_deluge.js`` sends it, or refuses it."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        asked = _asked(scope)
+        try:
+            clock = await serving.seen(relay, asked, stream_id, _reading(receive))
+        except Refusal as refusal:
+            await _say(send, refusal.status, {"error": refusal.message})
+            return
+        headers = cors_headers(asked.headers, relay.allowed_origins)
+        await _say(send, 200, {"clock": clock}, headers)
+
+    return _response(app)
+
+
+def script() -> Any:
+    """Return a response with the module ``lm_deluge.js``, 304 where the browser has it."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        found = script_for(_Headers(scope))
+        head = dict(found.headers)
+        if found.body:
+            head["Content-Length"] = str(len(found.body))
+        await send({"type": "http.response.start", "status": found.status, "headers": _raw(head)})
+        body = b"" if scope.get("method") == "HEAD" else found.body
+        await send({"type": "http.response.body", "body": body})
+
+    return _response(app)
+
+
+def app(relay: Relay) -> Any:
+    """Return an ASGI application with a relay's routes, for ``app.mount("/streams", asgi.app(relay))``.
+
+    They are ``GET /{id}?format=``, which reads on, ``POST /{id}/stop``, ``POST /{id}/seen`` and
+    ``GET /lm_deluge.js``.
+    """
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await _routed(relay, scope)(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+
+    return app
+
+
+def _routed(relay: Relay, scope: Scope) -> App:
+    path = str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
+    method = scope["method"]
+    names = path.strip("/").split("/")
+    found: Any = None
+    if names == ["lm_deluge.js"] and method in ("GET", "HEAD"):
+        found = script()
+    elif len(names) == 1 and names[0] and method == "GET":
+        try:
+            query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
+            found = resume(relay, names[0], format=query.get("format", "events"))
+        except ValueError as error:
+            found = _refusal(400, str(error))
+    elif len(names) == 2 and method == "POST":
+        found = {"stop": stop, "seen": seen}.get(names[1], _nothing)(relay, names[0])
+    return _refusal(404, "there is nothing here") if found is None else found
+
+
+def _nothing(relay: Relay, stream_id: str) -> None:
+    return None
+
+
+def _refusal(status: int, message: str) -> App:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await _say(send, status, {"error": message})
+
+    return app
+
+
+def _reading(receive: Receive) -> Callable[[int], Awaitable[bytes]]:
+    async def read(most: int) -> bytes:
+        body = bytearray()
+        while len(body) <= most:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ConnectionResetError("whoever asked is gone")
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        return bytes(body)
+
+    return read
 
 
 async def _serve(

@@ -59,6 +59,6 @@ def cors_headers(headers: Mapping[str, str], allowed: Collection[str]) -> dict[s
     return {
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Allow-Credentials": "true",
-        "Access-Control-Expose-Headers": "x-stream-id",
+        "Access-Control-Expose-Headers": "x-stream-id, x-stream-clock",
         "Vary": "Origin",
     }

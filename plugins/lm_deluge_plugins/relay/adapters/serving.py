@@ -1,11 +1,13 @@
-"""The three things that are asked of a relay over HTTP: read, resume, stop. Frameworks only carry them."""
+"""What is asked of a relay over HTTP: read, resume, stop, hear what was seen. Frameworks only carry it."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from lm_deluge_plugins.relay.adapters.asking import (
     Refusal,
@@ -17,18 +19,27 @@ from lm_deluge_plugins.relay.formats import Encoder, encoder_of
 from lm_deluge_plugins.relay.formats.shared import SharedEncoder
 from lm_deluge_plugins.relay.readers import Peer
 from lm_deluge_plugins.relay.relay import Relay
+from lm_deluge_plugins.relay.seen.beacons import MOST_BYTES, RefusedBeaconError
 from lm_deluge_plugins.relay.stores.store import StoreError, UnknownStreamError
 
-__all__ = ["RelayRequest", "serve", "stop"]
+__all__ = ["RelayRequest", "seen", "serve", "stop"]
+
+
+#: Seconds within which a beacon is to be here; browsers send theirs at once.
+_PATIENCE: Final = 10.0
 
 
 @frozen
 class RelayRequest:
-    """A request: ``request`` is the framework's own, for ``authorize``."""
+    """A request: ``request`` is the framework's own, for ``authorize``.
+
+    ``came``: when it did, seconds since the epoch.
+    """
 
     request: Any
     headers: Mapping[str, str]
     query: Mapping[str, str]
+    came: float = field(factory=time.time)
 
 
 async def serve(
@@ -67,6 +78,9 @@ async def serve(
         **cors_headers(asked.headers, relay.allowed_origins),
         "x-stream-id": stream_id,
     }
+    if relay.seen.is_wanted:
+        # By which a browser finds how its clock differs: when the request came, and the answer went.
+        headers["x-stream-clock"] = "{:.6f} {:.6f}".format(*_clock(asked))
     try:
         peer = await begin(headers)
     except BaseException:
@@ -89,3 +103,47 @@ async def stop(relay: Relay, asked: RelayRequest, stream_id: str) -> bool:
         return False
     except StoreError as error:
         raise Refusal(503, str(error)) from error
+
+
+async def seen(
+    relay: Relay, asked: RelayRequest, stream_id: str, read: Callable[[int], Awaitable[bytes]]
+) -> list[float]:
+    """Take what a browser saw; return when the request came and the answer went, seconds since the epoch.
+
+    ``read(most)`` returns the request's body, or more than ``most`` bytes of it. Raises ``Refusal``.
+    """
+    try:
+        refuse_origin(asked.headers, relay.allowed_origins)
+    except Refusal:
+        relay.seen.refuse("other origin")
+        raise
+    if not relay.seen.is_wanted:
+        raise Refusal(404, "nobody wants to know what was seen here: Relay(seen=...)")
+    try:
+        stream_id = await relay.store.named(stream_id) or stream_id
+        if not await relay.may(asked.request, stream_id):
+            relay.seen.refuse("not allowed")
+            raise Refusal(403, "this stream is not yours")
+        await relay.seen.take(relay.store, stream_id, await _body(read), now=asked.came)
+    except RefusedBeaconError as error:
+        status = 413 if error.reason == "too large" else 400
+        raise Refusal(status, f"refused: {error.reason}") from None
+    except (UnknownStreamError, ValueError):
+        relay.seen.refuse("unknown stream")
+        raise Refusal(404, "refused: unknown stream") from None
+    except StoreError as error:
+        relay.seen.refuse("no store")
+        raise Refusal(503, str(error)) from error
+    return _clock(asked)
+
+
+async def _body(read: Callable[[int], Awaitable[bytes]]) -> bytes:
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            return await read(MOST_BYTES)
+    except (TimeoutError, ConnectionError):
+        return b"?"
+
+
+def _clock(asked: RelayRequest) -> list[float]:
+    return [round(asked.came, 6), round(time.time(), 6)]

@@ -10,21 +10,22 @@ __all__ = ["Keys", "as_bytes", "key_of_name"]
 @frozen
 class Keys:
     """``log``: the frames. ``alive``: there while the producer lives. ``readers``: processes that read it,
-    with the time until which that holds. ``stop``: why it is to end. ``news``, ``ask``: channels on which
-    frames are told, and the producer is asked.
+    with the time until which that holds. ``stop``: why it is to end. ``seen``: which pieces readers told of.
+    ``news``, ``ask``: channels on which frames are told, and the producer is asked.
     """
 
     log: str
     alive: str
     readers: str
     stop: str
+    seen: str
     news: str
     ask: str
 
     @classmethod
     def of(cls, prefix: str, stream_id: str) -> Keys:
         """Return the keys of a stream."""
-        names = ("log", "alive", "readers", "stop", "news", "ask")
+        names = ("log", "alive", "readers", "stop", "seen", "news", "ask")
         return cls(*(f"{prefix}{{{stream_id}}}:{name}" for name in names))
 
 

@@ -9,6 +9,7 @@ from attrs import define, field
 
 from lm_deluge.config import checked_number
 from lm_deluge_plugins.relay.frames import Frame
+from lm_deluge_plugins.relay.seen.claims import Claims
 from lm_deluge_plugins.relay.stores.log import FrameLog, Reading
 from lm_deluge_plugins.relay.stores.store import Producer, UnknownStreamError, checked_id
 
@@ -22,6 +23,7 @@ class _KeptLog:
     readings: int = 0
     keys: set[str] = field(factory=set[str])
     expiry: asyncio.TimerHandle | None = None
+    claims: Claims = field(factory=Claims)
 
 
 class MemoryStore:
@@ -86,6 +88,22 @@ class MemoryStore:
     async def named(self, key: str) -> str | None:
         """Return the id of the stream that ``key`` stands for."""
         return self._keys.get(key)
+
+    async def frames(self, stream_id: str, after: int = 0) -> list[Frame]:
+        """Return what the log has; see ``Store``."""
+        return self._known(stream_id).log.frames[after:]
+
+    async def claim(
+        self, log_id: str, reader: str, stream_id: str, first: int, last: int
+    ) -> int | None:
+        """Note what a reader told of; see ``Store``."""
+        return self._known(log_id).claims.claim(reader, stream_id, first, last)
+
+    def _known(self, stream_id: str) -> _KeptLog:
+        kept = self._streams.get(stream_id)
+        if kept is None:
+            raise UnknownStreamError(stream_id)
+        return kept
 
     async def close(self) -> None:
         """Forget everything; whoever reads gets what there is, then an error."""

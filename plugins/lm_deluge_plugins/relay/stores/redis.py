@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from lm_deluge.config import checked_number
 from lm_deluge_plugins.relay.frames import Frame
+from lm_deluge_plugins.relay.seen.claims import MOST_READERS, MOST_RUNS
 from lm_deluge_plugins.relay.stores import scripts
 from lm_deluge_plugins.relay.stores.cancelling import cancelled
 from lm_deluge_plugins.relay.stores.keys import as_bytes, key_of_name
@@ -16,7 +17,12 @@ from lm_deluge_plugins.relay.stores.news import News
 from lm_deluge_plugins.relay.stores.redis_link import Link, ms
 from lm_deluge_plugins.relay.stores.redis_replicas import Replica, Replicas
 from lm_deluge_plugins.relay.stores.redis_writer import RedisPump, RedisWriter
-from lm_deluge_plugins.relay.stores.store import Producer, StoreError, checked_id
+from lm_deluge_plugins.relay.stores.store import (
+    Producer,
+    StoreError,
+    UnknownStreamError,
+    checked_id,
+)
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -211,6 +217,24 @@ class RedisStore:
         where = key_of_name(self._link.prefix, checked_id("key", key))
         found = await self._link.ask(self._link.redis.get(where))
         return None if found is None else as_bytes(found).decode()
+
+    # What readers saw.
+
+    async def frames(self, stream_id: str, after: int = 0) -> list[Frame]:
+        """Return what the log has; see ``Store``."""
+        found = await self._link.ask(self._replicas.peek(checked_id("stream_id", stream_id), after))
+        if not found and not after:
+            raise UnknownStreamError(stream_id)
+        return cast("list[Frame]", found)
+
+    async def claim(
+        self, log_id: str, reader: str, stream_id: str, first: int, last: int
+    ) -> int | None:
+        """Note what a reader told of, for all processes; see ``Store``."""
+        limits = (MOST_READERS, MOST_RUNS, ms(self._link.keep + _NAME))
+        call = ((self._link.keys(log_id).seen,), (reader, stream_id, first, last, *limits))
+        (number,) = await self._link.ask(self._link.scripts.run(scripts.CLAIM, [call]))
+        return None if int(number) < 0 else int(number)
 
     async def close(self) -> None:
         """Let go of tasks; what is stored stays. Streams still written here count as lost."""

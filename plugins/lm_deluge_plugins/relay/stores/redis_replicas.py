@@ -193,6 +193,20 @@ class Replicas:
             if len(entries) < _PAGE:
                 return
 
+    async def peek(self, stream_id: str, after: int) -> list[Frame]:
+        """Return what a log has after a frame; whoever asks is no reader of it."""
+        found: list[Frame] = []
+        while True:
+            entries = await self._link.redis.xrange(
+                self._link.keys(stream_id).log,
+                min=f"{after + len(found) + 1}-0",
+                max="+",
+                count=_PAGE,
+            )
+            found += [_frame_of_entry(*entry) for entry in entries]
+            if len(entries) < _PAGE:
+                return found
+
     async def look_after(self) -> None:
         """Say that they are read, and end those whose producer is gone. Raises what Redis raises."""
         replicas = [each for each in self._replicas.values() if not each.log.is_ended]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha1
 from typing import Any, Final, TypeAlias
 
-__all__ = ["ALIVE", "APPEND", "BURY", "Call", "Scripts"]
+__all__ = ["ALIVE", "APPEND", "BURY", "CLAIM", "Call", "Scripts"]
 
 #: Keys and arguments of one run of a script.
 Call: TypeAlias = tuple[Sequence[str], Sequence[str | int | bytes]]
@@ -73,6 +73,34 @@ redis.call('PUBLISH', ARGV[2], string.format('%d', last + 1) .. ' 1\\n' .. ARGV[
 return last + 1
 """
 )
+
+
+#: KEYS: seen. ARGV: reader, stream, first piece, last, most readers, most runs, ms to keep. What
+#: ``seen.claims`` does, for all processes. Returns the reader's number, -1 where the pieces are not to be
+#: written.
+CLAIM: Final = """
+local reader, first, last = 'r:' .. ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4])
+local number = redis.call('HGET', KEYS[1], reader)
+local readers = tonumber(redis.call('HGET', KEYS[1], 'readers') or '0')
+if not number and readers >= tonumber(ARGV[5]) then return -1 end
+local place = 'p:' .. ARGV[2] .. ':' .. ARGV[1]
+local runs, count, tail = redis.call('HGET', KEYS[1], place) or '', 0, nil
+for start, stop in string.gmatch(runs, '(%d+)-(%d+)') do
+  count, tail = count + 1, tonumber(stop)
+  if first <= tail and tonumber(start) <= last then return -1 end
+end
+if count >= tonumber(ARGV[6]) then return -1 end
+if tail and tail + 1 == first then runs = string.gsub(runs, '%d+$', ARGV[4])
+elseif count > 0 then runs = runs .. ',' .. ARGV[3] .. '-' .. ARGV[4]
+else runs = ARGV[3] .. '-' .. ARGV[4] end
+redis.call('HSET', KEYS[1], place, runs)
+if not number then
+  number = readers
+  redis.call('HSET', KEYS[1], reader, number, 'readers', number + 1)
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[7])
+return tonumber(number)
+"""
 
 
 class Scripts:

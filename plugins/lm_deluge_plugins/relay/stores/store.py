@@ -100,6 +100,22 @@ class Store(Protocol):
     async def named(self, key: str) -> str | None:
         """Return the id of the stream that ``key`` stands for, ``None`` for none."""
 
+    async def frames(self, stream_id: str, after: int = 0) -> list[Frame]:
+        """Return what the log has after frame number ``after``, without being a reader.
+
+        Raises ``UnknownStreamError``, and ``StoreError`` where that cannot be known.
+        """
+        ...
+
+    async def claim(
+        self, log_id: str, reader: str, stream_id: str, first: int, last: int
+    ) -> int | None:
+        """Note that a reader told of pieces of a stream; return that reader's number in the log, from 0.
+
+        ``None`` where it told of one of them before, or too many readers told. ``reader``: any name.
+        """
+        ...
+
     async def close(self) -> None:
         """Let go of connections and tasks. What is stored stays."""
 

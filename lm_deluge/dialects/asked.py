@@ -9,6 +9,7 @@ from typing import Any, Final
 from lm_deluge.values.plain import plain_json
 
 __all__ = [
+    "all_tools",
     "check_format_type",
     "check_messages",
     "check_no_custom",
@@ -71,6 +72,12 @@ def checked_tools(
                 raise ValueError(f"tools[{index}]['function'] must be a dict with a 'name'")
     checked: list[dict[str, Any]] = plain_json(given, "tools")
     return checked
+
+
+def all_tools(tools: Any, extra_body: Mapping[str, Any]) -> list[Any]:
+    """Return the tools of a request, those of ``extra_body`` too, whatever they are."""
+    given = [tools, extra_body.get("tools")]
+    return [each for some in given if isinstance(some, list | tuple) for each in some]
 
 
 def check_no_custom(tools: Sequence[Mapping[str, Any]], api: str) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from lm_deluge.dialects.calls import as_taken
 from lm_deluge.values.addresses import endpoint_of
 from lm_deluge.values.conversation import ToolCall
 
@@ -98,17 +99,31 @@ def _with_ids(messages: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, An
 
 
 def without_foreign(
-    messages: Sequence[Mapping[str, Any]], dialect: str, base_url: str | None
+    messages: Sequence[Mapping[str, Any]],
+    dialect: str,
+    base_url: str | None,
+    tools: Iterable[Any] = (),
 ) -> list[Mapping[str, Any]]:
     """Return the messages without what another provider alone can read.
 
     A message of the same dialect and endpoint stays as it is. Of the others stay text, function calls
     and their results; calls of other kinds, and what answers them, are nothing that can be said here.
-    Calls that have no ids are given some: only chat completions are known to do without.
+    Calls that have no ids are given some: only chat completions are known to do without. Names and ids
+    that the API would refuse are replaced; ``tools``: those of the request, whose names are taken.
     """
     if dialect != "chat":
         messages = _with_ids(messages)
     endpoint = endpoint_of(base_url)
+    messages = as_taken(
+        messages,
+        dialect,
+        endpoint,
+        [
+            _is_own(came, dialect, endpoint) if (came := message.get(CAME)) else None
+            for message in messages
+        ],
+        tools,
+    )
     told: list[Mapping[str, Any]] = []
     unsaid: set[str] = set()
     for message in messages:

@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
+from lm_deluge.tools.names import names_in
 from lm_deluge.tools.tool import Tool
 from lm_deluge.values.foreign import type_name
 from lm_deluge.values.plain import plain_json
@@ -37,7 +38,7 @@ def kit_of(tools: Any) -> Kit:
         names: Sequence[str]
         if isinstance(given, Mapping):
             written.append(plain_json(given, f"tools[{at}]"))
-            names = _names_in(written[-1])
+            names = names_in(written[-1])
         elif isinstance(given, Tool) or callable(given):
             tool = given if isinstance(given, Tool) else _made(given, at)
             written.append(tool.to_openai())
@@ -61,16 +62,6 @@ def _made(function: Any, at: int) -> Tool:
         return Tool(function)
     except (TypeError, ValueError) as error:
         raise type(error)(f"tools[{at}]: {error}") from error
-
-
-def _names_in(tool: Mapping[str, Any]) -> list[str]:
-    """Return the names of the functions that a dict stands for, in any dialect's words."""
-    declared = tool.get("functionDeclarations")
-    if isinstance(declared, list):
-        return [name for each in declared if isinstance(each, dict) for name in _names_in(each)]
-    inner = tool.get(str(tool.get("type")))
-    name = (inner if isinstance(inner, Mapping) else tool).get("name")
-    return [name] if isinstance(name, str) else []
 
 
 def after_the_first(choice: Any) -> Any:

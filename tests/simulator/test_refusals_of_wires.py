@@ -86,6 +86,12 @@ MESSAGES: list[tuple[Any, str]] = [
     (turns("Hi", [{**USE, "input": "x"}]), "tool_use.input: Input should be a valid dictionary"),
     (turns("Hi", [RESULT]), "`tool_result` blocks can only be in `user` messages"),
     (turns("Hi", "Hm", [RESULT]), "unexpected `tool_use_id` found"),
+    (turns("Hi", [{**USE, "name": ""}]), "tool_use.name: String should match pattern"),
+    (turns("Hi", [{**USE, "name": "a.b"}]), "'^[a-zA-Z0-9_-]{1,128}$'"),
+    (turns("Hi", [{**USE, "name": 3}]), "tool_use.name: Input should be a valid string"),
+    (turns("Hi", [{**USE, "id": "f:0"}]), "tool_use.id: String should match pattern"),
+    (turns("Hi", [USE], [{**RESULT, "tool_use_id": "f:0"}]), "tool_result.tool_use_id: String"),
+    ({"tools": [{**TOOL, "name": "a b"}]}, "tools.0.custom.name: String should match pattern"),
     (turns("Hi", [USE], "so?"), "`tool_use` ids were found without `tool_result` blocks"),
     (turns("Hi", [USE]), "`tool_use` ids were found without `tool_result` blocks"),
 ]
@@ -127,6 +133,8 @@ GEMINI: list[tuple[Any, str]] = [
     ({"contents": [{"role": "system", "parts": PARTS}]}, "Please use a valid role: user, model."),
     (said([]), "contents[0].parts: contents.parts must not be empty."),
     (said([{"words": "Hi"}]), "Unknown name \"words\" at 'contents[0].parts[0]'"),
+    (said(PARTS, [{"functionCall": {"name": "a b"}}]), "parts[0].function_call.name: Invalid"),
+    (said(PARTS, [{"functionCall": {"args": {}}}]), "Must start with a letter or an underscore"),
     (said(PARTS, [CALL], PARTS), "equal to the number of function call parts"),
     (said(PARTS, [CALL], [{"functionResponse": {"name": "now"}}]), "'function_response.response'"),
     (
@@ -174,8 +182,34 @@ RESPONSES: list[tuple[Any, str]] = [
         {"input": [{"role": "user", "content": [{"type": "output_text"}]}]},
         "Invalid value: 'output_text'",
     ),
+    ({"input": [{**CALLED, "name": "a.b"}]}, "'input[0].name': string does not match pattern"),
+    ({"input": [{**CALLED, "name": ""}]}, "'input[0].name': empty string"),
+    ({"input": [{**CALLED, "name": "n" * 65}]}, "'input[0].name': string too long"),
+    ({"input": [{**CALLED, "call_id": "c" * 65}]}, "with maximum length 64, but got a string"),
+    ({"tools": [{**FUNCTION, "name": "a b"}]}, "'tools[0].name': string does not match"),
     ({"input": [OUTPUT]}, "No tool call found for function call output with call_id c1."),
     ({"input": [CALLED]}, "No tool output found for function call c1."),
+]
+
+
+def asked(name: str, known: str = "c1") -> dict[str, Any]:
+    """Messages of chat completions with a call, and what came of it."""
+    call = {"id": known, "type": "function", "function": {"name": name, "arguments": "{}"}}
+    return {
+        "messages": [
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": known, "content": "noon"},
+        ]
+    }
+
+
+CHAT: list[tuple[Any, str]] = [
+    (asked("a.b"), "'messages[1].tool_calls[0].function.name': string does not match pattern"),
+    (asked(""), "'messages[1].tool_calls[0].function.name': empty string"),
+    (asked("n" * 65), "with maximum length 64, but got a string with length 65"),
+    (asked("now", "c" * 41), "string too long. Expected a string with maximum length 40"),
+    ({"tools": [{"type": "function", "function": {"name": "n" * 65}}]}, "string too long"),
 ]
 
 WIRES: dict[str, tuple[str, dict[str, Any], dict[str, str], list[tuple[Any, str]]]] = {
@@ -190,6 +224,12 @@ WIRES: dict[str, tuple[str, dict[str, Any], dict[str, str], list[tuple[Any, str]
         said(PARTS),
         {"x-goog-api-key": "sk-test"},
         GEMINI,
+    ),
+    "chat": (
+        "/v1/chat/completions",
+        {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]},
+        {"Authorization": "Bearer sk-test"},
+        CHAT,
     ),
     "responses": (
         "/v1/responses",

@@ -10,6 +10,7 @@ from typing import Any
 
 from lm_deluge.config import SamplingParams
 from lm_deluge.dialects.asked import (
+    all_tools,
     check_format_type,
     check_tool_choice,
     checked_extra_body,
@@ -102,7 +103,7 @@ def map_system_role(
 
 
 def _without_origins(
-    info: ModelInfo, messages: Sequence[Mapping[str, Any]]
+    info: ModelInfo, messages: Sequence[Mapping[str, Any]], tools: list[Any]
 ) -> list[Mapping[str, Any]]:
     """The messages as this server takes them, some of which came from one provider or another.
 
@@ -116,7 +117,7 @@ def _without_origins(
         {key: message[key] for key in message if key not in left}
         if CAME in message or (message["role"] == "tool" and "is_error" in message)
         else message
-        for message in without_foreign(messages, "chat", info.base_url)
+        for message in without_foreign(messages, "chat", info.base_url, tools)
     ]
 
 
@@ -162,8 +163,8 @@ def build_body(
             check_parts(messages, info)
             break
     for message in messages:
-        if "provider_content" in message or "is_error" in message:
-            messages = _without_origins(info, messages)
+        if "provider_content" in message or "is_error" in message or "tool_calls" in message:
+            messages = _without_origins(info, messages, all_tools(tools, extra))
             break
     body: dict[str, Any] = {
         "model": info.model_id,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from lm_deluge.dialects.calls import UNSIGNED
 from lm_deluge.dialects.going_back import called_in, calls_in, content_of, object_asked
 from lm_deluge.values.conversation import ToolCall
 
@@ -13,9 +14,6 @@ __all__ = ["contents_of"]
 
 #: Kinds of parts that are no text and that OpenAI, or vLLM, names.
 _MEDIA: Final = frozenset({"image_url", "input_audio", "file", "audio_url", "video_url"})
-
-#: What says in the place of a signature that another model made the call.
-_UNSIGNED: Final = "skip_thought_signature_validator"
 
 
 def contents_of(
@@ -50,7 +48,7 @@ def contents_of(
             names[known.id or ""] = known.name
             part = _call(known, where)
             if signs and not at:
-                part.setdefault("thoughtSignature", _UNSIGNED)
+                part.setdefault("thoughtSignature", UNSIGNED)
             parts.append(part)
         parts = came or parts
         if parts:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lm_deluge.dialects.asked import (
+    all_tools,
     check_messages,
     check_no_custom,
     check_response_format,
@@ -55,7 +56,8 @@ def build_body(ask: Ask) -> tuple[dict[str, Any], list[Dropped]]:
     check_messages(ask.messages, "the Gemini API")
     check_sizes(ask.messages, ask.info)
     extra = checked_extra_body(ask.extra_body)
-    told = without_foreign(ask.messages, "gemini", ask.info.base_url)
+    tools = all_tools(ask.tools, extra)
+    told = without_foreign(ask.messages, "gemini", ask.info.base_url, tools)
     system, contents = contents_of(told, signs=is_of_third_family(ask.info.model_id))
     body: dict[str, Any] = {"contents": contents}
     if system:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from lm_deluge.dialects.asked import (
+    all_tools,
     check_messages,
     check_no_custom,
     check_response_format,
@@ -87,7 +88,9 @@ def build_body(ask: Ask, version: str) -> tuple[dict[str, Any], list[Dropped], l
     check_messages(ask.messages, "the Messages API")
     check_sizes(ask.messages, ask.info)
     extra = checked_extra_body(ask.extra_body)
-    system, messages = turns_of(without_foreign(ask.messages, "messages", ask.info.base_url))
+    system, messages = turns_of(
+        without_foreign(ask.messages, "messages", ask.info.base_url, all_tools(ask.tools, extra))
+    )
     most = ask.params.max_new_tokens or ask.info.max_output_tokens
     assumed = [] if most or "max_tokens" in extra else [_ASSUMED]
     body: dict[str, Any] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -15,8 +14,6 @@ _OTHERS_PARTS: Final = frozenset({"input_audio", "audio_url", "video_url", "refu
 
 #: Kinds of blocks that hold what the model thought.
 _THOUGHTS: Final = ("thinking", "redacted_thinking")
-
-_NOT_IN_IDS: Final = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 def turns_of(
@@ -112,19 +109,14 @@ def _call(call: Mapping[str, Any], where: str) -> dict[str, Any]:
     known = called_in(call, where)
     if known.extra.get("type") == "custom":
         raise ValueError(f"{where} has a call of a custom tool, which the Messages API has none of")
-    said = {"type": "tool_use", "id": _id(known.id), "name": known.name}
+    said = {"type": "tool_use", "id": known.id, "name": known.name}
     return {**said, "input": object_asked(known, where)}
-
-
-def _id(known: Any) -> Any:
-    """Return a call's id as this API takes it: that of another provider may have more characters."""
-    return _NOT_IN_IDS.sub("_", known) if isinstance(known, str) else known
 
 
 def _result(message: Mapping[str, Any], content: str | list[Any]) -> dict[str, Any]:
     result: dict[str, Any] = {
         "type": "tool_result",
-        "tool_use_id": _id(message.get("tool_call_id")),
+        "tool_use_id": message.get("tool_call_id"),
     }
     if content:
         result["content"] = content

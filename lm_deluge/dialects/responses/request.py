@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lm_deluge.dialects.asked import (
+    all_tools,
     check_format_type,
     check_messages,
     check_tool_choice,
@@ -41,7 +42,8 @@ def build_body(ask: Ask) -> tuple[dict[str, Any], list[Dropped]]:
     check_messages(ask.messages, "the Responses API")
     check_sizes(ask.messages, ask.info)
     extra = checked_extra_body(ask.extra_body)
-    told = without_foreign(ask.messages, "responses", ask.info.base_url)
+    tools = all_tools(ask.tools, extra)
+    told = without_foreign(ask.messages, "responses", ask.info.base_url, tools)
     thinks = ask.info.takes("reasoning_effort")
     instructions, items = items_of(told, thinks=thinks)
     body: dict[str, Any] = {"model": ask.info.model_id, "stream": True, "store": False}

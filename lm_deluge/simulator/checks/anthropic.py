@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import attrs
 
+from lm_deluge.simulator.checks.calls import check_claude_name
 from lm_deluge.simulator.checks.parameters import MESSAGES
 from lm_deluge.simulator.checks.refusals import Refused
 from lm_deluge.simulator.checks.turns import check_turns
@@ -156,6 +157,8 @@ def _check_tools(tools: Any) -> set[str]:
         for name in wanted:
             if tool.get(name) is None:
                 raise Refused(400, f"{where}.custom.{name}: Field required")
+        if kind == "custom":
+            check_claude_name(tool["name"], f"{where}.custom.name")
         schema = tool.get("input_schema")
         if kind == "custom" and (not isinstance(schema, dict) or schema.get("type") != "object"):
             raise Refused(400, f"{where}.custom.input_schema.type: Field required")

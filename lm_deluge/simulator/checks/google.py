@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
+from lm_deluge.simulator.checks.calls import check_gemini_name
 from lm_deluge.simulator.checks.parameters import GEMINI, GENERATION_CONFIG
 from lm_deluge.simulator.checks.refusals import Refused
 from lm_deluge.simulator.values import is_number
@@ -122,13 +123,7 @@ def _check_declared(tools: Any) -> set[str]:
     for index, tool in enumerate(tools):
         for number, each in enumerate(said_by(tool, "functionDeclarations") or ()):
             where = f"tools[{index}].function_declarations[{number}]"
-            name = each.get("name")
-            if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][\w.:-]{0,127}", name):
-                raise Refused(
-                    400,
-                    f"* GenerateContentRequest.{where}.name: Invalid function name. Must start with "
-                    "a letter or an underscore.",
-                )
+            name = check_gemini_name(each.get("name"), where)
             if name in names:
                 raise Refused(400, f"Duplicate function declaration found: {name}")
             names.add(name)
@@ -171,7 +166,11 @@ def _check_contents(contents: Any) -> None:
             _check_media(part, f"{where}.parts[{number}]")
         answers = [said_by(part, "functionResponse") for part in parts]
         _check_answers([each for each in answers if each is not None], called)
-        called = [each["name"] for part in parts if (each := said_by(part, "functionCall"))]
+        called = [
+            check_gemini_name(each.get("name"), f"{where}.parts[{number}].function_call")
+            for number, part in enumerate(parts)
+            if (each := said_by(part, "functionCall"))
+        ]
 
 
 def _check_media(part: Mapping[str, Any], where: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lm_deluge.simulator.checks.calls import CHAT_ID, check_openai_id, check_openai_name
 from lm_deluge.simulator.checks.refusals import (
     bad_request,
     empty_array,
@@ -23,6 +24,9 @@ _PARTS = {
     "audio": "audio",
     "file": "file",
 }
+
+#: What calls of a kind say of what they ask for.
+_ASKED = {"function": "arguments", "custom": "input"}
 
 _AUDIO = ("wav", "mp3")
 _FILE = ("file_data", "file_id", "filename")
@@ -56,8 +60,8 @@ def _check_message(message: Any, path: str, rules: Rules) -> None:
             f"{path}.role",
             "unsupported_value",
         )
-    if role == "tool" and not isinstance(message.get("tool_call_id"), str):
-        raise missing(f"{path}.tool_call_id")
+    if role == "tool":
+        check_openai_id(message.get("tool_call_id"), f"{path}.tool_call_id", CHAT_ID)
     speaks_by_calling = role == "assistant" and (
         message.get("tool_calls") or message.get("function_call") or message.get("refusal")
     )
@@ -151,13 +155,15 @@ def _call_ids(calls: Any, path: str) -> list[str]:
     for index, call in enumerate(calls):
         if not isinstance(call, dict):
             raise wrong_type(f"{path}[{index}]", "an object", call)
-        if not isinstance(call.get("id"), str):
-            raise missing(f"{path}[{index}].id")
-        if call.get("type", "function") == "function":
-            function = call.get("function")
-            if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-                raise missing(f"{path}[{index}].function.name")
-            if not isinstance(function.get("arguments"), str):
-                raise missing(f"{path}[{index}].function.arguments")
+        check_openai_id(call.get("id"), f"{path}[{index}].id", CHAT_ID)
+        kind = call.get("type", "function")
+        called = call.get(kind)
+        if kind in _ASKED:
+            where, asked = f"{path}[{index}].{kind}", _ASKED[kind]
+            if not isinstance(called, dict):
+                raise missing(f"{where}.name")
+            check_openai_name(called.get("name"), f"{where}.name")
+            if not isinstance(called.get(asked), str):
+                raise missing(f"{where}.{asked}")
         ids.append(call["id"])
     return ids

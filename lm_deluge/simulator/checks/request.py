@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from lm_deluge.simulator.checks.calls import check_openai_name
 from lm_deluge.simulator.checks.messages import check_messages
 from lm_deluge.simulator.checks.parameters import CHAT, STREAM_OPTIONS
 from lm_deluge.simulator.checks.refusals import (
@@ -226,17 +227,7 @@ def _tool_name(tool: Any, path: str) -> str:
     inner = tool.get(tool["type"])
     if not isinstance(inner, dict):
         raise missing(f"{path}.{tool['type']}")
-    name = inner.get("name")
-    if not isinstance(name, str):
-        raise missing(f"{path}.{tool['type']}.name")
-    if not name or not all(c.isascii() and (c.isalnum() or c in "_-") for c in name):
-        raise bad_request(
-            f"Invalid '{path}.{tool['type']}.name': string does not match pattern. Expected a "
-            "string that matches the pattern '^[a-zA-Z0-9_-]+$'.",
-            f"{path}.{tool['type']}.name",
-            "invalid_value",
-        )
-    return name
+    return check_openai_name(inner.get("name"), f"{path}.{tool['type']}.name")
 
 
 def _check_tool_choice(choice: Any, names: list[str]) -> None:

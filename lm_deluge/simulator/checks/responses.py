@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from lm_deluge.simulator.checks.calls import RESPONSES_ID, check_openai_id, check_openai_name
 from lm_deluge.simulator.checks.parameters import RESPONSES
 from lm_deluge.simulator.checks.refusals import (
     bad_request,
@@ -44,7 +45,10 @@ _NEEDED: Final = {
     "reasoning": ("id", "summary"),
     "function_call": ("call_id", "name", "arguments"),
     "function_call_output": ("call_id", "output"),
+    "custom_tool_call": ("call_id", "name", "input"),
+    "custom_tool_call_output": ("call_id", "output"),
 }
+_CALLS: Final = ("function_call", "custom_tool_call")
 _RANGES: Final = {"temperature": (0, 2), "top_p": (0, 1)}
 
 
@@ -126,9 +130,7 @@ def _check_tools(tools: Any) -> list[str]:
         if "type" not in tool:
             raise missing(f"{where}.type")
         if tool["type"] in ("function", "custom"):
-            if not isinstance(tool.get("name"), str):
-                raise missing(f"{where}.name")
-            names.append(tool["name"])
+            names.append(check_openai_name(tool.get("name"), f"{where}.name"))
     return names
 
 
@@ -198,6 +200,10 @@ def _check_items(items: list[Any], seal: Callable[[str], str], *, resumes: bool)
         for name in _NEEDED.get(kind, ()):
             if item.get(name) is None:
                 raise missing(f"{where}.{name}")
+        if kind in _CALLS:
+            check_openai_name(item["name"], f"{where}.name")
+        if "call_id" in _NEEDED.get(kind, ()):
+            check_openai_id(item["call_id"], f"{where}.call_id", RESPONSES_ID)
         if kind == "message":
             _check_message(item, where)
         elif kind == "reasoning":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from lm_deluge.simulator.checks.calls import check_claude_id, check_claude_name
 from lm_deluge.simulator.checks.refusals import Refused
 
 __all__ = ["blocks_in", "check_thoughts", "check_turns"]
@@ -124,10 +125,14 @@ def _check_block(block: Any, where: str, role: str) -> None:
     if kind == "tool_use":
         if role != "assistant":
             raise Refused(400, f"{where}: `tool_use` blocks can only be in `assistant` messages")
+        check_claude_name(block["name"], f"{where}.tool_use.name")
+        check_claude_id(block["id"], f"{where}.tool_use.id")
         if not isinstance(block["input"], dict):
             raise Refused(400, f"{where}.tool_use.input: Input should be a valid dictionary")
-    if kind == "tool_result" and role != "user":
-        raise Refused(400, f"{where}: `tool_result` blocks can only be in `user` messages")
+    if kind == "tool_result":
+        if role != "user":
+            raise Refused(400, f"{where}: `tool_result` blocks can only be in `user` messages")
+        check_claude_id(block["tool_use_id"], f"{where}.tool_result.tool_use_id")
 
 
 def _check_source(kind: str, source: Any, where: str) -> None:

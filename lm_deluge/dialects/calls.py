@@ -31,7 +31,7 @@ _OPENAIS: Final = ("openai.com", ".azure.com")
 
 
 @frozen
-class _Rules:
+class _CallRules:
     """What an API takes. ``others``: what a name cannot hold, nor begin with if ``begins``."""
 
     names: re.Pattern[str]
@@ -43,12 +43,12 @@ class _Rules:
 
 _OPENAI_NAMES: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _RULES: Final = {
-    "chat": _Rules(_OPENAI_NAMES, re.compile(r"(?s:.{1,40})"), 40),
-    "responses": _Rules(_OPENAI_NAMES, re.compile(r"(?s:.{1,64})"), 64),
-    "messages": _Rules(
+    "chat": _CallRules(_OPENAI_NAMES, re.compile(r"(?s:.{1,40})"), 40),
+    "responses": _CallRules(_OPENAI_NAMES, re.compile(r"(?s:.{1,64})"), 64),
+    "messages": _CallRules(
         re.compile(r"[a-zA-Z0-9_-]{1,128}"), re.compile(r"[a-zA-Z0-9_-]{1,512}"), 512
     ),
-    "gemini": _Rules(
+    "gemini": _CallRules(
         re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,127}"),
         re.compile(r"(?s:.+)"),
         512,
@@ -72,7 +72,7 @@ def as_taken(
     """
     if not any(message.get("tool_calls") for message in messages):
         return messages
-    taken = _Taken(_RULES[dialect], messages, tools)
+    taken = _SentCalls(_RULES[dialect], messages, tools)
     host = endpoint.partition(":")[0]
     lenient = dialect == "chat" and bool(host) and not host.endswith(_OPENAIS)
     return [
@@ -81,11 +81,11 @@ def as_taken(
     ]
 
 
-class _Taken:
+class _SentCalls:
     """The names and ids of one conversation, each with what stands for it."""
 
     def __init__(
-        self, rules: _Rules, messages: Sequence[Mapping[str, Any]], tools: Iterable[Any]
+        self, rules: _CallRules, messages: Sequence[Mapping[str, Any]], tools: Iterable[Any]
     ) -> None:
         self._rules = rules
         self._tools = tools
@@ -179,7 +179,7 @@ class _Taken:
         return made
 
 
-def _named(name: str, rules: _Rules) -> str:
+def _named(name: str, rules: _CallRules) -> str:
     """Return a name that is taken and looks like this one."""
     from unicodedata import combining, normalize
 

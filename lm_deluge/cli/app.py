@@ -24,7 +24,7 @@ from lm_deluge.errors import (
 __all__ = ["cli", "run"]
 
 #: Each lives in the module of its name, which is imported when it is asked for.
-_COMMANDS: Final = ("demo", "stream", "chat", "run", "simulate", "proxy", "report", "replay")
+_COMMANDS: Final = ("demo", "stream", "chat", "run", "simulate", "proxy", "web", "report", "replay")
 
 #: click's name of the variable by which a shell asks.
 _COMPLETE: Final = "_LM_DELUGE_COMPLETE"

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_MODEL",
+    "AskingOptions",
     "ModelOptions",
+    "asking_options",
     "dialect_option",
     "log_option",
     "make_client",
@@ -37,10 +39,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_MODEL: Final = "gpt-5.4-mini"
 
 
-class ModelOptions(TypedDict):
-    """What ``model_options`` gives a command, besides ``system``."""
+class AskingOptions(TypedDict):
+    """What ``asking_options`` gives a command, besides ``system``."""
 
-    model: str
     base_url: str | None
     dialect: str | None
     temperature: float | None
@@ -48,6 +49,12 @@ class ModelOptions(TypedDict):
     effort: str | None
     log: Path | None
     record: Path | None
+
+
+class ModelOptions(AskingOptions):
+    """What ``model_options`` gives a command, besides ``system``."""
+
+    model: str
     plain: bool
     quiet: bool
 
@@ -85,19 +92,9 @@ def dialect_option(command: F) -> F:
     return option(command)
 
 
-def model_options(command: F) -> F:
-    """Add the options that ``make_client`` takes."""
+def asking_options(command: F) -> F:
+    """Add the options of ``make_client`` that say how a model is asked, whichever it is."""
     options: tuple[Callable[[F], F], ...] = (
-        click.option(
-            "-m",
-            "--model",
-            default=DEFAULT_MODEL,
-            show_default=True,
-            envvar="LM_DELUGE_MODEL",
-            show_envvar=True,
-            metavar="NAME",
-            help="The model's name; anthropic:, gemini: or openai-responses: before it says whom to ask.",
-        ),
         click.option(
             "--base-url",
             metavar="URL",
@@ -125,6 +122,24 @@ def model_options(command: F) -> F:
         ),
         log_option,
         record_option,
+    )
+    return _with(command, options)
+
+
+def model_options(command: F) -> F:
+    """Add the options that ``make_client`` takes."""
+    options: tuple[Callable[[F], F], ...] = (
+        click.option(
+            "-m",
+            "--model",
+            default=DEFAULT_MODEL,
+            show_default=True,
+            envvar="LM_DELUGE_MODEL",
+            show_envvar=True,
+            metavar="NAME",
+            help="The model's name; anthropic:, gemini: or openai-responses: before it says whom to ask.",
+        ),
+        asking_options,
         click.option(
             "--plain",
             is_flag=True,
@@ -132,6 +147,10 @@ def model_options(command: F) -> F:
         ),
         click.option("--quiet", is_flag=True, help="Print the answer and nothing else."),
     )
+    return _with(command, options)
+
+
+def _with(command: F, options: tuple[Callable[[F], F], ...]) -> F:
     for option in reversed(options):
         command = option(command)
     return command

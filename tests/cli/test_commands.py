@@ -17,7 +17,7 @@ from lm_deluge.errors import ConnectionLostError, NotFoundError
 from support.extras import skip_without
 from support.programs import Call, Run, clean_environment
 
-COMMANDS = ("demo", "stream", "chat", "run", "simulate", "proxy", "report", "replay")
+COMMANDS = ("demo", "stream", "chat", "run", "simulate", "proxy", "web", "report", "replay")
 
 
 async def test_help_lists_the_commands_and_the_exit_codes(

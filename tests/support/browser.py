@@ -28,6 +28,9 @@ _FLAGS = (
 #: Seconds; the tests of others may run at the same time.
 _PATIENCE = 180.0
 
+#: Of keys that a page obeys by itself.
+_KEY_CODES = {"Enter": 13, "Escape": 27, "Tab": 9, " ": 32}
+
 #: Pixels of a picture; a browser draws no higher ones.
 _HIGHEST = 16_000
 
@@ -83,6 +86,14 @@ class Page:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
+    async def result_of(self, expression: str) -> Any:
+        """Evaluate JavaScript that is a promise; return what it comes to."""
+        answer = await self.call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
     async def until(self, expression: str, *, seconds: float = 60.0) -> Any:
         """Wait until JavaScript says something true; return it."""
         async with asyncio.timeout(seconds):
@@ -108,10 +119,33 @@ class Page:
         for shift in (3, 0):
             await self.call("Input.dispatchMouseEvent", type="mouseMoved", x=left + shift, y=top)
 
-    async def press(self, key: str) -> None:
+    async def press(self, key: str, *, shift: bool = False) -> None:
         """Press a key, named as in ``KeyboardEvent.key``."""
+        code = _KEY_CODES.get(key)
+        more = {} if code is None else {"windowsVirtualKeyCode": code}
+        if key == "Enter":
+            more["text"] = "\r"
         for kind in ("keyDown", "keyUp"):
-            await self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key)
+            await self.call(
+                "Input.dispatchKeyEvent",
+                type=kind, key=key, code=key, modifiers=8 if shift else 0, **more,
+            )  # fmt: skip
+
+    async def type(self, text: str) -> None:
+        """Type text where the focus is."""
+        await self.call("Input.insertText", text=text)
+
+    async def offline(self, *, is_away: bool) -> None:
+        """Take the network away, or give it back; connections that are open are cut."""
+        await self.call(
+            "Network.emulateNetworkConditions",
+            offline=is_away, latency=0, downloadThroughput=-1, uploadThroughput=-1,
+        )  # fmt: skip
+
+    async def reload(self) -> None:
+        """Load the page anew, and wait until it is ready."""
+        await self.call("Page.reload")
+        await self.until("document.documentElement?.dataset.ready", seconds=_PATIENCE)
 
     async def screenshot(self, path: Path | None = None, width: int = 1280) -> bytes:
         """Take a picture of the whole page, PNG."""

@@ -21,7 +21,7 @@ import pytest
 
 from support.programs import clean_environment
 
-__all__ = ["npm_program", "pip_program", "serving"]
+__all__ = ["npm_file", "npm_program", "pip_program", "serving"]
 
 _VARIABLE = "LM_DELUGE_OUTSIDE"
 _SECONDS = 240
@@ -78,13 +78,16 @@ def pip_program(package: str, program: str) -> Path:
 
 def npm_program(package: str, program: str) -> Path:
     """Return a program of a package of npm."""
+    return npm_file(package, f".bin/{program}")
+
+
+def npm_file(package: str, path: str) -> Path:
+    """Return a file of a package of npm, by its path in ``node_modules``."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         _cannot_be_had("there is no npm to install a server with")
     said = [str(npm), "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"]
-    return _installed(
-        package, f"node_modules/.bin/{program}", lambda folder: [*said, str(folder), package]
-    )
+    return _installed(package, f"node_modules/{path}", lambda folder: [*said, str(folder), package])
 
 
 @contextlib.contextmanager

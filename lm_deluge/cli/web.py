@@ -124,7 +124,12 @@ async def _serve(
             simulated = simulated_choices(urls, handlers=handlers, recorder=recorder)
             choices = [*asked, *simulated]
             stack.push_async_callback(close, choices)
-            relay = Relay(MemoryStore(keep=_KEPT), on_disconnect="continue", words=error_words)
+            relay = Relay(
+                MemoryStore(keep=_KEPT),
+                on_disconnect="continue",
+                words=error_words,
+                seen=logs[0] if logs else None,
+            )
             app = make_app(relay, choices, place.guard, system=system, has_log=bool(logs))
             url = await stack.enter_async_context(_listening(app, place))
             _tell(place, url, asked, models)

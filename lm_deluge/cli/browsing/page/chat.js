@@ -33,18 +33,17 @@ export class Turn {
     this.timeline = new Timeline({ began, shift, painted });
   }
 
-  /** Take what a frame says. */
-  take({ t, items }) {
-    for (const item of items) {
-      if (["text", "refusal"].includes(item.kind)) { this.text += item.text; this.timeline.add(t, true); }
-      else if (item.kind === "reasoning") { this.reasoning += item.text ?? ""; this.timeline.add(t, false); }
-      else if (["tool_call", "server_tool"].includes(item.kind)) { this.call(item); this.timeline.add(t, false); }
-      else if (item.kind === "tool_result") this.result(item);
-      else if (item.kind === "retry") this.notes = `Trying again with ${item.model}, attempt ${item.attempt + 1} …`;
-      else if (item.kind === "reset") this.rewind();
-      else this.ending(item);
-      if (["text", "reasoning", "refusal"].includes(item.kind)) this.notes = "";
-    }
+  /** Take a piece, at second `t` of the stream's clock. */
+  take(item) {
+    const { kind, t } = item;
+    if (kind === "text" || kind === "refusal") { this.text += item.text; this.timeline.add(t, true); }
+    else if (kind === "reasoning") { this.reasoning += item.text ?? ""; this.timeline.add(t, false); }
+    else if (kind === "tool_call" || kind === "server_tool") { this.call(item); this.timeline.add(t, false); }
+    else if (kind === "tool_result") this.result(item);
+    else if (kind === "retry") this.notes = `Trying again with ${item.model}, attempt ${item.attempt + 1} …`;
+    else if (kind === "reset") this.rewind();
+    else this.ending(item);
+    if (["text", "reasoning", "refusal"].includes(kind)) this.notes = "";
   }
 
   call({ index, id, name, arguments: part, text }) {
@@ -66,16 +65,14 @@ export class Turn {
       this.finish = item.finish_reason;
       this.timeline.tokens = item.usage?.output_tokens ?? null;
     } else if (item.kind === "cancelled") this.status = "cancelled";
-    else if (item.kind === "error") {
-      const [sentence, ...details] = item.message.split("\n");
-      this.fail("error", sentence, details.join("\n"));
-    }
     if (!this.isOpen) this.timeline.end();
   }
 
-  fail(status, sentence, details = "") {
+  /** It ended with an error: a sentence, and after a line break what more there is to know. */
+  fail(status, message) {
+    const [sentence, ...details] = message.split("\n");
     this.status = status;
-    this.error = { sentence, details };
+    this.error = { sentence, details: details.join("\n") };
     this.timeline.end();
   }
 

@@ -3,7 +3,7 @@
 import { TurnView } from "./answer.js";
 import { Chat, Turn } from "./chat.js";
 import { button, element } from "./elements.js";
-import { Refused, about, ask, frames, stop } from "./reading.js";
+import { Refused, about, ask, isThere, pieces, stop } from "./reading.js";
 
 const SUGGESTIONS = [
   "Tell me a short story about a lighthouse.",
@@ -16,6 +16,15 @@ const NEAR = 120;
 
 /** Milliseconds between two times that a running chat is kept, beside when the page is left. */
 const KEEPING = 1000;
+
+/** Milliseconds between two looks at an answer that is silent. */
+const WATCHING = 1000;
+
+const UNREACHABLE = "lm-deluge cannot be reached. Does it still run?";
+/** Errors of a fetch that found nobody, or was given up. */
+const UNREACHED = ["TypeError", "AbortError", "ConnectionLost"];
+
+const LOST = "This answer cannot be read on.";
 
 const $ = (id) => document.getElementById(id);
 const [models, question, send, talk, greeting, latest] =
@@ -115,17 +124,21 @@ async function run(turn) {
   const paint = painter(turn, view);
   const ticking = setInterval(paint, 100);
   const keeping = setInterval(() => chat.keep(), KEEPING);
+  const watching = watch(turn, view);
   talk.setAttribute("aria-busy", "true");
   showSending();
   tell("The answer is on its way.");
   try {
-    await read(turn, view, control.signal, paint);
+    await read(turn, control.signal, paint);
   } catch (error) {
-    turn.fail("error", error instanceof Refused ? error.message : "lm-deluge cannot be reached. Does it still run?");
+    if (error.name === "StreamGone") turn.fail("lost", LOST);
+    else if (error instanceof Refused || !UNREACHED.includes(error.name)) turn.fail("error", error.message);
+    else turn.fail("error", UNREACHABLE);
   } finally {
-    clearInterval(ticking);
-    clearInterval(keeping);
+    for (const timer of [ticking, keeping, watching]) clearInterval(timer);
+    view.isLost = false;
     running = null;
+    view.draw();
     paint();
     talk.setAttribute("aria-busy", "false");
     showSending();
@@ -134,7 +147,7 @@ async function run(turn) {
   }
 }
 
-async function read(turn, view, signal, paint) {
+async function read(turn, signal, paint) {
   if (turn.id === null) {
     turn.id = await ask(turn.model, chat.messagesFor(turn));
     turn.timeline.replied();
@@ -142,16 +155,26 @@ async function read(turn, view, signal, paint) {
     chat.keep();
     if (turn.stopsEarly) stop(turn.id);
   }
-  const before = { text: turn.text, reasoning: turn.reasoning };
   let isFirst = true;
-  const onConnection = (isThere) => { view.isLost = !isThere; paint(); };
-  for await (const frame of frames(turn.id, { signal, onConnection })) {
+  for await (const piece of pieces(turn.id, signal)) {
+    // After a reload all of it comes again; until it does, what the tab has kept is shown.
     if (isFirst) turn.rewind();
     isFirst = false;
-    turn.take(frame);
+    turn.take(piece);
     paint();
   }
-  if (turn.isOpen) Object.assign(turn, isFirst ? before : {}) && turn.fail("lost", "This answer cannot be read on.");
+  if (turn.isOpen) turn.fail("lost", LOST);
+}
+
+/** Look from time to time whether the server is there, while an answer is silent. */
+function watch(turn, view) {
+  let heard = 0, silent = 0;
+  return setInterval(async () => {
+    silent = turn.timeline.came.length === heard ? silent + 1 : 0;
+    heard = turn.timeline.came.length;
+    const isLost = silent > 0 && silent % 2 === 0 ? !(await isThere()) : view.isLost && silent > 0;
+    if (view.isLost !== isLost) Object.assign(view, { isLost }).draw();
+  }, WATCHING);
 }
 
 /** What is said of an answer that has ended. */
@@ -252,7 +275,7 @@ async function begin() {
       $("system").lastElementChild.textContent = told.system;
     }
   } catch {
-    $("whom").textContent = "lm-deluge cannot be reached. Does it still run?";
+    $("whom").textContent = UNREACHABLE;
   }
   document.documentElement.dataset.ready = "yes";
   if (chat.turns.length) scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });

@@ -1,6 +1,6 @@
 /**
- * Reads a relay's stream to its end, whatever the network does; tells it what was seen when.
- * @typedef {{kind: string, text?: string, i?: number, [name: string]: any}} Piece
+ * Reads a relay's stream over lost networks; tells it what was seen when.
+ * @typedef {{kind: string, t: number, text?: string, i?: number, [name: string]: any}} Piece
  */
 const now = () => performance.now() / 1000
 const fail = (name, message, retryable, status) => Object.assign(Error(message), { name, retryable, status })
@@ -39,7 +39,8 @@ export function stream(url, { base = import.meta.url.replace(/[^/]*$/, ""), pati
 				i = frame.i ?? i
 				for (const item of frame.items) {
 					if (item.kind === "text") item.i = i++
-					probe?.hear(item, frame.t, heard)
+					item.t = frame.t
+					probe?.hear(item, heard)
 					if (item.kind === "error") fault = fail(item.error, item.message, item.retryable)
 					else out.enqueue(item)
 					if (/^(complete|cancelled|error)$/.test(item.kind)) return true
@@ -123,10 +124,10 @@ function probing(url, init, asked) {
 	}, own)
 	return {
 		pair,
-		hear(item, said, t) {
+		hear(item, t) {
 			if (item.kind === "start") step = item
 			if (!step) return
-			low = Math.max(low, step.at + said - t) // nothing arrives before it was said
+			low = Math.max(low, step.at + item.t - t) // nothing arrives before it was said
 			high = Math.max(high, low)
 			if (item.kind === "text") rows.push({ step, item, t, hidden: document.hidden })
 		},

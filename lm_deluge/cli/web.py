@@ -8,18 +8,17 @@ import signal
 import sys
 import threading
 import webbrowser
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
 import click
-from aiohttp import web as aio
 from attrs import define
 
-from lm_deluge.cli.browsing.admission import Guard, is_local
-from lm_deluge.cli.browsing.choices import Choice, close, model_choices, simulated_choices
+from lm_deluge.cli.browsing.admission import PageGuard, is_local
+from lm_deluge.cli.browsing.choices import Partner, close, model_partners, simulated_partners
 from lm_deluge.cli.browsing.paces import playing
-from lm_deluge.cli.browsing.site import error_words, make_app
+from lm_deluge.cli.browsing.site import error_words, listening, make_app
 from lm_deluge.cli.command import Command, Whole
 from lm_deluge.cli.files import distinct
 from lm_deluge.cli.options import (
@@ -47,12 +46,12 @@ _KEPT = 3600.0
 
 
 @define
-class _Place:
+class _PagePlace:
     """Where the page is, and who may come."""
 
     host: str
     port: int
-    guard: Guard
+    guard: PageGuard
     opens: bool
 
 
@@ -89,7 +88,7 @@ def web(
     """
     log, record = options["log"], options["record"]
     distinct({"--log": log, "--record": record})
-    place = _Place(host, port, Guard.of(host, allow_hosts), opens=not no_open)
+    place = _PagePlace(host, port, PageGuard.of(host, allow_hosts), opens=not no_open)
     view = LiveStreams(quiet=quiet)
     logs, recorder = make_log(log), make_recorder(record)
     try:
@@ -104,7 +103,7 @@ def web(
 
 
 async def _serve(
-    place: _Place,
+    place: _PagePlace,
     models: Sequence[str],
     options: AskingOptions,
     system: str | None,
@@ -117,11 +116,11 @@ async def _serve(
     with heard(signal.SIGINT, stop.set), heard(signal.SIGTERM, stop.set):
         async with AsyncExitStack() as stack:
             named = models or (DEFAULT_MODEL,)
-            asked = await model_choices(named, options, handlers=handlers, recorder=recorder)
+            asked = await model_partners(named, options, handlers=handlers, recorder=recorder)
             if not models:
                 asked = [choice for choice in asked if not choice.lacks]
             urls = await stack.enter_async_context(playing())
-            simulated = simulated_choices(urls, handlers=handlers, recorder=recorder)
+            simulated = simulated_partners(urls, handlers=handlers, recorder=recorder)
             choices = [*asked, *simulated]
             stack.push_async_callback(close, choices)
             relay = Relay(
@@ -131,29 +130,15 @@ async def _serve(
                 seen=logs[0] if logs else None,
             )
             app = make_app(relay, choices, place.guard, system=system, has_log=bool(logs))
-            url = await stack.enter_async_context(_listening(app, place))
+            url = await stack.enter_async_context(listening(app, place.host, place.port))
+            if place.guard.token is not None:
+                url += f"?token={place.guard.token}"
             _tell(place, url, asked, models)
             with view:
                 await stop.wait()
 
 
-@asynccontextmanager
-async def _listening(app: aio.Application, place: _Place) -> AsyncIterator[str]:
-    """Listen; yield the page's address. ``OSError`` where the address cannot be had."""
-    runner = aio.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
-    await runner.setup()
-    try:
-        await aio.TCPSite(runner, place.host.strip("[]"), place.port).start()
-        address = runner.addresses[0]
-        shown = "127.0.0.1" if address[0] in ("0.0.0.0", "::") else address[0]  # noqa: S104 - it is compared
-        host = f"[{shown}]" if ":" in shown else shown
-        token = "" if place.guard.token is None else f"?token={place.guard.token}"
-        yield f"http://{host}:{address[1]}/{token}"
-    finally:
-        await runner.cleanup()
-
-
-def _tell(place: _Place, url: str, asked: Sequence[Choice], models: Sequence[str]) -> None:
+def _tell(place: _PagePlace, url: str, asked: Sequence[Partner], models: Sequence[str]) -> None:
     click.echo(f"lm-deluge is at {url} (Ctrl-C stops it)")
     for choice in asked:
         if choice.lacks:

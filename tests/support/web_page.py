@@ -8,12 +8,11 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import aiohttp
-from aiohttp import web
 
 from lm_deluge import LLMClient, RetryPolicy
-from lm_deluge.cli.browsing.admission import Guard
-from lm_deluge.cli.browsing.choices import Choice
-from lm_deluge.cli.browsing.site import error_words, make_app
+from lm_deluge.cli.browsing.admission import PageGuard
+from lm_deluge.cli.browsing.choices import Partner
+from lm_deluge.cli.browsing.site import error_words, listening, make_app
 from lm_deluge.simulator import Simulator
 from lm_deluge_plugins.relay import MemoryStore, Relay
 from support.relaying import Event, events_in
@@ -26,7 +25,7 @@ KEY = "sk-secret-of-the-owner-0123456789"
 @contextlib.asynccontextmanager
 async def serving_page(
     *models: Mapping[str, Any],
-    guard: Guard | None = None,
+    guard: PageGuard | None = None,
     system: str | None = None,
     handlers: tuple[object, ...] = (),
 ) -> AsyncIterator[str]:
@@ -43,14 +42,11 @@ async def serving_page(
                 retries=RetryPolicy.none(), handlers=handlers,
             )  # fmt: skip
             stack.push_async_callback(client.close)
-            choices.append(Choice(name, name, "", client, is_simulated=True))
+            choices.append(Partner(name, name, "", client, is_simulated=True))
         relay = Relay(MemoryStore(), on_disconnect="continue", words=error_words)
-        app = make_app(relay, choices, guard or Guard(), system=system, has_log=False)
-        runner = web.AppRunner(app, shutdown_timeout=0.2)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        app = make_app(relay, choices, guard or PageGuard(), system=system, has_log=False)
+        url = await stack.enter_async_context(listening(app, "127.0.0.1", 0))
+        yield url.rstrip("/")
 
 
 async def ask(

@@ -17,7 +17,7 @@ from attrs import field, frozen
 
 from lm_deluge.values.addresses import address_of
 
-__all__ = ["COOKIE", "Guard", "Refused", "is_local"]
+__all__ = ["COOKIE", "PageGuard", "PageRefusal", "is_local"]
 
 #: What holds the token of a browser that was let in.
 COOKIE: Final = "lm_deluge_web"
@@ -27,7 +27,7 @@ _NAME: Final = re.compile(r"[\w.-]+|[0-9a-fA-F:.]+")
 
 
 @frozen
-class Refused(Exception):  # noqa: N818 - it is an answer
+class PageRefusal(Exception):  # noqa: N818 - it is an answer
     """A request that has no business here: ``status`` of HTTP, and why."""
 
     status: int
@@ -51,7 +51,7 @@ def _names(given: Iterable[str]) -> frozenset[str]:
 
 
 @frozen
-class Guard:
+class PageGuard:
     """``allowed``: names of this server besides those of loopback and the address it was reached at.
 
     ``token``: what a browser has to bring, where other machines reach the server; ``None``: nothing.
@@ -61,32 +61,32 @@ class Guard:
     token: str | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, host: str, allow_hosts: Iterable[str] = ()) -> Guard:
+    def of(cls, host: str, allow_hosts: Iterable[str] = ()) -> PageGuard:
         """Return the guard of a server that listens on ``host``; ``ValueError`` for a name that is none."""
         return cls(allow_hosts, None if is_local(host) else secrets.token_urlsafe(24))
 
     def check(self, headers: Mapping[str, str], reached: str, *, changes: bool) -> None:
-        """Raise ``Refused`` for a request of a page that is not this server's own.
+        """Raise ``PageRefusal`` for a request of a page that is not this server's own.
 
         ``reached``: the address that the connection came to; ``changes``: whether the request does more
         than read, as any method but GET and HEAD.
         """
         found = _HOST.fullmatch(headers.get("Host", ""))
         if found is None:
-            raise Refused(400, "Host is no NAME:PORT")
+            raise PageRefusal(400, "Host is no NAME:PORT")
         name = found[1].strip("[]").rstrip(".").lower()
         if not self._is_ours(name, reached):
-            raise Refused(
+            raise PageRefusal(
                 421,
                 f"this server is not called {name[:80]!r} (a web page may ask by any name): "
                 f"--allow-host {name[:80]} lets it be",
             )
         origin = headers.get("Origin")
         if origin is not None and not _is_same(origin, headers["Host"]):
-            raise Refused(403, f"pages of {origin[:80]!r} may not ask here")
+            raise PageRefusal(403, f"pages of {origin[:80]!r} may not ask here")
         site = headers.get("Sec-Fetch-Site", "same-origin")
         if origin is None and changes and site not in ("same-origin", "none"):
-            raise Refused(403, "pages of other sites may not ask here")
+            raise PageRefusal(403, "pages of other sites may not ask here")
 
     def knows(self, token: str | None) -> bool:
         """Whether this is the token, where one is needed."""

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from lm_deluge import Conversation, Message
 
-__all__ = ["MOST_BYTES", "Asked", "read_asked"]
+__all__ = ["MOST_BYTES", "PageQuestion", "read_asked"]
 
 #: Bytes of a request.
 MOST_BYTES: Final = 4 << 20
@@ -18,14 +18,14 @@ _MOST_MESSAGES: Final = 2_000
 
 
 @frozen
-class Asked:
+class PageQuestion:
     """A model's name as the page knows it, and the conversation so far; its last message is the user's."""
 
     model: str
     conversation: Conversation
 
 
-def read_asked(body: bytes, system: str | None = None) -> Asked:
+def read_asked(body: bytes, system: str | None = None) -> PageQuestion:
     """Read ``{"model": NAME, "messages": [{"role": "user" | "assistant", "content": TEXT}, …]}``.
 
     ``system``: the system message that goes first. Raises ``ValueError`` that says what is wrong where.
@@ -50,7 +50,7 @@ def read_asked(body: bytes, system: str | None = None) -> Asked:
         conversation.add(_message(message, f"messages[{at}]"))
     if conversation.messages[-1].role != "user":
         raise ValueError("the last message must be the user's")
-    return Asked(model, conversation)
+    return PageQuestion(model, conversation)
 
 
 def _message(value: Any, where: str) -> Message:

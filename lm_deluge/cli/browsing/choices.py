@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from lm_deluge.cli.options import AskingOptions
     from lm_deluge.recording import Recorder
 
-__all__ = ["Choice", "close", "model_choices", "simulated_choices"]
+__all__ = ["Partner", "close", "model_partners", "simulated_partners"]
 
 
 @define(eq=False)
-class Choice:
+class Partner:
     """Somebody to talk to. ``name``: by which the page asks; ``lacks``: why it cannot be asked, in words."""
 
     name: str
@@ -41,19 +41,19 @@ class Choice:
         }
 
 
-async def model_choices(
+async def model_partners(
     models: Iterable[str],
     options: AskingOptions,
     *,
     handlers: list[object],
     recorder: Recorder | None,
-) -> list[Choice]:
+) -> list[Partner]:
     """Return a choice for each model, each once.
 
     Raises what ``open_stream`` does for a model that is not served; that a key is missing is told in
     ``lacks``.
     """
-    choices: list[Choice] = []
+    choices: list[Partner] = []
     for model in dict.fromkeys(models):
         client = LLMClient(
             model,
@@ -66,7 +66,7 @@ async def model_choices(
             record=recorder,
             handlers=handlers,
         )
-        choices.append(Choice(model, model, "", client, lacks=await _lack(client)))
+        choices.append(Partner(model, model, "", client, lacks=await _lack(client)))
     return choices
 
 
@@ -80,12 +80,12 @@ async def _lack(client: LLMClient) -> str:
         return f"no API key: set the environment variable {error.missing_key}"
 
 
-def simulated_choices(
+def simulated_partners(
     urls: Mapping[str, str], *, handlers: list[object], recorder: Recorder | None
-) -> list[Choice]:
+) -> list[Partner]:
     """Return a choice for each pace of the simulator; ``urls``: where each plays."""
     return [
-        Choice(
+        Partner(
             pace.name,
             f"simulator, {pace.label}",
             pace.about,
@@ -104,6 +104,6 @@ def simulated_choices(
     ]
 
 
-async def close(choices: Iterable[Choice]) -> None:
+async def close(choices: Iterable[Partner]) -> None:
     """Close the clients."""
     await asyncio.gather(*(choice.client.close() for choice in choices))

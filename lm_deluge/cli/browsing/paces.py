@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from lm_deluge.simulator import Gap, Simulator
 
-__all__ = ["PACES", "Pace", "playing", "said_to"]
+__all__ = ["PACES", "SimulatedPace", "playing", "said_to"]
 
 _TEXTS: Final = Path(__file__).parent / "texts"
 
@@ -24,7 +24,7 @@ _ASKED_BY: Final = {
 
 
 @frozen
-class Pace:
+class SimulatedPace:
     """How a simulated model answers. ``name``: the model's; ``about``: what is to be seen."""
 
     name: str
@@ -38,37 +38,37 @@ def _flowing(median: float = 0.028) -> Gap:
 
 
 PACES: Final = (
-    Pace(
+    SimulatedPace(
         "simulator-steady",
         "steady",
         "Text that flows, as from a good service.",
         {"ttft": 0.45, "gap": _flowing()},
     ),
-    Pace(
+    SimulatedPace(
         "simulator-thinking",
         "thinks first",
         "Reasoning, then the answer.",
         {"ttft": 0.6, "gap": _flowing(), "reasoning": 70},
     ),
-    Pace(
+    SimulatedPace(
         "simulator-bursts",
         "in bursts",
         "As behind a proxy that buffers: nothing, then much at once.",
         {"ttft": 0.45, "gap": _flowing(), "faults": "buffer:0.8"},
     ),
-    Pace(
+    SimulatedPace(
         "simulator-stall",
         "stalls",
         "A silence of three seconds in the middle.",
         {"ttft": 0.45, "gap": _flowing(), "faults": "pause:3:40"},
     ),
-    Pace(
+    SimulatedPace(
         "simulator-slow",
         "slow",
         "Three seconds to the first word, then six pieces a second.",
         {"ttft": 3.0, "gap": _flowing(0.15)},
     ),
-    Pace(
+    SimulatedPace(
         "simulator-tool",
         "calls a tool",
         "Some text, then a call of a tool.",
@@ -79,7 +79,7 @@ PACES: Final = (
             "tool_calls": [("get_weather", {"city": "Oslo", "days": 3, "unit": "celsius"})],
         },
     ),
-    Pace(
+    SimulatedPace(
         "simulator-breaks",
         "breaks",
         "The connection ends in the middle; the answer can be asked for again.",

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
 
 from lm_deluge import __version__
-from lm_deluge.cli.browsing.admission import COOKIE, Guard, Refused
+from lm_deluge.cli.browsing.admission import COOKIE, PageGuard, PageRefusal
 from lm_deluge.cli.browsing.asked import MOST_BYTES, read_asked
-from lm_deluge.cli.browsing.choices import Choice
+from lm_deluge.cli.browsing.choices import Partner
 from lm_deluge.errors import StreamError
 from lm_deluge_plugins.relay import Relay, aiohttp_web, plain_words
 
-__all__ = ["STREAMS", "error_words", "make_app"]
+__all__ = ["STREAMS", "error_words", "listening", "make_app"]
 
 #: Where streams are read, stopped and told of.
 STREAMS: Final = "/streams"
@@ -50,7 +51,7 @@ def error_words(error: StreamError) -> str:
 
 
 def make_app(
-    relay: Relay, choices: Sequence[Choice], guard: Guard, *, system: str | None, has_log: bool
+    relay: Relay, choices: Sequence[Partner], guard: PageGuard, *, system: str | None, has_log: bool
 ) -> web.Application:
     """Return the application: the page, what it is told, what it asks, and its streams."""
     app = web.Application(middlewares=[_guarding(guard), _with_headers], client_max_size=MOST_BYTES)
@@ -93,6 +94,20 @@ def make_app(
     return app
 
 
+@asynccontextmanager
+async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
+    """Serve the application; yield its address. ``OSError`` where host and port cannot be had."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host.strip("[]"), port).start()
+        name, number, *_ = runner.addresses[0]
+        shown = "127.0.0.1" if name in ("0.0.0.0", "::") else name  # noqa: S104 - it is compared
+        yield f"http://{f'[{shown}]' if ':' in shown else shown}:{number}/"
+    finally:
+        await runner.cleanup()
+
+
 def _file(text: str, kind: str) -> _Handler:
     async def serve(request: web.Request) -> web.Response:
         headers = {"Cache-Control": "no-cache"}
@@ -105,13 +120,13 @@ def _refusal(status: int, why: str) -> web.Response:
     return web.json_response({"error": why}, status=status)
 
 
-def _guarding(guard: Guard) -> Any:
+def _guarding(guard: PageGuard) -> Any:
     @web.middleware
     async def guarded(request: web.Request, handler: _Handler) -> web.StreamResponse:
         changes = request.method not in ("GET", "HEAD")
         try:
             guard.check(request.headers, _reached(request), changes=changes)
-        except Refused as refused:
+        except PageRefusal as refused:
             return _refusal(refused.status, refused.why)
         if guard.token is None or guard.knows(request.cookies.get(COOKIE)):
             return await handler(request)

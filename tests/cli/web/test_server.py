@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from lm_deluge.cli.browsing.admission import COOKIE, Guard, Refused, is_local
+from lm_deluge.cli.browsing.admission import COOKIE, PageGuard, PageRefusal, is_local
 from lm_deluge.cli.browsing.asked import read_asked
 from lm_deluge.cli.browsing.paces import PACES, playing, said_to
 from support.relaying import check_log, text_of
@@ -155,7 +155,7 @@ async def test_refusals_come_as_json() -> None:
 
 
 async def test_from_other_machines_one_enters_by_the_link_alone() -> None:
-    guard = Guard.of("0.0.0.0", ["box"])
+    guard = PageGuard.of("0.0.0.0", ["box"])
     assert guard.token is not None
     assert guard.token not in repr(guard)
     jar = aiohttp.CookieJar(unsafe=True)
@@ -182,16 +182,16 @@ async def test_from_other_machines_one_enters_by_the_link_alone() -> None:
 )  # fmt: skip
 def test_only_addresses_of_this_machine_need_no_link(host: str, local: bool) -> None:
     assert is_local(host) == local
-    assert (Guard.of(host).token is None) == local
+    assert (PageGuard.of(host).token is None) == local
 
 
 def test_a_name_of_ones_own_is_let_in() -> None:
-    guard = Guard.of("127.0.0.1", ["Box.lan"])
+    guard = PageGuard.of("127.0.0.1", ["Box.lan"])
     guard.check({"Host": "box.lan:80"}, "127.0.0.1", changes=True)
-    with pytest.raises(Refused, match=r"--allow-host other\.lan"):
+    with pytest.raises(PageRefusal, match=r"--allow-host other\.lan"):
         guard.check({"Host": "other.lan"}, "127.0.0.1", changes=False)
     with pytest.raises(ValueError, match="--allow-host"):
-        Guard.of("127.0.0.1", ["http://box"])
+        PageGuard.of("127.0.0.1", ["http://box"])
 
 
 @pytest.mark.parametrize(

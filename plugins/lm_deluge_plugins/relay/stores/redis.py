@@ -115,7 +115,7 @@ class RedisStore:
         keys, link = writer.keys, self._link
         times = (ms(link.keep), ms(link.liveness / 2))
         head = (frames[0].number, *times, keys.news, int(frames[-1].is_last))
-        return (keys.log, keys.alive), (*head, *(frame.data for frame in frames))
+        return (keys.log, keys.alive, keys.readers), (*head, *(frame.data for frame in frames))
 
     def _gone(self, writer: RedisWriter) -> None:
         """A writer is done."""

@@ -27,7 +27,7 @@ if #top > 0 then
 end
 """
 
-#: KEYS: log, alive. ARGV: first number, ms to keep, ms to live, channel, whether the last frame is the
+#: KEYS: log, alive, readers. ARGV: first number, ms to keep, ms to live, channel, whether the last frame is the
 #: ending, frames. Returns {whether they were added, the newest number, whether it was buried}.
 APPEND: Final = (
     _TOP
@@ -40,7 +40,7 @@ for i = 6, #ARGV do
   else redis.call('XADD', KEYS[1], id, 'f', ARGV[i]) end
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
-if ARGV[5] == '1' then redis.call('DEL', KEYS[2])
+if ARGV[5] == '1' then redis.call('DEL', KEYS[2], KEYS[3])
 else redis.call('SET', KEYS[2], '1', 'PX', ARGV[3]) end
 redis.call('PUBLISH', ARGV[4], ARGV[1] .. ' ' .. ARGV[5] .. '\\n' .. table.concat(ARGV, '\\n', 6))
 return {1, first + #ARGV - 6, 0}

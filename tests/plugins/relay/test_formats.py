@@ -149,11 +149,21 @@ def test_a_retry_before_output_says_nothing_to_front_ends() -> None:
         assert encoded(encoder(), with_it) == encoded(encoder(), without)
 
 
-def test_what_was_shown_and_is_dropped_resets_the_step() -> None:
-    frames = log_of([[{"kind": "text", "text": "wrong"}, {"kind": "reset"}]], COMPLETE)
+def test_what_a_failed_step_showed_is_dropped_and_what_came_before_it_is_not() -> None:
+    """A step that is whole, one that fails after it showed something, one before, and one that is whole."""
+    text = [{"kind": "text", "text": "a"}]
+    failed: list[dict[str, Any]] = [{"kind": "step_end", "of": ERROR}, {"kind": "reset"}]
+    whole = [{"kind": "step_end", "of": COMPLETE}]
+    told = [START, *text, *whole, START, *text, *failed, START, *failed, START, *text, *whole]
+    frames = log_of([[*told[1:]]], COMPLETE)
     kinds = [chunk["type"] for chunk in encoded(UIMessages(), frames)[:-1]]
-    assert kinds == ["start", "start-step", "text-start", "text-delta", "reset-step",
-                     "finish-step", "finish"]  # fmt: skip
+    part = ["text-start", "text-delta", "text-end"]
+    assert kinds == ["start", "start-step", *part, "finish-step", "start-step", *part, "reset-step",
+                     *part, "finish-step", "finish"]  # fmt: skip
+    events = encoded(AGUI(), frames)
+    (reset,) = [event for event in events if event["type"] == "CUSTOM"]
+    begun = [each["messageId"] for each in events if each["type"] == "TEXT_MESSAGE_START"]
+    assert reset["value"] == {"messageIds": [begun[1]], "toolCallIds": []}
 
 
 @pytest.mark.parametrize("name", FORMATS)

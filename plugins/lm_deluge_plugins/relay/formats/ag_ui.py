@@ -29,8 +29,8 @@ class AGUI:
     """One run. Every reader gets all of it: the protocol has no numbers to go on from.
 
     ``thread_id``, ``run_id``: those of the request; the stream's id where they are not given. What is
-    dropped after it was shown is told by a ``CUSTOM`` event ``reset`` with the ids of its messages, as
-    the protocol has no other word for it.
+    dropped after it was shown is told by a ``CUSTOM`` event ``reset`` with the ids of its messages and
+    tool calls, as the protocol has no other word for it.
     """
 
     headers: Mapping[str, str] = HEADERS
@@ -44,6 +44,7 @@ class AGUI:
         self._messages = 0
         self._open: tuple[str, str] | None = None
         self._shown: list[str] = []
+        self._called: list[str] = []
         self._calls = OpenCalls()
 
     def encode(self, frame: Frame) -> bytes:
@@ -79,6 +80,8 @@ class AGUI:
             self._reset()
         elif kind == "step_end":
             self._close()
+            if item.get("of", {}).get("kind") == "complete":
+                self._shown, self._called = [], []
         elif kind == "complete":
             self._close()
             self._finish({"type": "success"}, item)
@@ -132,6 +135,7 @@ class AGUI:
         if call is None:
             return
         if begins:
+            self._called.append(call.id)
             self._say("TOOL_CALL_START", toolCallId=call.id, toolCallName=call.name)
         if text:
             self._say("TOOL_CALL_ARGS", toolCallId=call.id, delta=text)
@@ -146,8 +150,10 @@ class AGUI:
 
     def _reset(self) -> None:
         self._close()
-        dropped, self._shown = self._shown, []
-        self._say("CUSTOM", name="reset", value={"messageIds": dropped})
+        if self._shown or self._called:
+            dropped = {"messageIds": self._shown, "toolCallIds": self._called}
+            self._shown, self._called = [], []
+            self._say("CUSTOM", name="reset", value=dropped)
 
     def _finish(self, outcome: Mapping[str, Any], item: Mapping[str, Any]) -> None:
         fields: dict[str, Any] = {}

@@ -43,6 +43,7 @@ class UIMessages:
         self._out: list[bytes] = []
         self._started = False
         self._in_step = False
+        self._has_shown = False
         self._open: str | None = None
         self._part = 0
         self._calls = OpenCalls()
@@ -81,7 +82,7 @@ class UIMessages:
         elif kind == "reset":
             self._reset()
         elif kind == "step_end":
-            self._end_step()
+            self._step_ends(item.get("of", {}))
         elif kind == "complete":
             self._complete(item)
         elif kind == "cancelled":
@@ -103,6 +104,7 @@ class UIMessages:
     def _begin_step(self) -> None:
         if not self._in_step:
             self._in_step = True
+            self._has_shown = False
             self._say({"type": "start-step"})
 
     def _delta(self, part: str, text: str) -> None:
@@ -110,6 +112,7 @@ class UIMessages:
         if self._open != part:
             self._close_part()
             self._open = part
+            self._has_shown = True
             self._part += 1
             self._say({"type": f"{part}-start", "id": str(self._part)})
         self._say({"type": f"{part}-delta", "id": str(self._part), "delta": text})
@@ -125,6 +128,7 @@ class UIMessages:
         if call is None:
             return
         if begins:
+            self._has_shown = True
             self._say({"type": "tool-input-start", "toolCallId": call.id, "toolName": call.name})
         if text:
             self._say({"type": "tool-input-delta", "toolCallId": call.id, "inputTextDelta": text})
@@ -149,8 +153,16 @@ class UIMessages:
     def _reset(self) -> None:
         self._open = None
         self._calls.drop()
-        if self._in_step:
+        if self._has_shown:
+            self._has_shown = False
             self._say({"type": "reset-step"})
+
+    def _step_ends(self, ending: Mapping[str, Any]) -> None:
+        if ending.get("kind") in ("error", "cancelled"):
+            # Whether it counts is known when another one follows, which may drop what this one showed.
+            self._close_parts()
+        else:
+            self._end_step()
 
     def _end_step(self) -> None:
         self._close_part()

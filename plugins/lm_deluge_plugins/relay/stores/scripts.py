@@ -27,8 +27,8 @@ if #top > 0 then
 end
 """
 
-#: KEYS: log, alive, readers. ARGV: first number, ms to keep, ms to live, channel, whether the last frame is the
-#: ending, frames. Returns {whether they were added, the newest number, whether it was buried}.
+#: KEYS: log, alive, readers. ARGV: first number, ms to keep, ms to live, channel, whether the last frame is
+#: the ending, frames. Returns {whether they were added, the newest number, whether it was buried}.
 APPEND: Final = (
     _TOP
     + """

@@ -21,7 +21,7 @@ import pytest
 
 from support.programs import clean_environment
 
-__all__ = ["npm_file", "npm_program", "pip_program", "serving"]
+__all__ = ["npm_file", "npm_packages", "npm_program", "pip_program", "serving"]
 
 _VARIABLE = "LM_DELUGE_OUTSIDE"
 _SECONDS = 240
@@ -48,9 +48,9 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _installed(package: str, program: str, install: Callable[[Path], Sequence[str]]) -> Path:
-    """Return a package's program, for which ``install`` returns the command, in its own folder."""
-    folder = _folder() / "".join(char if char.isalnum() else "-" for char in package)
+def _installed(package: str, install: Callable[[Path], Sequence[str]]) -> Path:
+    """Return a package's own folder, for which ``install`` returns the command."""
+    folder = _folder() / "".join(char if char.isalnum() else "-" for char in package)[:100]
     with _alone(folder):
         if not (folder / "done").exists():
             shutil.rmtree(folder, ignore_errors=True)
@@ -63,7 +63,7 @@ def _installed(package: str, program: str, install: Callable[[Path], Sequence[st
                 said = str(getattr(error, "stderr", None) or error).strip()
                 _cannot_be_had(f"{package} could not be installed ({said[-200:]})")
             (folder / "done").touch()
-    return folder / program
+    return folder
 
 
 def pip_program(package: str, program: str) -> Path:
@@ -73,7 +73,7 @@ def pip_program(package: str, program: str) -> Path:
         venv.create(folder, with_pip=True)
         return [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", package]
 
-    return _installed(package, f"bin/{program}", install)
+    return _installed(package, install) / "bin" / program
 
 
 def npm_program(package: str, program: str) -> Path:
@@ -83,11 +83,16 @@ def npm_program(package: str, program: str) -> Path:
 
 def npm_file(package: str, path: str) -> Path:
     """Return a file of a package of npm, by its path in ``node_modules``."""
+    return npm_packages(package) / "node_modules" / path
+
+
+def npm_packages(*packages: str) -> Path:
+    """Return a folder in which programs for node find packages of npm, each given as ``name@version``."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         _cannot_be_had("there is no npm to install a server with")
     said = [str(npm), "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"]
-    return _installed(package, f"node_modules/{path}", lambda folder: [*said, str(folder), package])
+    return _installed("-".join(packages), lambda folder: [*said, str(folder), *packages])
 
 
 @contextlib.contextmanager

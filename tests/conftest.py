@@ -107,7 +107,7 @@ def no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def nothing_was_told_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin each test as a new process does: what is told once was told nobody, whatever ran before."""
     monkeypatch.setattr("lm_deluge.values.once._told", set())
-    monkeypatch.setattr("lm_deluge.client.choosing._refused", set())
+    monkeypatch.setattr("lm_deluge.client.refused._refused", set())
 
 
 @pytest.fixture(scope="session")

@@ -49,6 +49,13 @@ def model_request(
         info = route.info
         if is_named and why:
             warn_of_dropped(info, Dropped("reasoning_summary", why))
+    if ask.shape is not None:
+        from lm_deluge.client.shaping import form_or_words
+
+        ask, without = form_or_words(route, ask)
+        more["without"] = (*more.get("without", ()), *without)
+    if more.get("without"):
+        more["write"] = lambda ask: route.request(route.dialect.write(ask), redactor)
     written = route.dialect.write(ask)
     if written.dropped or written.assumed:
         warn_of_written(info, written)

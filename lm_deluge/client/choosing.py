@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from logging import WARNING
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
+from lm_deluge.client.refused import remember_refused, was_refused
 from lm_deluge.client.routes import Route
 from lm_deluge.dialects.dialect import Ask, Written
 from lm_deluge.dialects.responses.summaries import is_for_the_model, refuses_summary
@@ -18,14 +18,10 @@ from lm_deluge.values.foreign import log
 from lm_deluge.values.redaction import Redactor
 
 if TYPE_CHECKING:
+    from lm_deluge.engine.plan import Without
     from lm_deluge.engine.resuming import Resumption
 
 __all__ = ["way_for"]
-
-Instead: TypeAlias = Callable[[StreamError], Request | None]
-
-#: Who was refused a summary, by ``Route.account``; or what of a model.
-_refused: Final[set[int]] = set()
 
 _ELSEWHERE: Final = (
     "only the Responses API shows a model's thinking in summaries that are asked for"
@@ -43,14 +39,16 @@ def way_for(
 
     Raises ``ValueError`` where an answer is to be resumed and cannot be.
     """
-    route, ask, instead, why = _chosen_way(route, ask, redactor, is_first=is_first)
-    more = {"instead": instead, "resumption": _resumption_of(route, ask, redactor)}
+    route, ask, without, why = _chosen_way(route, ask, is_first=is_first)
+    more: dict[str, Any] = {"resumption": _resumption_of(route, ask, redactor)}
+    if without is not None:
+        more["without"] = (without,)
     return route, ask, more, why
 
 
 def _chosen_way(
-    route: Route, ask: Ask, redactor: Redactor, *, is_first: bool
-) -> tuple[Route, Ask, Instead | None, str]:
+    route: Route, ask: Ask, *, is_first: bool
+) -> tuple[Route, Ask, Without | None, str]:
     other = route.by_responses
     unsaid = None if other is None else unsaid_by_responses(ask)
     if other is not None and unsaid is None:
@@ -61,13 +59,13 @@ def _chosen_way(
         return route, evolve(ask, resume=False), None, _ELSEWHERE
     if ask.reasoning_summary is None or "reasoning" in (ask.extra_body or ()):
         return route, ask, None, ""
-    if route.account in _refused or _of_model(route, ask) in _refused:
+    if was_refused(*_of_account(route)) or was_refused(*_of_model(route, ask)):
         return route, evolve(ask, reasoning_summary=None), None, "it was refused before"
 
-    def instead(error: StreamError) -> Request | None:
-        return _without_summary(error, route, ask, redactor)
+    def without(error: StreamError, ask: Ask) -> Ask | None:
+        return _without_summary(error, route, ask)
 
-    return route, ask, instead, ""
+    return route, ask, without, ""
 
 
 def _not_resumable(ask: Ask, unsaid: str | None) -> ValueError:
@@ -99,22 +97,23 @@ def _resumption_of(route: Route, ask: Ask, redactor: Redactor) -> Resumption | N
     )
 
 
-def _without_summary(
-    error: StreamError, route: Route, ask: Ask, redactor: Redactor
-) -> Request | None:
+def _without_summary(error: StreamError, route: Route, ask: Ask) -> Ask | None:
     if not refuses_summary(error):
         return None
-    known = _of_model(route, ask) if is_for_the_model(error) else route.account
-    if known not in _refused:
-        _refused.add(known)
+    known = _of_model(route, ask) if is_for_the_model(error) else _of_account(route)
+    if remember_refused(*known):
         log(
             WARNING,
             "%s: no summary of its thinking, and none is asked for any more: %s",
             ask.info.name,
             error,
         )
-    return route.request(route.dialect.write(evolve(ask, reasoning_summary=None)), redactor)
+    return evolve(ask, reasoning_summary=None)
 
 
-def _of_model(route: Route, ask: Ask) -> int:
-    return hash((route.account, ask.info.model_id, ask.reasoning_summary))
+def _of_account(route: Route) -> tuple[object, ...]:
+    return "summary", route.account
+
+
+def _of_model(route: Route, ask: Ask) -> tuple[object, ...]:
+    return "summary", route.account, ask.info.model_id, ask.reasoning_summary

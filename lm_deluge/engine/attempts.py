@@ -161,11 +161,8 @@ class Attempts:
         if self.current.answer.has_output:
             return None, 0.0
         policy, verdict = self._plan.policy, _verdict(target, error)
-        without = None if target.instead is None else target.instead(error)
-        if without is not None:
-            assert target.ask is not None
-            ask = evolve(target.ask, reasoning_summary=None)
-            return evolve(target, request=without, ask=ask, instead=None), 0.0
+        if target.without and (less := _asked_without(target, error)) is not None:
+            return less, 0.0
         delay = retry_delay(policy, error, failures, verdict=verdict)
         if delay is not None:
             return target, delay
@@ -280,6 +277,18 @@ class Attempts:
         )
         failure.__cause__ = error
         return failure
+
+
+def _asked_without(target: ModelRequest, error: StreamError) -> ModelRequest | None:
+    """Return the request without what an error refuses, ``None`` if it refuses nothing of the kind."""
+    assert target.ask is not None
+    assert target.write is not None
+    for at, without in enumerate(target.without):
+        ask = without(error, target.ask)
+        if ask is not None:
+            left = (*target.without[:at], *target.without[at + 1 :])
+            return evolve(target, request=target.write(ask), ask=ask, without=left)
+    return None
 
 
 def _verdict(target: ModelRequest, error: StreamError) -> bool | None:

@@ -6,7 +6,7 @@ import asyncio
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from attrs import field, frozen
 
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from lm_deluge.structured.shape import Shape
     from lm_deluge.values.pieces import Delta
 
-__all__ = ["ModelRequest", "Plan", "ReadRecorder", "Running", "Slots"]
+__all__ = ["ModelRequest", "Plan", "ReadRecorder", "Running", "Slots", "Without"]
+
+Without: TypeAlias = "Callable[[StreamError, Ask], Ask | None]"
 
 
 class ReadRecorder(Protocol):
@@ -53,8 +55,9 @@ class ModelRequest:
     """One model to ask, and the request that asks it. ``ask``: what it asks for, in our own words.
     ``recorder`` hears of every network read.
     ``choices``: how many answers it asks for. ``logprobs``: whether it asks for log probabilities.
-    ``instead``: returns, for the error of an attempt without output, the request that is to be sent once
-    more without what nobody need answer; ``None``: there is none, and the retry policy decides.
+    ``without``: each returns, for the error of an attempt without output and what was asked, what is to be
+    asked once more without what nobody need answer; ``None``: the error is about something else, and the
+    retry policy decides. ``write``: makes the request of that.
     ``resumption``: how its answer is taken up again after a lost connection; ``None``: it is not."""
 
     info: ModelInfo = field(repr=lambda info: info.name)
@@ -66,7 +69,8 @@ class ModelRequest:
     logprobs: bool = False
     recorder: ReadRecorder | None = None
     resumption: Resumption | None = field(default=None, repr=False)
-    instead: Callable[[StreamError], Request | None] | None = field(default=None, repr=False)
+    without: tuple[Without, ...] = field(default=(), repr=False)
+    write: Callable[[Ask], Request] | None = field(default=None, repr=False)
 
 
 @frozen(eq=False, kw_only=True)

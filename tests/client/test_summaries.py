@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from lm_deluge import LLMClient, RetryPolicy, StreamHandler, register_model
-from lm_deluge.client import choosing
+from lm_deluge.client import refused
 from lm_deluge.errors import BadRequestError, InternalServerError
 from lm_deluge.simulator import Simulator
 from lm_deluge.simulator.checks.refusals import Refused
@@ -125,7 +125,7 @@ async def test_one_that_is_refused_is_asked_without_it_counted_told_and_remember
         other = client_at_openai(sim.port, "gpt-5", api_key="sk-other-0987654321")
         assert (await other.stream("Hi")).attempts == 2
     assert sum("must be verified" in message for message in caplog.messages) == 2
-    assert KEY not in repr(choosing._refused)
+    assert KEY not in repr(refused._refused)
 
 
 async def test_what_a_model_refuses_is_not_kept_from_another() -> None:

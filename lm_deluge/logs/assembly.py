@@ -23,6 +23,7 @@ __all__ = [
     "OUTPUTS",
     "OUTPUT_KINDS",
     "RAW",
+    "SEEN",
     "TWICE",
     "UNREADABLE",
     "LoggedFacts",
@@ -41,7 +42,10 @@ TWICE = "event seen before"
 BACKWARDS = "time runs backwards within its stream"
 
 ENDINGS = frozenset({"complete", "error"})
-ASIDE = frozenset({"request", "note", "seen"})
+SEEN = "seen"
+"""The event of what a browser told, which can come long after the ending of its stream."""
+
+ASIDE = frozenset({"request", "note", SEEN})
 """Events of a log that are no part of a stream's timeline."""
 
 RAW = frozenset({"request", "head", "read", "close"})

@@ -8,7 +8,7 @@ import io
 import sys
 import zlib
 from codecs import BOM_UTF8
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, cast
@@ -16,7 +16,9 @@ from typing import IO, cast
 from attrs import define, field
 
 from lm_deluge.logs.assembly import FOREIGN, NEWER, why_unreadable
+from lm_deluge.logs.seen_lines import take_seen
 from lm_deluge.timeline.foreign import BenchmarkTool, NotMeasuredError, lines_of, tool_of
+from lm_deluge.values.sightings import LoggedSightings
 
 __all__ = ["AFTER_END", "CHUNK", "BlockOfLines", "LogFiles", "Skipped", "Source"]
 
@@ -81,12 +83,13 @@ class LogFiles:
 
     ``lines``: lines seen so far, blank ones not counted. ``beside``: lines so far that are part of no
     stream's timeline, by event: what a proxy tells of requests that did not stream (``request``) and of
-    what it did not understand (``note``).
+    what it did not understand (``note``), and what browsers told (``seen``), which ``sightings`` holds.
     """
 
     sources: list[Source]
     lines: int = 0
     beside: dict[str, int] = field(factory=dict)
+    sightings: LoggedSightings = field(factory=LoggedSightings, repr=False)
     _files: list[_File] = field(factory=list)
     _skipped: dict[str, _Count] = field(factory=dict)
 
@@ -137,6 +140,15 @@ class LogFiles:
     def pass_over(self, event: str) -> None:
         """Count a line that is part of no stream's timeline."""
         self.beside[event] = self.beside.get(event, 0) + 1
+
+    def take_seen(self, data: bytes, line: int, only: Collection[str] | None = None) -> bool:
+        """Take in a line of what a browser saw, or count why not; return whether it is one."""
+        is_seen, problem = take_seen(data, line, self.sightings, only)
+        if problem is not None:
+            self.skip(problem, line)
+        elif is_seen:
+            self.pass_over("seen")
+        return is_seen
 
     def skip(self, reason: str, line: int, count: int = 1) -> None:
         """Count lines that were not taken in, ``line`` being the first of them."""

@@ -15,6 +15,7 @@ from lm_deluge.logs.assembly import (
     ASIDE,
     ENDINGS,
     RAW,
+    SEEN,
     UNREADABLE,
     LoggedPiece,
     OpenStream,
@@ -110,7 +111,12 @@ class LogReader(Iterator[Timeline]):
             yield from self._parse(block)
         self.unfinished = len(self._open)
         while self._open:
-            yield self._open.popitem()[1].timeline()
+            yield self._timeline(self._open.popitem()[1])
+
+    def _timeline(self, stream: OpenStream) -> Timeline:
+        timeline = stream.timeline()
+        timeline.sightings = self.files.sightings
+        return timeline
 
     def _parse(self, block: BlockOfLines) -> Iterator[Timeline]:
         streams = self._open
@@ -118,7 +124,9 @@ class LogReader(Iterator[Timeline]):
         for number, line, piece in self._decoded(block):
             stream = streams.get(piece.s)
             if piece.e in ASIDE:
-                if piece.e in RAW and stream is not None:
+                if piece.e == SEEN:
+                    files.take_seen(line, number)
+                elif piece.e in RAW and stream is not None:
                     # It says how the reads of its attempt are to be read.
                     self._add_raw(stream, piece, line)
                 else:
@@ -137,7 +145,7 @@ class LogReader(Iterator[Timeline]):
                 self._ended.add(piece.s)
                 streams.pop(piece.s, None)
                 self._recorded.pop(piece.s, None)
-                yield stream.timeline()
+                yield self._timeline(stream)
             else:
                 streams[piece.s] = stream
 
@@ -155,7 +163,8 @@ class LogReader(Iterator[Timeline]):
             try:
                 piece = decode_piece(line)
             except UNREADABLE as error:
-                files.skip_unreadable(line, error, number)
+                if not files.take_seen(line, number, only):
+                    files.skip_unreadable(line, error, number)
             else:
                 if only is None or piece.s in only:
                     yield number, line, piece
@@ -189,9 +198,10 @@ def read_timelines(
     passed over, and damage in their lines is not looked for.
 
     Memory: of a stream that is still open 16 bytes a token, 20 bytes a network read and its text;
-    of one that has ended its id. Raises ``FileNotFoundError`` at once for a path or pattern that
-    names no file; other ``OSError``s when the file's turn comes. Raises ``TypeError`` for what is no source,
-    and for ids that are no ``str``.
+    of one that has ended its id; of what browsers told 16 bytes a piece and reader, of 8,000,000 pieces
+    at most. Raises ``FileNotFoundError`` at once for a path or pattern that names no file; other
+    ``OSError``s when the file's turn comes. Raises ``TypeError`` for what is no source, and for ids that
+    are no ``str``.
     """
     checked_flag("text", text)
     if only is not None:

@@ -20,6 +20,7 @@ from attrs import define, field, frozen
 from lm_deluge.values.arrivals import floats
 from lm_deluge.values.experience import quality, seconds_starved
 from lm_deluge.values.lateness import Lateness, held_silences
+from lm_deluge.values.sightings import LoggedSightings
 from lm_deluge.values.timeline_source import TimelineContent, TimelineSource
 from lm_deluge.values.usage import Usage
 
@@ -100,7 +101,8 @@ class Timeline:
     failure, and seconds waited before the next attempt, ``None`` where unknown.
     ``ending``: ``None`` where it is missing: the stream goes on, or its process was killed. ``usage``,
     ``cost`` (US dollars), ``finish_reason``, ``attempts``: ``None`` where unknown. ``lost``: token lines
-    missing from the log.
+    missing from the log. ``sightings``: what browsers told of all streams of the log, which fills while
+    it is read; ``None`` where there is no log.
     """
 
     stream: str
@@ -134,6 +136,7 @@ class Timeline:
     finish_reason: str | None = None
     attempts: int | None = None
     lost: int = 0
+    sightings: LoggedSightings | None = None
 
     @classmethod
     def from_stream(cls, source: TimelineSource, received: TimelineContent) -> Timeline:

@@ -16,6 +16,7 @@ from lm_deluge.logs.assembly import (
     OUTPUT_KINDS,
     OUTPUTS,
     RAW,
+    SEEN,
     UNREADABLE,
     LoggedFacts,
     LoggedPiece,
@@ -123,7 +124,11 @@ class Collection:
         try:
             piece = decode_piece(data)
         except UNREADABLE as error:
-            self.files.skip_unreadable(data, error, line)
+            if not self.files.take_seen(data, line):
+                self.files.skip_unreadable(data, error, line)
+            return
+        if piece.e == SEEN:
+            self.files.take_seen(data, line)
             return
         number = self._number(piece.s)
         has_ended = self._end[number] < line

@@ -14,8 +14,8 @@ from lm_deluge.timeline.columnar.rows import ASIDE, CALL, REASONING, REFUSAL, TO
 from lm_deluge.timeline.columnar.tokens import TokenReads, Tokens
 from lm_deluge.timeline.measures.numeric import Counts, Flags, Floats, np
 
-__all__ = ["Ragged", "between", "bursts", "coalescing", "gaps", "held", "lateness", "outputs", "quality",
-           "starvation"]  # fmt: skip
+__all__ = ["Ragged", "between", "bursts", "coalescing", "gaps", "held", "lags", "lateness", "outputs",
+           "quality", "starvation"]  # fmt: skip
 
 #: Seconds; less than that is nothing that a log can tell, but rounding.
 _NOTHING = 1e-9
@@ -58,6 +58,15 @@ def gaps(tokens: Tokens, last_wait: Floats) -> Ragged:
     values[place] = tokens.t[inner] - tokens.t[inner - 1]
     values[(begin + counts - 1)[more]] = last_wait[more]
     return Ragged(values, counts)
+
+
+def lags(tokens: Tokens) -> Ragged:
+    """Return the ``d`` of all tokens, of the streams of which any is known."""
+    known = ~np.isnan(tokens.d)
+    if known.all():
+        return Ragged(tokens.d, tokens.counts)
+    has = np.bincount(tokens.stream[known], minlength=len(tokens.counts)) > 0
+    return Ragged(tokens.d[has[tokens.stream]], np.where(has, tokens.counts, 0))
 
 
 def between(slots: TokenReads) -> Ragged:

@@ -72,13 +72,14 @@ def _read(blocks: Iterator[BlockOfLines]) -> Iterator[tuple[BlockOfLines, Lines]
 
 @frozen
 class _MeasuredBatch:
-    """Streams of a batch: what is known of each, tokens, columns of ``Group``, gaps of both kinds."""
+    """Streams of a batch: what is known of each, tokens, columns of ``Group``, gaps, ``d`` of tokens."""
 
     timelines: list[Timeline]
     tokens: Counts
     columns: Mapping[str, Floats]
     gap: Ragged
     icl: Ragged
+    lag: Ragged
     good: Flags
 
 
@@ -100,7 +101,10 @@ def _measure(
             [measured.timelines[place] for place in places],
             measured.tokens[places].tolist(),
             {name: column[places] for name, column in measured.columns.items()},
-            {"gap": (gap.values, gap.counts), "icl": (icl.values, icl.counts)},
+            {
+                name: (each.values, each.counts)
+                for name, each in (("gap", gap), ("icl", icl), ("lag", measured.lag.of(which)))
+            },
             int(measured.good[places].sum()),
         )
 
@@ -118,6 +122,7 @@ def _measured(batch: Batch, files: LogFiles, settings: Settings) -> _MeasuredBat
             first_output=None if isnan(begin) else begin,
             last_output=None if isnan(begin) else end,
             reasoning=has_reasoning,
+            sightings=files.sightings,
             **facts.values,
         )
         for id_, facts, lost_lines, begin, end, has_reasoning in zip(
@@ -157,6 +162,7 @@ def _measured(batch: Batch, files: LogFiles, settings: Settings) -> _MeasuredBat
         "cost": _column(timeline.cost for timeline in timelines),
         "prompt_chars": _column(timeline.prompt_chars for timeline in timelines),
         "failed": failed.astype(float),
+        "queued": _column(timeline.queued for timeline in timelines),
         "span": span,
         "burst": burst,
         "silence": silence,
@@ -167,7 +173,7 @@ def _measured(batch: Batch, files: LogFiles, settings: Settings) -> _MeasuredBat
     good = completed & _on_target(columns, {"gap": gap, "icl": icl}, settings.targets, n)
     for name in COMPLETED_ONLY:
         columns[name] = np.where(completed, columns[name], np.nan)
-    return _MeasuredBatch(timelines, tokens.counts, columns, gap, icl, good)
+    return _MeasuredBatch(timelines, tokens.counts, columns, gap, icl, figures.lags(tokens), good)
 
 
 def _column(values: Iterable[float | None]) -> Floats:

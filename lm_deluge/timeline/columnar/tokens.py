@@ -76,7 +76,7 @@ class TokenReads:
 class Tokens:
     """Visible tokens of many streams, sorted by stream, in order of arrival.
 
-    ``stream``, ``t``, ``busy``, ``read``: of each token. ``counts``: tokens of each stream; ``begin``:
+    ``stream``, ``t``, ``busy``, ``read``, ``d``: of each token. ``counts``: tokens of each stream; ``begin``:
     the first one's place. ``rank``: of each token in its stream, from 0.
     """
 
@@ -84,6 +84,7 @@ class Tokens:
     t: Floats
     read: Counts
     busy: Floats
+    d: Floats
     counts: Counts
     begin: Counts
     rank: Counts
@@ -97,7 +98,7 @@ class Tokens:
         counts = np.bincount(rows.stream, minlength=streams)
         begin = np.cumsum(counts) - counts
         rank = np.arange(len(rows)) - begin[rows.stream]
-        return cls(rows.stream, rows.t, rows.read, rows.busy, counts, begin, rank)
+        return cls(rows.stream, rows.t, rows.read, rows.busy, rows.d, counts, begin, rank)
 
     def firsts(self) -> Floats:
         """Return each stream's first arrival, NaN without one."""

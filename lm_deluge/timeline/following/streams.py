@@ -18,15 +18,18 @@ from attrs import define, field
 from lm_deluge.logs.assembly import (
     ASIDE,
     ENDINGS,
+    SEEN,
     UNREADABLE,
     LoggedPiece,
     OpenStream,
     decode_piece,
     why_unreadable,
 )
+from lm_deluge.logs.seen_lines import take_seen
 from lm_deluge.recording.format import RAW_EVENTS
 from lm_deluge.recording.pieces import RecordedStream
 from lm_deluge.timeline.following.files import GrowingFiles
+from lm_deluge.values.sightings import LoggedSightings
 from lm_deluge.values.timeline import Timeline
 
 __all__ = ["MOST_ENDED", "FollowedLog", "RunningStream", "wall_clock"]
@@ -98,6 +101,7 @@ class FollowedLog:
         self._files = files if files is not None else GrowingFiles(sources)
         self._ended: deque[tuple[float, Timeline]] = deque(maxlen=MOST_ENDED)
         self._past: OrderedDict[str, None] = OrderedDict()
+        self._sightings = LoggedSightings()
         self._crowded_until = 0.0
 
     @property
@@ -134,9 +138,12 @@ class FollowedLog:
         try:
             piece = decode_piece(line)
         except UNREADABLE as error:
-            self.skipped += why_unreadable(line, error) is not None
+            self._take_unreadable(line, error)
             return
         running = self.running.get(piece.s)
+        if piece.e == SEEN:
+            self.skipped += 1  # a good one is no such piece: it has two numbers for its ``i``
+            return
         if piece.e in ASIDE and (piece.e not in RAW_EVENTS or running is None):
             return
         if running is None:
@@ -164,8 +171,16 @@ class FollowedLog:
         if piece.e in ENDINGS:
             self._end(piece.s, moment)
 
+    def _take_unreadable(self, line: bytes, error: Exception) -> None:
+        is_seen, problem = take_seen(line, self.lines, self._sightings)
+        if is_seen:
+            self.skipped += problem is not None
+        else:
+            self.skipped += why_unreadable(line, error) is not None
+
     def _end(self, stream: str, moment: float) -> None:
         timeline = self.running.pop(stream).open.timeline()
+        timeline.sightings = self._sightings
         if len(self._ended) == MOST_ENDED:
             self._crowded_until = self._ended[0][0] + self._window
         self._ended.append((moment, timeline))
@@ -181,6 +196,8 @@ class FollowedLog:
         silent = now - max(self._window, _SILENT)
         for stream in [s for s, running in self.running.items() if running.last < silent]:
             del self.running[stream]
+        if self._sightings.streams:
+            self._sightings.keep({*self.running, *(timeline.stream for _, timeline in self._ended)})
 
 
 def _begin(running: RunningStream, line: bytes) -> None:

@@ -7,20 +7,23 @@ completed streams. All in seconds unless another unit is named.
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from math import fsum
 from typing import Any
 
 from attrs import define, field
 
+from lm_deluge.timeline.measures.distributions import distribution, mean_of
+from lm_deluge.timeline.measures.facts import epoch, last_moment, tag_text
 from lm_deluge.timeline.measures.failures import Failures
-from lm_deluge.timeline.measures.names import PER_STREAM, POOLED, STATISTICS
+from lm_deluge.timeline.measures.names import PER_STREAM, POOLED
 from lm_deluge.timeline.measures.numeric import Counts, Floats, np
 from lm_deluge.timeline.measures.one_stream import Settings, numbers_of
 from lm_deluge.timeline.measures.other_names import own_name
+from lm_deluge.timeline.measures.way.joining import GroupTimes, Joined, joined
+from lm_deluge.timeline.measures.way.way import WayToScreen, way_of
+from lm_deluge.values.sightings import LoggedSightings
 from lm_deluge.values.timeline import Timeline
 
 __all__ = ["Group", "Settings", "distribution", "last_moment", "tag_text"]
@@ -39,6 +42,7 @@ _COLUMNS = (
     "silence",
     "prompt_chars",
     "failed",
+    "queued",
 )
 _NAN = float("nan")
 
@@ -49,7 +53,7 @@ _OPENING = 100
 
 @define(eq=False)
 class Group:
-    """Streams measured together: 288 bytes a stream and 16 bytes a gap, whatever their texts.
+    """Streams measured together: 300 bytes a stream and 20 bytes a gap, whatever their texts.
 
     Counts of streams: ``streams``, ``completed``, ``failed``, ``cancelled`` (their caller left),
     ``unfinished`` (the ending is missing), ``censored`` (ended without any output), ``retried``
@@ -62,7 +66,9 @@ class Group:
     failed streams whose moment never came. ``models``: streams by the model asked for, or that
     answered where that is unknown. ``ids`` and ``prompts`` (their hash, or
     their value of the tag ``pair``; ``None`` where unknown): one per stream, in the order of ``column``.
-    ``openings``: how prompts begin, by hash or value, of 10,000 at most. ``drawn``: what was resampled from
+    ``openings``: how prompts begin, by hash or value, of 10,000 at most. ``lags``: the ``d`` of tokens,
+    of the streams that tell it. ``sightings``: what browsers told, by log. ``torn``, ``open_ended``: places
+    of streams that lost token lines, and of those without an ending. ``drawn``: what was resampled from
     the group so far.
     """
 
@@ -84,6 +90,11 @@ class Group:
     gap_counts: array[int] = field(factory=lambda: array("I"))
     icl: array[float] = field(factory=lambda: array("d"))
     icl_counts: array[int] = field(factory=lambda: array("I"))
+    lags: array[float] = field(factory=lambda: array("f"), repr=False)
+    lag_counts: array[int] = field(factory=lambda: array("I"), repr=False)
+    sightings: list[LoggedSightings] = field(factory=list, repr=False)
+    torn: set[int] = field(factory=set, repr=False)
+    open_ended: set[int] = field(factory=set, repr=False)
     failures: dict[tuple[str, str | None], Failures] = field(factory=dict)
     retries: dict[str, int] = field(factory=dict)
     retried_ids: list[str] = field(factory=list, repr=False)
@@ -99,6 +110,8 @@ class Group:
         factory=lambda: {name: array("d") for name in _COLUMNS}
     )
     _summary: dict[str, Any] | None = None
+    _summed: WayToScreen | None = None
+    _way: tuple[tuple[int, ...], WayToScreen] | None = None
     _begin: float | None = None
     _end: float | None = None
 
@@ -108,6 +121,7 @@ class Group:
         self._add_facts(timeline, len(timeline))
         self._add_gaps("gap", timeline.gaps)
         self._add_gaps("icl", timeline.chunk_gaps)
+        self._add_gaps("lag", timeline.lags)
         numbers = numbers_of(timeline, settings)
         for name, column in self._columns.items():
             number = numbers.get(name)
@@ -145,6 +159,11 @@ class Group:
         self.ids.append(timeline.stream)
         self._add_prompt(timeline)
         self.lost += timeline.lost
+        if timeline.lost:
+            self.torn.add(self.streams - 1)
+        told = timeline.sightings
+        if told is not None and not any(told is known for known in self.sightings):
+            self.sightings.append(told)
         model = timeline.model or timeline.model_used
         if model:
             self.models[model] = self.models.get(model, 0) + 1
@@ -167,10 +186,12 @@ class Group:
 
     def _add_gaps(self, name: str, values: Sequence[float] | Floats, counts: Any = None) -> None:
         """Add the gaps of one stream, or of as many as there are ``counts``."""
-        column, lengths = (
-            (self.gaps, self.gap_counts) if name == "gap" else (self.icl, self.icl_counts)
-        )
-        column.frombytes(np.asarray(values, float).tobytes())
+        column, lengths = {
+            "gap": (self.gaps, self.gap_counts),
+            "icl": (self.icl, self.icl_counts),
+            "lag": (self.lags, self.lag_counts),
+        }[name]
+        column.frombytes(np.asarray(values, column.typecode).tobytes())
         lengths.frombytes(np.asarray([len(values)] if counts is None else counts, "I").tobytes())
         if name == "gap" and len(values):
             longest = float(max(values) if counts is None else np.max(values))
@@ -181,6 +202,7 @@ class Group:
         ending = timeline.ending
         if ending is None:
             self.unfinished += 1
+            self.open_ended.add(self.streams - 1)
         elif ending.kind == "complete":
             self.completed += 1
             known = timeline.usage.output_tokens if timeline.usage is not None else None
@@ -198,7 +220,7 @@ class Group:
             failures.ids.append(timeline.stream)
         if ending is not None and timeline.ttft is None:
             self.censored += 1
-        begin = _epoch(timeline.at)
+        begin = epoch(timeline.at)
         if begin is not None:
             end = begin + last_moment(timeline)
             self._begin = begin if self._begin is None else min(begin, self._begin)
@@ -222,15 +244,20 @@ class Group:
         return np.array(self._columns[own_name(name)])
 
     def pooled(self, name: str) -> tuple[Floats, Counts]:
-        """Return all numbers of ``"gap"`` or ``"icl"``, and how many each stream has."""
+        """Return all numbers of ``"gap"``, ``"icl"`` or ``"lag"``, and how many each stream has."""
         if name == "gap":
             return np.array(self.gaps), np.array(self.gap_counts)
+        if name == "lag":
+            # Held as 4 bytes, which have seven digits; the log has microseconds.
+            return np.round(np.array(self.lags, float), 6), np.array(self.lag_counts)
         return np.array(self.icl), np.array(self.icl_counts)
 
     def values(self, name: str) -> Floats:
         """Return the defined numbers of ``column(name)``, or all of ``"gap"`` or ``"icl"``."""
         if name in POOLED:
             return self.pooled(name)[0]
+        if name.startswith("seen."):
+            return self.way.values(name)
         column = self.column(name)
         return column[~np.isnan(column)]
 
@@ -288,9 +315,33 @@ class Group:
 
         ``goodput`` is added where there are targets. Kept until the next ``add``: do not change it.
         """
-        if self._summary is None:
-            self._summary = self._summarize()
+        way = self.way  # which is another where browsers told more meanwhile
+        if self._summary is None or self._summed is not way:
+            self._summary, self._summed = self._summarize(), way
         return self._summary
+
+    @property
+    def way(self) -> WayToScreen:
+        """What browsers told of the streams, by station; made anew where they told more since."""
+        version = self.streams, *(told.version for told in self.sightings)
+        if self._way is None or self._way[0] != version:
+            self._way = version, way_of(self._joined(), self.streams, self.settings.stall)
+        return self._way[1]
+
+    def _joined(self) -> Joined:
+        if not any(told.streams for told in self.sightings):
+            return Joined()
+        arrivals = GroupTimes(
+            self.ids,
+            self.column("ttfa"),
+            self.column("queued"),
+            self.column("failed"),
+            self.pooled("gap"),
+            self.pooled("lag"),
+            self.torn,
+            self.open_ended,
+        )
+        return joined(arrivals, self.sightings)
 
     def _summarize(self) -> dict[str, Any]:
         numbers: dict[str, Any] = {
@@ -300,14 +351,14 @@ class Group:
             "cancelled": self.cancelled,
             "unfinished": self.unfinished,
             "censored": self.censored,
-            "tokens_per_piece": _mean(self.values("tokens_per_piece")),
+            "tokens_per_piece": mean_of(self.values("tokens_per_piece")),
         }
         for name in ("ttft", "ttfa", "gap", "icl", "tpot", "tpot_per_token", "e2e", "rate", "qoe"):
             numbers[name] = distribution(self.values(name))
         numbers["ttfo"] = numbers["ttfa"]
         numbers["starvation"] = distribution(self.values("starvation"))
         numbers["stalls"] = self._stalls()
-        numbers["coalescing"] = _mean(self.values("coalescing"))
+        numbers["coalescing"] = mean_of(self.values("coalescing"))
         for name in ("handlers", "loop_lag"):
             numbers[name] = distribution(self.values(name))
         numbers["retried"] = self.retried
@@ -325,6 +376,8 @@ class Group:
         numbers["output_token_throughput"] = self.output_token_throughput
         if self.settings.targets:
             numbers["goodput"] = self.goodput
+        if self.way.is_told:
+            numbers["seen"] = self.way.summary(distribution)
         return numbers
 
     def _stalls(self) -> dict[str, Any]:
@@ -338,51 +391,3 @@ class Group:
             "longest": self.stall_longest or None,
             "streams": int((counts > 0).sum()) / self.streams,
         }
-
-
-def tag_text(value: object) -> str:
-    """Return a tag's value as text: a text as it is, anything else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
-
-
-def last_moment(timeline: Timeline) -> float:
-    """Return seconds from t0 to the ending, where it is missing to the last output."""
-    ending = timeline.ending
-    return ending.t if ending is not None else timeline.last_output or 0.0
-
-
-def distribution(values: Floats) -> dict[str, Any]:
-    """Return n, mean, standard deviation, percentiles (linear-interpolated) and max.
-
-    The deviation is the population's, divided by n, as vLLM, AIPerf and GuideLLM have it. Where n is
-    0, all else is ``None``.
-    """
-    if not len(values):
-        return {"n": 0, **dict.fromkeys(STATISTICS[1:])}
-    p50, p90, p95, p99 = np.percentile(values, (50, 90, 95, 99)).tolist()
-    return {
-        "n": len(values),
-        "mean": float(values.mean()),
-        "std": float(values.std()),
-        "p50": p50,
-        "p90": p90,
-        "p95": p95,
-        "p99": p99,
-        "max": float(values.max()),
-    }
-
-
-def _mean(values: Floats) -> float | None:
-    return float(values.mean()) if len(values) else None
-
-
-def _epoch(at: str | None) -> float | None:
-    if at is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(at)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return moment.timestamp()

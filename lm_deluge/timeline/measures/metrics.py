@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import define, field
 
+from lm_deluge.logs.seen_lines import UNKNOWN_STREAM
 from lm_deluge.timeline.columnar.measuring import measure_files
 from lm_deluge.timeline.measures.groups import Group, Settings, tag_text
 from lm_deluge.timeline.reading import LogReader, Skipped
@@ -114,11 +115,31 @@ def measure(
             if keep is not None:
                 keep(group.name, timeline)
     ordered = dict(sorted(groups.items()))
+    if isinstance(timelines, LogReader):
+        _count_disbelieved(timelines, groups.values())
     made = Measured(ordered, asked, settings, 0, [], frozenset(tags), pair)
     if isinstance(timelines, LogReader):
         made.lines, made.skipped = timelines.lines, timelines.skipped
         made.beside, made.lacks = timelines.beside, timelines.files.lacks
     return made
+
+
+def _count_disbelieved(reader: LogReader, groups: Iterable[Group]) -> None:
+    """Count what browsers told and no stream bears out as lines that were not read."""
+    told = reader.files.sightings
+    if not told.streams:
+        return
+    known: set[str] = set()
+    for group in groups:
+        known.update(group.ids)
+        for log, line, problem in group.way.joined.refused:
+            if log is told:
+                reader.files.skip(problem, line)
+    for id_, readers in told.streams.items():
+        if id_ not in known:
+            for sightings in readers.values():
+                for each in sightings:
+                    reader.files.skip(UNKNOWN_STREAM, each.line)
 
 
 def group_name(timeline: Timeline, by: Sequence[str]) -> str:

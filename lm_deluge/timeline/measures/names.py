@@ -9,6 +9,7 @@ import lm_deluge.errors
 from lm_deluge.errors import StreamError, UnsupportedModelError
 from lm_deluge.timeline.measures.other_names import ALIASES, pointer
 from lm_deluge.timeline.measures.targets import unknown_name
+from lm_deluge.timeline.measures.way.names import SEEN, SEEN_DISTRIBUTIONS, WORDS
 from lm_deluge.values.spelling import nearest
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "STATISTICS",
     "STREAM_COUNTS",
     "better_is_higher",
+    "bound_of",
     "check_name",
     "in_words",
     "is_count",
@@ -77,23 +79,34 @@ METRICS = (
     "output_token_throughput",
     "goodput",
 )
-"""Every metric of a group, besides ``errors.CLASS``."""
-
 _ALL = (
-    f"{', '.join(DISTRIBUTIONS)}, each with one of .{', .'.join(STATISTICS)}; "
-    f"{', '.join(METRICS[len(DISTRIBUTIONS) * len(STATISTICS) :])}, errors.CLASS"
+    f"{', '.join((*DISTRIBUTIONS, *SEEN_DISTRIBUTIONS))}, each with one of .{', .'.join(STATISTICS)}; "
+    f"{', '.join((*METRICS[len(DISTRIBUTIONS) * len(STATISTICS) :], *SEEN))}, errors.CLASS"
 )
+
+METRICS = (
+    *METRICS,
+    *(f"{name}.{statistic}" for name in SEEN_DISTRIBUTIONS for statistic in STATISTICS),
+    *SEEN,
+)
+"""Every metric of a group, besides ``errors.CLASS``."""
 
 SHARES = (
     "failed_share",
     "retried_share",
     "stalls.streams",
     "coalescing",
+    "seen.share",
     *(f"qoe.{name}" for name in STATISTICS[1:]),
 )
 """Metrics between 0 and 1, which a rule may give in percent."""
 
-COUNTS = ("stalls.count", "streams", *STREAM_COUNTS)
+COUNTS = (
+    "stalls.count",
+    "streams",
+    *STREAM_COUNTS,
+    *(name for name in SEEN if name.endswith((".streams", ".hidden", ".readers", ".count"))),
+)
 """Metrics that count, besides ``errors.CLASS`` and every ``.n``."""
 
 _HIGHER_IS_BETTER = (
@@ -135,6 +148,9 @@ _WORDS = {
 }
 
 
+_AT = {"process": "at our process", "browser": "in the browser", "painted": "painted"}
+
+
 def check_name(name: str) -> None:
     """Raise ``ValueError`` with the close names unless ``name`` is a metric."""
     if name in METRICS or (name.startswith("errors.") and len(name) > len("errors.")):
@@ -146,7 +162,7 @@ def check_name(name: str) -> None:
             f"{name} is two things: handlers{tail} is how long handlers held the event loop, "
             f"loop_lag{tail} how long something else did"
         )
-    if name in DISTRIBUTIONS:
+    if name in (*DISTRIBUTIONS, *SEEN_DISTRIBUTIONS):
         one_of = ", ".join(f"{name}.{statistic}" for statistic in STATISTICS)
         raise ValueError(f"{name} is many numbers; name one of {one_of}")
     said = unknown_name(name, METRICS, _ALL)
@@ -189,11 +205,25 @@ def look_up(summary: Mapping[str, Any], name: str) -> float | None:
         counts = summary["errors"].items()
         return float(sum(count for error, count in counts if _is_a(error, rest)))
     value = summary.get(head)
-    if rest and value is not None:
-        value = value[rest]
+    for key in rest.split(".") if rest else ():
+        value = value[key] if value is not None else None
     if value is None and name == "stalls.longest" and summary["stalls"]["count"] == 0:
         return 0.0
     return None if value is None else float(value)
+
+
+def bound_of(summary: Mapping[str, Any], name: str) -> float | None:
+    """Return the clocks' bound where a figure of the way is below it and so is not told; else ``None``."""
+    if not name.startswith("seen.") or "seen" not in summary:
+        return None
+    told: Any = summary
+    *path, statistic = name.split(".")
+    for key in path:
+        told = told[key]
+    if not told.get("n") or told.get(statistic) is not None:
+        return None
+    bound: float | None = told.get("bound")
+    return bound
 
 
 def share_of(summary: Mapping[str, Any], name: str) -> float | None:
@@ -232,6 +262,8 @@ def _is_a(error: str, wanted: str) -> bool:
 def better_is_higher(name: str) -> bool:
     """Whether a higher value is the better one."""
     head, _, statistic = name.partition(".")
+    if head == "seen":
+        return name in ("seen.streams", "seen.share", "seen.readers") or name.endswith(".n")
     return (head in _HIGHER_IS_BETTER and statistic != "std") or statistic == "n"
 
 
@@ -245,6 +277,8 @@ def unit(name: str) -> str:
     head, _, rest = name.partition(".")
     if rest == "n" or head in ("errors", "qoe"):
         return ""
+    if head == "seen":
+        return "" if is_count(name) or name == "seen.share" else "s"
     if head == "stalls":
         return "s" if rest in ("total", "longest") else ""
     return _UNITS.get(head, "s" if head in DISTRIBUTIONS else "")
@@ -254,7 +288,29 @@ def in_words(name: str) -> str:
     """Return the metric in words: ``"p95 TTFT"``, ``"mean QoE"``."""
     if name in _WORDS:
         return _WORDS[name]
+    if name.startswith("seen."):
+        return _seen_in_words(name)
     head, _, rest = name.partition(".")
     words = _WORDS.get(head, head.replace("_", " "))
-    rest = {"p50": "median", "std": "standard deviation of"}.get(rest, rest)
-    return f"{rest} {words}".strip()
+    return f"{_statistic(rest)} {words}".strip()
+
+
+def _statistic(name: str) -> str:
+    return {"p50": "median", "std": "standard deviation of"}.get(name, name)
+
+
+def _seen_in_words(name: str) -> str:
+    """Return ``p95 time to the first painted text``, ``median delay by relay and network``."""
+    _, kind, *rest = name.split(".")
+    if not rest:
+        return f"seen {'share of the streams' if kind == 'share' else kind}"
+    if kind in ("ttfa", "ttft"):
+        return f"{_statistic(rest[0])} time to the first painted text"
+    place, *last = rest
+    words = WORDS[place]
+    if kind == "stalls":
+        return f"{last[0]} of stalls, {_AT[place]}"
+    if kind == "gap":
+        return f"{_statistic(last[0])} gap, {_AT[place]}"
+    what = "wait for the first text" if kind == "wait" else "delay of the pieces"
+    return f"{_statistic(last[0])} {what}: {words}"

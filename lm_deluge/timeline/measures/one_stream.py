@@ -67,6 +67,7 @@ def numbers_of(timeline: Timeline, settings: Settings) -> dict[str, float | None
         "cost": timeline.cost,
         "prompt_chars": timeline.prompt_chars,
         "failed": float(timeline.failed),
+        "queued": timeline.queued,
     }
     if timeline.completed:
         for name in COMPLETED_ONLY:

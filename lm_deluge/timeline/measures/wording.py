@@ -7,7 +7,9 @@ from math import isfinite
 from lm_deluge.timeline.measures.names import is_count, is_percentage, unit
 
 __all__ = [
+    "BELOW",
     "NOTHING",
+    "below_clocks",
     "difference",
     "interval",
     "number",
@@ -20,6 +22,7 @@ __all__ = [
 ]
 
 NOTHING = "–"
+BELOW = "below what the clocks can tell"
 
 
 def number(metric: str, value: float | None) -> str:
@@ -52,6 +55,11 @@ def seconds(value: float | None) -> str:
     if size >= 0.000_999_5:
         return f"{value * 1e3:.3g} ms"
     return f"{value * 1e6:.0f} µs" if size else "0 s"
+
+
+def below_clocks(bound: float) -> str:
+    """Say that a figure cannot be told: ``below what the clocks can tell (± 12 ms)``."""
+    return f"{BELOW} (± {seconds(bound)})"
 
 
 def difference(metric: str, value: float | None) -> str:

@@ -32,6 +32,7 @@ from lm_deluge.timeline.report.tables import (
 )
 from lm_deluge.timeline.report.verdict_cards import verdict_part
 from lm_deluge.timeline.report.watch import watch_part
+from lm_deluge.timeline.report.way import way_part
 from lm_deluge.values.checks import checked_flag, checked_names, wrong_type
 
 __all__ = ["html_page"]
@@ -142,6 +143,7 @@ def html_page(
         )
         values["strips"] = strips = strips_part(measured, sample)
         values["told_of_strips"] = embedded_json(strips["told"])
+        values["way"] = way_part(measured)
         values["errors"] = errors_part(measured)
         values["numbers"] = numbers_part(measured)
     return render("page.html", values)

@@ -21,6 +21,7 @@ from lm_deluge.timeline.measures.groups import Group
 from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.names import (
     better_is_higher,
+    bound_of,
     is_percentage,
     look_up,
     no_such_error,
@@ -29,7 +30,7 @@ from lm_deluge.timeline.measures.names import (
 )
 from lm_deluge.timeline.measures.other_names import own_name
 from lm_deluge.timeline.measures.targets import SIGNS
-from lm_deluge.timeline.measures.wording import streams_text
+from lm_deluge.timeline.measures.wording import below_clocks, streams_text
 
 __all__ = ["Judged", "Problem", "broken_rules", "judge_rules", "number_text"]
 
@@ -160,7 +161,7 @@ def _judge(rule: FailIf, measured: Measured) -> Iterable[Problem]:
     for name, group in groups.items():
         value = _value(group, rule.metric, share=rule.share)
         if value is None:
-            yield Problem(name, f"no data for {rule.metric}", no_data=True)
+            yield from _without_value(rule, name, group)
         elif SIGNS[rule.sign](value, rule.limit):
             if value == inf:
                 yield Problem(name, _never(group, rule.metric))
@@ -171,6 +172,15 @@ def _judge(rule: FailIf, measured: Measured) -> Iterable[Problem]:
             else:
                 words = f"{number_text(rule.metric, value)} ({streams_text(group.streams)})"
                 yield Problem(name, words)
+
+
+def _without_value(rule: FailIf, name: str, group: Group) -> Iterable[Problem]:
+    """Judge what is not told: below the clocks' bound it is, at most, that."""
+    bound = bound_of(group.summary(), rule.metric)
+    if bound is None:
+        yield Problem(name, f"no data for {rule.metric}", no_data=True)
+    elif SIGNS[rule.sign](bound, rule.limit):
+        yield Problem(name, f"{rule.metric} is {below_clocks(bound)}", no_data=True)
 
 
 def _judge_regression(rule: MaxRegression, new: Measured, old: Measured) -> Iterable[Problem]:

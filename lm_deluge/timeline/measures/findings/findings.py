@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from lm_deluge.timeline.measures.comparing.comparisons import Comparisons, compare_all
 from lm_deluge.timeline.measures.error_words import ErrorKind, error_kinds, retry_words
 from lm_deluge.timeline.measures.findings.about_pairs import about_prompts
+from lm_deluge.timeline.measures.findings.about_way import about_way
 from lm_deluge.timeline.measures.findings.differences import (
     about_comparisons,
     about_differences,
@@ -58,6 +59,7 @@ def findings_of(
         told += _about_stalls(name, group)
         told += _about_bursts(name, group)
         told += _about_handlers(name, group)
+        told += about_way(name, group)
         told += _about_targets(name, group)
     told += about_differences(comparisons, baseline)
     told += about_prompts(comparisons, baseline)

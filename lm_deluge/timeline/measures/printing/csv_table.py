@@ -22,6 +22,7 @@ from lm_deluge.timeline.measures.names import (
     look_up,
     unit,
 )
+from lm_deluge.timeline.measures.way.names import SEEN_DISTRIBUTIONS
 
 __all__ = ["COLUMNS", "csv_table"]
 
@@ -68,6 +69,10 @@ def _tag_columns(by: tuple[str, ...]) -> list[str]:
 def _figures(group: Group, pair: Pair | None) -> Iterator[list[Any]]:
     summary = group.summary()
     for metric in (*METRICS, *(f"errors.{error}" for error in summary["errors"])):
+        if metric.startswith("seen."):
+            if "seen" in summary:
+                yield _seen(group, metric, pair)
+            continue
         head, _, statistic = metric.partition(".")
         if head == "errors":  # the class alone, not those derived from it
             value: float | None = summary["errors"][statistic]
@@ -82,6 +87,18 @@ def _figures(group: Group, pair: Pair | None) -> Iterator[list[Any]]:
             _figure(metric, value),
             *_compared(metric, pair),
         ]
+
+
+def _seen(group: Group, metric: str, pair: Pair | None) -> list[Any]:
+    """Return the row of a figure of the way, where a browser told any."""
+    summary = group.summary()
+    name, _, statistic = metric.rpartition(".")
+    if name not in SEEN_DISTRIBUTIONS:
+        name, statistic, n = metric, "value", group.streams
+    else:
+        n = int(look_up(summary, f"{name}.n") or 0)
+    value = _figure(metric, look_up(summary, metric))
+    return [name, statistic, unit(metric), n, value, *_compared(metric, pair)]
 
 
 def _compared(metric: str, pair: Pair | None) -> list[Any]:

@@ -18,7 +18,15 @@ from lm_deluge.timeline.measures.printing.figures import (
     settings_in_words,
     without_failed,
 )
+from lm_deluge.timeline.measures.printing.way_rows import (
+    HEADS,
+    clocks_in_words,
+    seen_of,
+    station_rows,
+    told_groups,
+)
 from lm_deluge.timeline.measures.wording import (
+    NOTHING,
     difference,
     interval,
     number,
@@ -74,6 +82,8 @@ def markdown_report(
     parts.append("\n".join(_rules(judged)))
     if measured.groups:
         parts.append("\n".join(_groups(measured)))
+        if told := told_groups(measured):
+            parts.append("\n".join(_way(measured, told[:_MOST_GROUPS])))
         if compared and comparisons is not None:
             parts.append("\n".join(_changes(measured, comparisons)))
     else:
@@ -163,6 +173,25 @@ def _groups(measured: Measured) -> Iterator[str]:
             f"The {len(groups)} largest of {len(measured.groups):,} groups; all of them are in the "
             "page, the CSV and the JSON."
         )
+
+
+def _way(measured: Measured, groups: list[Group]) -> Iterator[str]:
+    """Yield where the wait comes from, p50 and p95 in a cell."""
+    clocks = clocks_in_words(groups)
+    yield f"The way to the screen, p50 / p95{f' ({escaped(clocks)})' if clocks else ''}:"
+    yield ""
+    kind = code(measured.kind, in_table=True) if measured.by else "model"
+    yield f"| {kind} | seen | of | {' | '.join(HEADS)} |"
+    yield f"|:--|--:|:--|{'--:|' * len(HEADS)}"
+    for group in groups:
+        rows = list(station_rows(group))
+        for half, whole in zip(rows[::2], rows[1::2], strict=True):
+            cells = [
+                escaped(low if low == high == NOTHING else f"{low} / {high}")
+                for low, high in zip(half.cells, whole.cells, strict=True)
+            ]
+            first = [code(group.name, in_table=True), seen_of(group), half.what]
+            yield f"| {' | '.join((*first, *cells))} |"
 
 
 def _figures(group: Group) -> Iterator[str]:

@@ -21,6 +21,15 @@ from lm_deluge.timeline.measures.printing.figures import (
 )
 from lm_deluge.timeline.measures.printing.rich_tables import Console, Table, Text, box
 from lm_deluge.timeline.measures.printing.told import print_findings, print_verdicts
+from lm_deluge.timeline.measures.printing.way_rows import (
+    GAPS,
+    HEADS,
+    clocks_in_words,
+    gap_rows,
+    seen_briefly,
+    station_rows,
+    told_groups,
+)
 from lm_deluge.timeline.measures.verdict.verdict import Verdict
 from lm_deluge.timeline.measures.wording import (
     difference,
@@ -58,6 +67,9 @@ def print_report(
         if measured.settings.targets:
             console.print(_targets(measured))
         console.print(_distributions(measured))
+        if groups := told_groups(measured):
+            console.print(_way(measured, groups))
+            console.print(_gaps_on_the_way(measured, groups))
         if any(group.failures for group in measured.groups.values()):
             console.print(_errors(measured))
         for pair in (comparisons.pairs if comparisons is not None else [])[:_MOST_PAIRS]:
@@ -189,6 +201,34 @@ def _distributions(measured: Measured) -> Table:
             cells[0] += _beside(group, metric)
             first, last = name == names[0], name == names[-1]
             _row(table, [words if first else "", name, *cells], last=last and len(names) > 1)
+    return table
+
+
+def _way(measured: Measured, groups: Sequence[Group]) -> Table:
+    title = "The way to the screen: where the wait comes from"
+    if clocks := clocks_in_words(groups):
+        title += f"\n({clocks})"
+    table = _table(title, _kind(measured), "", *HEADS, left=2)
+    table.columns[0].no_wrap, table.columns[1].no_wrap = False, True
+    for group in groups:
+        rows = list(station_rows(group))
+        for position, row in enumerate(rows):
+            first = {0: group.name, 1: seen_briefly(group)}.get(position, "")
+            last = position == len(rows) - 1 and len(groups) > 1
+            _row(table, [first, f"{row.what.split()[-1]} {row.q}", *row.cells], last=last)
+    return table
+
+
+def _gaps_on_the_way(measured: Measured, groups: Sequence[Group]) -> Table:
+    title = f"Gaps at each station, and stalls (above {measured.settings.stall:g} s)"
+    table = _table(title, _kind(measured), "station", *GAPS, left=2)
+    table.columns[0].no_wrap = False
+    for group in groups:
+        rows = list(gap_rows(group))
+        for position, cells in enumerate(rows):
+            first = "" if position else group.name
+            last = position == len(rows) - 1 and len(groups) > 1
+            _row(table, [first, *cells], last=last)
     return table
 
 

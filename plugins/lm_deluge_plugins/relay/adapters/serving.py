@@ -39,7 +39,7 @@ class RelayRequest:
     request: Any
     headers: Mapping[str, str]
     query: Mapping[str, str]
-    came: float = field(factory=time.time)
+    came: float = field(factory=lambda: time.time())
 
 
 async def serve(

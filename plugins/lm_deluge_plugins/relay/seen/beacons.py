@@ -19,7 +19,7 @@ MOST_BYTES: Final = 64 * 1024
 _SKEW: Final = 0.1
 
 #: Seconds; an offset known less well than this says nothing.
-_LOOSEST: Final = 60.0
+_LOOSEST: Final = 5.0
 
 #: Of a moment: the tenth of a millisecond is all that a browser tells.
 _DIGITS: Final = 4
@@ -73,7 +73,7 @@ class Beacon(msgspec.Struct, gc=False):
     arrived: list[float] = []
     painted: list[float | None] = []
     hidden: bool = False
-    bound: float = _LOOSEST
+    bound: float = -1.0
     asked: float | None = None
 
 

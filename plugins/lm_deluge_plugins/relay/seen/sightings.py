@@ -97,18 +97,15 @@ class Sightings:
             raise
 
     async def _take(self, store: Store, stream_id: str, beacon: Beacon, now: float) -> None:
-        facts = self._facts.get(stream_id)
-        if facts is None:
-            facts = self._facts[stream_id] = LogFacts()
+        facts = self._facts.get(stream_id) or LogFacts()
+        if not facts.reach(beacon.s, beacon.i):
+            # It may be about what has been said since the log was read.
+            facts.add(await store.frames(stream_id, facts.after))
+            self._facts[stream_id] = facts
             if len(self._facts) > _MOST_LOGS:
                 self._facts.popitem(last=False)
         self._facts.move_to_end(stream_id)
-        try:
-            sight = checked_sight(beacon, facts.steps, now=now)
-        except RefusedBeaconError:
-            # It may be about what has been said since the log was read.
-            facts.add(await store.frames(stream_id, facts.after))
-            sight = checked_sight(beacon, facts.steps, now=now)
+        sight = checked_sight(beacon, facts.steps, now=now)
         reader = await store.claim(stream_id, beacon.r, sight.stream, sight.first, sight.last)
         if reader is None:
             raise RefusedBeaconError("told before")

@@ -50,6 +50,13 @@ class LogFacts:
     after: int = 0
     _step: LogStep | None = None
 
+    def reach(self, stream_id: str | None, pieces: tuple[int, int] | None) -> bool:
+        """Whether pieces of a stream, of the only one where it has no name, are among what was read."""
+        if stream_id is None and len(self.steps) == 1:
+            (stream_id,) = self.steps
+        step = self.steps.get(stream_id or "")
+        return step is not None and (pieces is None or pieces[1] < len(step.pieces))
+
     def add(self, frames: Iterable[Frame]) -> None:
         """Take in the frames that follow."""
         for frame in frames:

@@ -31,10 +31,10 @@ export function stream(url, { base = import.meta.url.replace(/[^/]*$/, ""), pati
 			const blocks = (text + value).split("\n\n")
 			text = blocks.pop()
 			for (const block of blocks) {
-				const [, number, data] = /^id: (\d+)\ndata: (.*)/.exec(block) ?? []
-				if (!(number > after)) continue
+				const [, n, data] = /^id: (\d+)\ndata: (.*)/.exec(block) ?? []
+				if (!(n > after)) continue
 				const frame = JSON.parse(data)
-				after = +number
+				after = +n
 				pause = 250
 				i = frame.i ?? i
 				for (const item of frame.items) {
@@ -106,10 +106,10 @@ function probing(url, init, asked) {
 		const stop = rows.findIndex(({ step, p, hidden }, n) => n > 999 || step !== first.step || !(all || p || hidden))
 		const told = rows.splice(0, stop < 0 ? 1000 : stop), n = told.length
 		if (!n && (all || !loose)) return
-		const body = JSON.stringify(!n || {
+		const body = JSON.stringify(n ? {
 			r, s: first.step.id, i: [first.item.i, told[n - 1].item.i], hidden: first.hidden, bound: (high - low) / 2,
 			asked: clock(asked), arrived: told.map(({ t }) => clock(t)), painted: told.map(({ p }) => clock(p)),
-		})
+		} : {})
 		if (init.headers || (loose && !all) || !navigator.sendBeacon(url, body))
 			fetch(url, { ...init, method: "POST", body, keepalive: true })
 				.then((reply) => reply.json()).then((said) => pair(sent, said.clock)).catch(() => 0)

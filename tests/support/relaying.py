@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import shutil
 import socket
@@ -204,7 +205,9 @@ class Front:
         """Send a beacon as browsers do; return the status and what is answered."""
         kind = {"Content-Type": "text/plain;charset=UTF-8"}
         where = f"/streams/{stream_id}/seen"
-        async with self.session.post(where, data=body, headers={**kind, **headers}) as response:
+        async with self.session.post(
+            where, data=io.BytesIO(body), headers={**kind, **headers}
+        ) as response:
             return response.status, await response.json()
 
     async def stop(self, stream_id: str) -> bool:

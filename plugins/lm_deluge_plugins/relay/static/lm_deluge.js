@@ -12,7 +12,7 @@ const fail = (name, message, retryable, status) => Object.assign(Error(message),
  * @returns {AsyncIterableIterator<Piece> & {id: string, stop: () => Promise<boolean>}}
  */
 export function stream(url, { base = import.meta.url.replace(/[^/]*$/, ""), patience = 60, signal, ...init } = {}) {
-	const { headers, credentials, method = url.method ?? "GET" } = init, again = { headers, credentials }
+	const { headers, credentials, method = url["method"] ?? "GET" } = init, again = { headers, credentials }
 	const own = new AbortController(), over = AbortSignal.any([own.signal, signal ?? own.signal])
 	const at = (rest) => base + encodeURIComponent(id) + rest
 	let id = "", after = 0, i = 0, heard = now(), pause = 250, out, probe, last, fault
@@ -32,7 +32,7 @@ export function stream(url, { base = import.meta.url.replace(/[^/]*$/, ""), pati
 			text = blocks.pop()
 			for (const block of blocks) {
 				const [, n, data] = /^id: (\d+)\ndata: (.*)/.exec(block) ?? []
-				if (!(n > after)) continue
+				if (!(+n > after)) continue
 				const frame = JSON.parse(data)
 				after = +n
 				pause = 250

@@ -44,6 +44,8 @@ async def test_pieces_are_seen_in_order_and_painted_after_they_arrived(tmp_path:
         ]  # fmt: skip
         lines = await stage.seen(60)
         tokens = stage.lines("token")
+        times = await page.value_of("pieces.slice(1, -1).map((piece) => piece.t)")
+        assert times == [token["t"] for token in tokens]
         assert page.complaints == []
     assert [line["hidden"] for line in lines] == [False] * len(lines)
     arrived = [t for line in lines for t in line["arrived"]]

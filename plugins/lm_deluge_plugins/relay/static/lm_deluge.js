@@ -1,5 +1,5 @@
 /**
- * Reads a relay's stream over lost networks; tells it what was seen when.
+ * Reads a relay's stream to its end, whatever the network does; tells it what was seen when.
  * @typedef {{kind: string, t: number, text?: string, i?: number, [name: string]: any}} Piece
  */
 const now = () => performance.now() / 1000
@@ -14,7 +14,7 @@ const fail = (name, message, retryable, status) => Object.assign(Error(message),
 export function stream(url, { base = import.meta.url.replace(/[^/]*$/, ""), patience = 60, signal, ...init } = {}) {
 	const { headers, credentials, method = url["method"] ?? "GET" } = init, again = { headers, credentials }
 	const own = new AbortController(), over = AbortSignal.any([own.signal, signal ?? own.signal])
-	const at = (rest) => base + encodeURIComponent(id) + rest
+	const at = rest => base + encodeURIComponent(id) + rest
 	let id = "", after = 0, i = 0, heard = now(), pause = 250, out, probe, last, fault
 
 	async function take(asked, { status, headers, body }) {
@@ -38,8 +38,8 @@ export function stream(url, { base = import.meta.url.replace(/[^/]*$/, ""), pati
 				pause = 250
 				i = frame.i ?? i
 				for (const item of frame.items) {
-					if (item.kind === "text") item.i = i++
 					item.t = frame.t
+					if (item.kind === "text") item.i = i++
 					probe?.hear(item, heard)
 					if (item.kind === "error") fault = fail(item.error, item.message, item.retryable)
 					else out.enqueue(item)
@@ -60,7 +60,7 @@ export function stream(url, { base = import.meta.url.replace(/[^/]*$/, ""), pati
 				fault = null
 			}
 			if (id) [to, how] = [at("?after=" + after), again]
-			await new Promise((go) => {
+			await new Promise(go => {
 				setTimeout(go, pause * (.5 + Math.random()))
 				globalThis.addEventListener?.("online", go, { signal: over })
 			})
@@ -75,7 +75,7 @@ export function stream(url, { base = import.meta.url.replace(/[^/]*$/, ""), pati
 		get id() { return id },
 		stop: async () => (await (await fetch(at("/stop"), { ...again, method: "POST" })).json()).stopped,
 		async next() {
-			probe?.shown(last) // whoever asks for more has shown the last
+			probe?.shown(last) // who asks for more has shown the last
 			const step = await pieces.read()
 			last = step.value
 			if (step.done) own.abort()
@@ -86,7 +86,7 @@ export function stream(url, { base = import.meta.url.replace(/[^/]*$/, ""), pati
 			probe?.shown(last)
 			over.aborted || pieces.cancel()
 			own.abort()
-			return { done: true, value: undefined }
+			return { done: true, value: null }
 		},
 		[Symbol.asyncIterator]() { return this },
 	}
@@ -100,9 +100,9 @@ function probing(url, init, asked) {
 		const from = went - now(), to = came - sent // clocks drift
 		;[low, high] = from > high || to < low ? [from, to] : [Math.max(low, from), Math.min(high, to)]
 	}
-	const send = (all) => {
+	const send = all => {
 		const [first] = rows, loose = high - low > .01, sent = now()
-		const clock = (time) => time && +(time + (low + high) / 2 - first.step.at).toFixed(4)
+		const clock = time => time && +(time + (low + high) / 2 - first.step.at).toFixed(4)
 		const stop = rows.findIndex(({ step, p, hidden }, n) => n > 999 || step !== first.step || !(all || p || hidden))
 		const told = rows.splice(0, stop < 0 ? 1000 : stop), n = told.length
 		if (!n && (all || !loose)) return
@@ -112,7 +112,7 @@ function probing(url, init, asked) {
 		} : {})
 		if (init.headers || (loose && !all) || !navigator.sendBeacon(url, body))
 			fetch(url, { ...init, method: "POST", body, keepalive: true })
-				.then((reply) => reply.json()).then((said) => pair(sent, said.clock)).catch(() => 0)
+				.then(reply => reply.json()).then(said => pair(sent, said.clock)).catch(() => 0)
 		if (n) send(all)
 	}
 	const timer = setInterval(send, 3000)
@@ -134,7 +134,7 @@ function probing(url, init, asked) {
 		shown(item) {
 			if (fresh.push(item) < 2) requestAnimationFrame(() => {
 				const shown = new Set(fresh.splice(0))
-				setTimeout(() => rows.map((row) => shown.has(row.item) && (row.p = now())))
+				setTimeout(() => rows.map(row => shown.has(row.item) && (row.p = now())))
 			})
 		},
 		end() {

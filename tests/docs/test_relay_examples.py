@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -11,8 +13,10 @@ import pytest
 
 from lm_deluge import LLMClient
 from lm_deluge.simulator import Simulator
+from lm_deluge_plugins.file_logger import FileLogger
+from support.browser import open_browser
 from support.programs import ROOT
-from support.relaying import by_aiohttp, by_uvicorn, check_log, events_in, text_of
+from support.relaying import by_aiohttp, by_uvicorn, events_in
 
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
@@ -28,20 +32,41 @@ def example(name: str) -> Any:
     return module
 
 
-async def test_aiohttp_shows_an_answer_to_whoever_knows_its_id() -> None:
+@pytest.mark.slow
+async def test_aiohttp_shows_an_answer_and_a_reload_shows_it_again(tmp_path: Path) -> None:
     make_app = example("relay_aiohttp").make_app
-    async with Simulator(text="Rivers run.", gap=0.01) as simulator:
-        client = LLMClient("gpt-4.1-mini", base_url=simulator.base_url, api_key="k")
-        async with by_aiohttp(make_app(client)) as url, aiohttp.ClientSession(url) as session:
-            async with session.get("/") as response:
-                assert "EventSource" in await response.text()
-            async with session.post("/ask", data="Tell me of rivers.") as response:
-                stream_id = await response.text()
-            async with session.get(f"/streams/{stream_id}") as response:
-                events = events_in(await response.read())
-        await client.close()
-    check_log(events)
-    assert text_of(events) == "Rivers run."
+    said = "Rivers run from the hills to the sea, and nobody hurries them."
+    with FileLogger(tmp_path / "log.jsonl") as log:
+        async with Simulator(text=said, gap=0.1) as simulator:
+            client = LLMClient("gpt-4.1-mini", base_url=simulator.base_url, api_key="k")
+            async with by_aiohttp(make_app(client, log)) as url, open_browser() as browser:
+                page = await browser.open(url)
+                await page.until("!!window.ask?.onclick")
+                await page.value_of("ask.click()")
+                await page.until("location.hash && text.textContent.includes('run')")
+                await page.call("Page.reload")
+                await page.until(f"window.text?.textContent === {said!r}")
+                await page.value_of("ask.click()")
+                await page.until("text.textContent === 'Rivers'")
+                await page.value_of("halt.click()")
+                await page.call("Page.navigate", url="about:blank")
+                async with asyncio.timeout(30):
+                    while not _told(log) >= {
+                        ("complete", None),
+                        ("seen", 0),
+                        ("seen", 1),
+                        ("error", None),
+                    }:
+                        await asyncio.sleep(0.1)
+            await client.close()
+
+
+def _told(log: FileLogger) -> set[tuple[str, int | None]]:
+    """Endings, and what which reader saw."""
+    log.flush()
+    lines = [json.loads(line) for line in log.path.read_text("utf-8").splitlines() if line]
+    wanted = ("complete", "error", "seen")
+    return {(line["e"], line.get("r")) for line in lines if line["e"] in wanted}
 
 
 def chat(*texts: str) -> dict[str, Any]:

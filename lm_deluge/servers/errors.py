@@ -67,6 +67,7 @@ ANTHROPIC_WORDS: Final[Mapping[int, tuple[str, str]]] = {
         "rate_limit_error",
     ),
     500: ("Internal server error", "api_error"),
+    503: ("Overloaded", "overloaded_error"),
     504: ("Request timed out", "timeout_error"),
     529: ("Overloaded", "overloaded_error"),
 }

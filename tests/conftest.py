@@ -68,6 +68,8 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not config.pluginmanager.hasplugin("timeout"):
         config.addinivalue_line("markers", "timeout: needs pytest-timeout")
+    if not config.pluginmanager.hasplugin("pytest_cov"):
+        config.addinivalue_line("markers", "no_cover: needs pytest-cov")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -76,9 +78,40 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+#: Fixtures of this file by which a test starts an interpreter, most of a second of a slow machine.
+STARTERS = ("run", "python", "command_name")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Make tests that start programs slow, but for the first of each module."""
+    fixtures = getattr(item, "_fixtureinfo", None)
+    defined = {} if fixtures is None else fixtures.name2fixturedefs
+    if any(name in defined and defined[name][-1].baseid == "tests" for name in STARTERS):
+        item.add_marker("program")
+    module = item.getparent(pytest.Module)
+    if module is not None and item.get_closest_marker("program"):
+        if module.stash.setdefault(HAS_PROGRAM, False):
+            item.add_marker("slow")
+        module.stash[HAS_PROGRAM] = True
+
+
+#: Limits on time, and what repeats one path many times.
+HERE = Path(__file__).parent
+TOO_SLOW_TO_TRACE = [
+    HERE / "faults/test_fuzz.py",
+    HERE / "faults/test_fuzz_chunks.py",
+    HERE / "timeline/test_independent.py",
+    HERE / "plugins/test_rich_documents.py",
+]
+
+HAS_PROGRAM = pytest.StashKey[bool]()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give slow tests more time than the others, unless they say how much."""
+    """Give slow tests more time than the others, unless they say how much; trace none that measures."""
     for item in items:
+        if item.path.is_relative_to(HERE / "bench") or item.path in TOO_SLOW_TO_TRACE:
+            item.add_marker("no_cover")
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(900))
 

@@ -19,6 +19,8 @@ import pytest
 from lm_deluge.simulator import Simulator
 from support.programs import ROOT, simulated
 
+pytestmark = pytest.mark.program
+
 APPS = ROOT / "examples/apps"
 
 SHORT = [f"word{number} " for number in range(10)]

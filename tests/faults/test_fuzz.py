@@ -168,6 +168,7 @@ def check_time(kind: str, size: int) -> None:
     assert whole / size * MB < limit, f"{whole / size * MB:.2f} s per MB"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in HOSTILE if kind not in _SMALL_READS])
 def test_memory_stays_within_a_few_times_the_bound(kind: str) -> None:
     make = HOSTILE[kind]

@@ -23,6 +23,8 @@ from support.scripted import (
     http,
 )
 
+pytestmark = pytest.mark.program
+
 
 def start(program: str, *arguments: object, **options: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(

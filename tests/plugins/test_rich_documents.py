@@ -57,19 +57,24 @@ def test_so_do_many_more(text: str, sizes: list[int], width: int, height: int) -
     stands_there_once(text, sizes, width, height)
 
 
+LONG = {
+    "paragraph": "word " * 20_000,
+    "code": "```py\n" + "value = 1  # words\n" * 5_500,
+    "bullets": "".join(f"- item {number} of many\n" for number in range(5_000)),
+    "numbers": "".join(f"{number}. item of many\n" for number in range(1, 6_000)),
+    "table": "| a | b |\n|---|---|\n" + "| one | two words |\n" * 5_000,
+    "quote": "> a quoted line\n" * 6_000,
+    "paragraphs": "A paragraph of words.\n\n" * 4_500,
+    "brackets": "[" * 100_000,
+}
+
+
 @pytest.mark.parametrize(
     "block",
     [
-        "word " * 20_000,
-        "```py\n" + "value = 1  # words\n" * 5_500,
-        "".join(f"- item {number} of many\n" for number in range(5_000)),
-        "".join(f"{number}. item of many\n" for number in range(1, 6_000)),
-        "| a | b |\n|---|---|\n" + "| one | two words |\n" * 5_000,
-        "> a quoted line\n" * 6_000,
-        "A paragraph of words.\n\n" * 4_500,
-        "[" * 100_000,
+        pytest.param(block, id=name, marks=[pytest.mark.slow] if name != "paragraph" else [])
+        for name, block in LONG.items()
     ],
-    ids=["paragraph", "code", "bullets", "numbers", "table", "quote", "paragraphs", "brackets"],
 )
 def test_a_long_answer_costs_what_its_length_says(block: str) -> None:
     """Each look draws a bounded end, however long the answer is; all else is drawn about once."""

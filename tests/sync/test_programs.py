@@ -15,6 +15,8 @@ import pytest
 from lm_deluge.simulator import Simulator
 from support.programs import Finished, simulated
 
+pytestmark = pytest.mark.program
+
 #: What every program begins with: a handler that says each ending.
 HEAD = """
 import os, sys, threading, time

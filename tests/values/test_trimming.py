@@ -198,6 +198,7 @@ def test_everything_counts() -> None:
     assert Conversation().user("Hi", files=("a.md", b"a" * 45)).count_tokens() == plain + 10
 
 
+@pytest.mark.slow
 def test_tiktoken_counts_where_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("tiktoken", reason="tiktoken is not installed (extra tokens)")
     litellm = pytest.importorskip("litellm.litellm_core_utils.tokenizers", reason="no tables")

@@ -28,6 +28,16 @@ def turns(*contents: Any) -> dict[str, Any]:
     }
 
 
+def formed(form: Any) -> dict[str, Any]:
+    """What asks Messages for a form of the answer."""
+    return {"output_config": {"format": form}}
+
+
+def formed_by(**schema: Any) -> dict[str, Any]:
+    """The same, with the schema of an object."""
+    return formed({"type": "json_schema", "schema": {"type": "object", **schema}})
+
+
 #: What is asked beside a proper request, and a part of what is said to it.
 MESSAGES: list[tuple[Any, str]] = [
     ({"model": 3}, "model: Input should be a valid string"),
@@ -92,6 +102,19 @@ MESSAGES: list[tuple[Any, str]] = [
     (turns("Hi", [{**USE, "id": "f:0"}]), "tool_use.id: String should match pattern"),
     (turns("Hi", [USE], [{**RESULT, "tool_use_id": "f:0"}]), "tool_result.tool_use_id: String"),
     ({"tools": [{**TOOL, "name": "a b"}]}, "tools.0.custom.name: String should match pattern"),
+    (formed({"type": "json"}), "output_config.format.type: Input should be 'json_schema'"),
+    (formed({"type": "json_schema"}), "output_config.format.schema: Field required"),
+    (formed_by(), "'additionalProperties' must be explicitly set to false"),
+    (formed_by(additionalProperties=True), "'additionalProperties: true' is not supported"),
+    (
+        formed_by(additionalProperties=False, properties={"a": {"type": "string", "maxLength": 3}}),
+        "For 'string' type, property 'maxLength' is not supported",
+    ),
+    (
+        formed_by(additionalProperties=False, properties={"a": {"type": "array", "minItems": 2}}),
+        "'minItems' values other than 0 or 1",
+    ),
+    (formed_by(additionalProperties=False, oneOf=[]), "Schema type 'oneOf' is not supported"),
     (turns("Hi", [USE], "so?"), "`tool_use` ids were found without `tool_result` blocks"),
     (turns("Hi", [USE]), "`tool_use` ids were found without `tool_result` blocks"),
 ]
@@ -106,6 +129,11 @@ def said(*parts: Any) -> dict[str, Any]:
     """Contents of the user and the model in turn."""
     roles = ("user", "model")
     return {"contents": [{"role": roles[at % 2], "parts": each} for at, each in enumerate(parts)]}
+
+
+def configured(**config: Any) -> dict[str, Any]:
+    """What asks Gemini for a form of the answer."""
+    return {"generationConfig": {"responseMimeType": "application/json", **config}}
 
 
 GEMINI: list[tuple[Any, str]] = [
@@ -127,6 +155,18 @@ GEMINI: list[tuple[Any, str]] = [
     (
         {"tools": NOW, "toolConfig": {"functionCallingConfig": {"allowedFunctionNames": ["x"]}}},
         "x is not declared",
+    ),
+    (configured(responseJsonSchema={}, responseMimeType="text/plain"), "response_mime_type is"),
+    (configured(responseJsonSchema={}, responseSchema={}), "Only one of response_schema and"),
+    (configured(response_schema={"additionalProperties": False}), 'name "additionalProperties"'),
+    (
+        configured(responseSchema={"properties": {"a": {"$ref": "#"}}}),
+        "\"$ref\" at 'generation_config.response_schema.properties.a'",
+    ),
+    (configured(responseJsonSchema={"$ref": "#", "title": "T"}), "only $-prefixed properties"),
+    (
+        {"tools": [{"functionDeclarations": [{"name": "now", "parameters": {"$schema": "x"}}]}]},
+        "Unknown name \"$schema\" at 'tools[0].function_declarations[0].parameters'",
     ),
     ({"contents": []}, "contents is not specified"),
     ({"contents": ["Hi"]}, "Invalid value at 'contents[0]': expected an object"),
@@ -187,6 +227,19 @@ RESPONSES: list[tuple[Any, str]] = [
     ({"input": [{**CALLED, "name": "n" * 65}]}, "'input[0].name': string too long"),
     ({"input": [{**CALLED, "call_id": "c" * 65}]}, "with maximum length 64, but got a string"),
     ({"tools": [{**FUNCTION, "name": "a b"}]}, "'tools[0].name': string does not match"),
+    (
+        {"text": {"format": {"type": "json_schema", "schema": {}, "strict": True}}},
+        "Missing required parameter: 'text.format.name'.",
+    ),
+    (
+        {"text": {"format": {"type": "json_schema", "name": "a", "strict": True, "schema": {}}}},
+        "Invalid schema for response_format 'a': schema must be a JSON Schema of 'type: \"object\"'",
+    ),
+    ({"tools": [{**FUNCTION, "parameters": {"type": "array"}}]}, "got 'type: \"array\"'."),
+    (
+        {"tools": [{**FUNCTION, "parameters": {"type": "object"}, "strict": True}]},
+        "Invalid schema for function 'now': In context=(), 'additionalProperties' is required",
+    ),
     ({"input": [OUTPUT]}, "No tool call found for function call output with call_id c1."),
     ({"input": [CALLED]}, "No tool output found for function call c1."),
 ]
@@ -204,12 +257,42 @@ def asked(name: str, known: str = "c1") -> dict[str, Any]:
     }
 
 
+def strictly(name: str = "a", **schema: Any) -> dict[str, Any]:
+    """What asks for an object in the strict form."""
+    schema = {"type": "object", "additionalProperties": False, **schema}
+    form = {"name": name, "schema": schema, "strict": True}
+    return {"response_format": {"type": "json_schema", "json_schema": form}}
+
+
+def with_a(**schema: Any) -> dict[str, Any]:
+    """The same of an object with one member."""
+    return strictly(properties={"a": schema}, required=["a"])
+
+
 CHAT: list[tuple[Any, str]] = [
     (asked("a.b"), "'messages[1].tool_calls[0].function.name': string does not match pattern"),
     (asked(""), "'messages[1].tool_calls[0].function.name': empty string"),
     (asked("n" * 65), "with maximum length 64, but got a string with length 65"),
     (asked("now", "c" * 41), "string too long. Expected a string with maximum length 40"),
     ({"tools": [{"type": "function", "function": {"name": "n" * 65}}]}, "string too long"),
+    (strictly("a b"), "'response_format.json_schema.name': string does not match pattern"),
+    (strictly(type="array"), "got 'type: \"array\"'."),
+    (strictly(anyOf=[]), "not have 'anyOf' at the top level"),
+    (strictly(additionalProperties=True), "In context=(), 'additionalProperties' is required"),
+    (strictly(properties={"a": {"type": "null"}}), "including every key in properties."),
+    (strictly(properties={"a": {"type": "null"}}, required=[]), "Missing 'a'."),
+    (strictly(required=["b"]), "Extra required key 'b' supplied."),
+    (with_a(), "In context=('properties', 'a'), schema must have a 'type' key."),
+    (with_a(type="array"), "array schema missing items."),
+    (with_a(type=["object", "null"]), "In context=('properties', 'a'), 'additionalProperties'"),
+    (
+        with_a(type="array", items={"type": "null"}, uniqueItems=True),
+        "'uniqueItems' is not permitted",
+    ),
+    (with_a(anyOf=[{"type": "null"}, {"not": {}}]), "('properties', 'a', 'anyOf', '1'), 'not' is"),
+    (with_a(**{"$ref": "#", "title": "T"}), "$ref cannot have keywords {'title'}."),
+    (with_a(oneOf=[]), "'oneOf' is not permitted."),
+    (strictly(properties={}, patternProperties={}), "'patternProperties' is not permitted."),
 ]
 
 WIRES: dict[str, tuple[str, dict[str, Any], dict[str, str], list[tuple[Any, str]]]] = {

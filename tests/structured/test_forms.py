@@ -178,7 +178,31 @@ async def test_the_simulator_says_what_is_asked(
     assert response.parsed is not None
 
 
-@pytest.mark.parametrize("schema", [Tree, Leaf, list[Dish], Dish | Leaf, int])
+#: What a strict form has no word for.
+UNSAID: dict[str, Any] = {
+    "title": "Odd",
+    "type": "object",
+    "properties": {
+        "a": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+        "b": {"type": "string", "not": {"const": "x"}},
+        "c": {"allOf": [{"$ref": "#/$defs/n"}], "description": "one"},
+    },
+    "required": ["a"],
+    "minProperties": 1,
+    "$defs": {"n": {"type": "integer", "minimum": 2}},
+}
+
+
+def test_what_the_strict_form_has_no_word_for_is_told_in_the_description() -> None:
+    form = openai_format(shape_of(UNSAID))["json_schema"]
+    assert form["strict"] is True
+    assert form["schema"]["description"] == "{minProperties: 1}"
+    assert form["schema"]["properties"]["a"]["description"] == "{uniqueItems: True}"
+    both = {"type": "object", "properties": {"a": {"allOf": [{"type": "string"}] * 2}}}
+    assert openai_format(shape_of(both))["json_schema"]["strict"] is False
+
+
+@pytest.mark.parametrize("schema", [Tree, Leaf, list[Dish], Dish | Leaf, int, set[int], UNSAID])
 @pytest.mark.parametrize("wire", WIRES)
 async def test_it_says_what_is_asked_in_other_forms(
     simulator: Any, client_of: Any, wire: str, schema: Any

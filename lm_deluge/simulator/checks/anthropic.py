@@ -11,6 +11,7 @@ import attrs
 from lm_deluge.simulator.checks.calls import check_claude_name
 from lm_deluge.simulator.checks.parameters import MESSAGES
 from lm_deluge.simulator.checks.refusals import Refused
+from lm_deluge.simulator.checks.schemas import check_claude_schema
 from lm_deluge.simulator.checks.turns import check_turns
 from lm_deluge.simulator.values import is_number
 
@@ -92,6 +93,13 @@ def check_messages_body(body: Any, version: str) -> dict[str, Any]:
         if name not in MESSAGES or name in refused:
             raise Refused(400, f"{name}: Extra inputs are not permitted")
     _check_values(body)
+    config = body.get("output_config")
+    for form, where in (
+        (config.get("format") if isinstance(config, dict) else None, "output_config.format"),
+        (body.get("output_format"), "output_format"),
+    ):
+        if form is not None:
+            check_claude_schema(form, where)
     names = _check_tools(body.get("tools"))
     _check_choice(body.get("tool_choice"), names)
     check_turns(body["messages"])

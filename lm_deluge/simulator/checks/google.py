@@ -9,6 +9,7 @@ from typing import Any, Final
 from lm_deluge.simulator.checks.calls import check_gemini_name
 from lm_deluge.simulator.checks.parameters import GEMINI, GENERATION_CONFIG
 from lm_deluge.simulator.checks.refusals import Refused
+from lm_deluge.simulator.checks.schemas import check_gemini_json_schema, check_gemini_schema
 from lm_deluge.simulator.values import is_number
 
 __all__ = [
@@ -78,6 +79,7 @@ def check_gemini_body(body: Any) -> dict[str, Any]:
     config = said_by(body, "generationConfig") or {}
     _check_names(config, GENERATION_CONFIG, "generation_config")
     _check_config(config)
+    _check_schemas(config)
     names = _check_declared(body.get("tools") or [])
     _check_mode(said_by(body, "toolConfig"), names)
     _check_contents(body.get("contents"))
@@ -116,6 +118,24 @@ def _check_config(config: Mapping[str, Any]) -> None:
         raise Refused(400, "The number of stop sequences must be at most 5.")
 
 
+def _check_schemas(config: Mapping[str, Any]) -> None:
+    own, plain = said_by(config, "responseSchema"), said_by(config, "responseJsonSchema")
+    if own is None and plain is None:
+        return
+    if own is not None and plain is not None:
+        raise Refused(400, "Only one of response_schema and response_json_schema may be set.")
+    if said_by(config, "responseMimeType") != "application/json":
+        raise Refused(
+            400,
+            "* GenerateContentRequest.generation_config.response_schema: only allowed when "
+            "response_mime_type is 'application/json'.",
+        )
+    if own is not None:
+        check_gemini_schema(own, "generation_config.response_schema")
+    else:
+        check_gemini_json_schema(plain, "generation_config.response_json_schema")
+
+
 def _check_declared(tools: Any) -> set[str]:
     if not isinstance(tools, list):
         raise Refused(400, "Invalid value at 'tools': expected a list")
@@ -124,6 +144,10 @@ def _check_declared(tools: Any) -> set[str]:
         for number, each in enumerate(said_by(tool, "functionDeclarations") or ()):
             where = f"tools[{index}].function_declarations[{number}]"
             name = check_gemini_name(each.get("name"), where)
+            if (schema := said_by(each, "parameters")) is not None:
+                check_gemini_schema(schema, f"{where}.parameters")
+            if (schema := said_by(each, "parametersJsonSchema")) is not None:
+                check_gemini_json_schema(schema, f"{where}.parameters_json_schema")
             if name in names:
                 raise Refused(400, f"Duplicate function declaration found: {name}")
             names.add(name)

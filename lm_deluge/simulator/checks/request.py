@@ -22,6 +22,7 @@ from lm_deluge.simulator.checks.refusals import (
     not_one_of,
     wrong_type,
 )
+from lm_deluge.simulator.checks.schemas import check_openai_form, check_openai_function
 from lm_deluge.simulator.saying.rules import Rules
 
 _NO_KEY = (
@@ -227,7 +228,10 @@ def _tool_name(tool: Any, path: str) -> str:
     inner = tool.get(tool["type"])
     if not isinstance(inner, dict):
         raise missing(f"{path}.{tool['type']}")
-    return check_openai_name(inner.get("name"), f"{path}.{tool['type']}.name")
+    name = check_openai_name(inner.get("name"), f"{path}.{tool['type']}.name")
+    if tool["type"] == "function":
+        check_openai_function(inner, f"{path}.function.parameters")
+    return name
 
 
 def _check_tool_choice(choice: Any, names: list[str]) -> None:
@@ -253,8 +257,11 @@ def _check_response_format(body: dict[str, Any], rules: Rules) -> None:
         raise missing("response_format.type")
     if wanted["type"] not in _FORMATS and rules.strict:
         raise not_one_of(_FORMATS, "response_format.type", wanted["type"])
-    if wanted["type"] == "json_schema" and not isinstance(wanted.get("json_schema"), dict):
-        raise missing("response_format.json_schema")
+    if wanted["type"] == "json_schema":
+        if not isinstance(wanted.get("json_schema"), dict):
+            raise missing("response_format.json_schema")
+        if rules.strict:
+            check_openai_form(wanted["json_schema"], "response_format.json_schema")
     names_json = "json" in str(body["messages"]).lower()
     if wanted["type"] == "json_object" and rules.strict and not names_json:
         raise bad_request(

@@ -15,6 +15,7 @@ from lm_deluge.simulator.checks.refusals import (
     not_one_of,
     wrong_type,
 )
+from lm_deluge.simulator.checks.schemas import check_openai_form, check_openai_function
 from lm_deluge.simulator.saying.rules import Rules
 from lm_deluge.simulator.values import is_number
 
@@ -73,6 +74,11 @@ def check_responses_body(
     _check_values(body)
     names = _check_tools(body.get("tools"))
     _check_choice(body.get("tool_choice"), names)
+    form = (body.get("text") or {}).get("format")
+    if isinstance(form, dict) and form.get("type") == "json_schema" and rules.strict:
+        check_openai_form(
+            form, "text.format", param="text.format.schema", code="invalid_json_schema"
+        )
     _check_model_limits(body, rules)
     wants_reasoning = "reasoning.encrypted_content" in (body.get("include") or ())
     if is_known and not rules.reasoning and wants_reasoning:
@@ -131,6 +137,8 @@ def _check_tools(tools: Any) -> list[str]:
             raise missing(f"{where}.type")
         if tool["type"] in ("function", "custom"):
             names.append(check_openai_name(tool.get("name"), f"{where}.name"))
+        if tool["type"] == "function":
+            check_openai_function(tool, f"{where}.parameters")
     return names
 
 

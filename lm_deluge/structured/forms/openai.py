@@ -11,9 +11,17 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lm_deluge.structured.checking import kind_of
+from lm_deluge.structured.forms.anthropic import told_beside
 from lm_deluge.structured.shape import WRAPPED, Shape
 
 __all__ = ["openai_format", "strict_schema"]
+
+#: What the strict form does not know, and what can be told in words: it is checked here.
+_TOLD: Final = (
+    *("not", "if", "then", "else", "dependentRequired", "dependentSchemas", "propertyNames"),
+    *("unevaluatedProperties", "unevaluatedItems", "minProperties", "maxProperties"),
+    *("contains", "minContains", "maxContains", "uniqueItems"),
+)
 
 #: What says of a schema more than that something is there.
 _SAYS: Final = ("type", "anyOf", "oneOf", "allOf", "$ref", "enum", "const")
@@ -72,6 +80,8 @@ def can_be_strict(node: Any) -> bool:
     more = node.get("additionalProperties", False)
     if isinstance(more, Mapping) or "patternProperties" in node or "prefixItems" in node:
         return False
+    if len(node.get("allOf", ())) > 1:
+        return False
     if node.get("type") == "object" and not node.get("properties"):
         # Nothing is said of what is in it, unless it is that there is nothing.
         return node.get("additionalProperties") is False
@@ -96,6 +106,9 @@ def strict_schema(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _strict(node: dict[str, Any], root: dict[str, Any], within: tuple[str, ...]) -> dict[str, Any]:
+    told: dict[str, Any] = {word: node.pop(word) for word in _TOLD if word in node}
+    if told:
+        node.update(told_beside({**node}, told))
     for word in ("$defs", "definitions"):
         for name, inner in node.get(word, {}).items():
             node[word][name] = _strict(inner, root, within)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lm_deluge.timeline import findings_of, html_page, measure, read_timelines
+from lm_deluge.timeline import (
+    compare_groups,
+    findings_of,
+    html_page,
+    measure,
+    read_timelines,
+    verdicts_of,
+)
 from lm_deluge.timeline.following.streams import FollowedLog
 from lm_deluge.timeline.measures.sampling import Sample
 from support.programs import Call
@@ -208,3 +216,28 @@ def test_names_from_the_log_are_escaped_on_the_page() -> None:
     page = html_page(measured, findings_of(measured), Sample.of(measured))
     assert "The way to the screen" in page
     assert evil not in page
+
+
+def test_a_verdict_adds_what_the_screens_show_otherwise() -> None:
+    def verdict(*parts: bytes) -> str:
+        measured = measure(read_timelines(files_of(*parts)), by="variant")
+        return verdicts_of(measured)[0].sentence
+
+    straight, proxied = group("straight"), group("proxied", burst=0.9)
+    assert verdict(straight, group("another")).count("screen") == 0
+    told = verdict(straight, proxied)
+    assert "; that is at our process: on the screen with variant straight the first text" in told
+    assert re.search(r"the longest 5 % of gaps are 0\.\d+ s shorter\.$", told)
+    assert "their readers some differ" in verdict(straight, proxied, group("another"))
+
+
+def test_what_crosses_clocks_has_no_interval() -> None:
+    parts = files_of(group("a"), group("b", painting=0.2))
+    measured = measure(read_timelines(parts), by="variant")
+    new, old = measured.groups["b"], measured.groups["a"]
+    for metric in ("seen.ttft.p50", "seen.wait.painting.p95", "seen.delay.painting.p95"):
+        found = compare_groups(new, old, metric)
+        assert found.low is not None
+        assert found.high is not None
+        assert 0.1 < found.low < found.high < 0.3
+    assert compare_groups(new, old, "seen.delay.network.p95").low is None

@@ -24,6 +24,7 @@ from lm_deluge.timeline.measures.numeric import (
     np,
 )
 from lm_deluge.timeline.measures.other_names import own_name
+from lm_deluge.timeline.measures.way.names import SEEN_CROSSING, SEEN_POOLED
 
 __all__ = [
     "COMPARED",
@@ -75,9 +76,9 @@ class Comparison:
 
     ``new``, ``old``: the values, ``None`` without data. ``difference``: new - old. ``low``,
     ``high``: its 95 % interval; ``None`` where there is none: fewer than two streams, or a metric
-    (a count, a sum, a maximum) whose bootstrap says nothing. ``chance``: how likely a difference like
-    this one is if the groups are the same; ``corrected``: the same for the number of comparisons
-    that were made with it. Both ``None`` where they are unknown.
+    (a count, a sum, a maximum, a time from one clock to another) whose bootstrap says nothing.
+    ``chance``: how likely a difference like this one is if the groups are the same; ``corrected``: the
+    same for the number of comparisons that were made with it. Both ``None`` where they are unknown.
     """
 
     metric: str
@@ -196,6 +197,8 @@ def resample(
     and deviations.
     """
     name, _, statistic = own_name(metric).partition(".")
+    if name == "seen":
+        return _of_way(group, metric, resamples, generator)
     if metric in ("coalescing", "tokens_per_piece"):
         return _means(group.values(metric), resamples, generator, most_resampled)
     if statistic == "mean" and name in PER_STREAM:
@@ -208,6 +211,19 @@ def resample(
     if name in PER_STREAM and statistic.startswith("p"):
         return percentiles(group.values(name), float(statistic[1:]), resamples, generator)
     return None
+
+
+def _of_way(
+    group: Group, metric: str, resamples: int, generator: np.random.Generator
+) -> Floats | None:
+    """Draw readers anew, with all their pieces; ``None`` of what crosses from one clock to another."""
+    name, _, statistic = metric.rpartition(".")
+    if not statistic.startswith("p") or name in SEEN_CROSSING:
+        return None
+    if name not in SEEN_POOLED:
+        return percentiles(group.values(name), float(statistic[1:]), resamples, generator)
+    values, counts = group.way.pooled(name)
+    return _gap_statistics(values, counts, statistic, resamples, generator)
 
 
 def _means(

@@ -92,12 +92,17 @@ def range_phrase(reason: Reason, subject: Side) -> str:
 
 
 def count_phrase(reason: Reason, subject: Side) -> str:
-    """Return ``7 of 100 answers broke, against 3``; the other total where it is another."""
+    """Return ``7 of 100 answers broke, against 3``; the other total where it is another.
+
+    Where there was none, ``no answer broke on either side``.
+    """
     if reason.counts is None:
         message = f"{reason.metric} is no share of streams"
         raise ValueError(message)
     mine, others = reason.counts if subject == "new" else reason.counts[::-1]
     count, n = mine
+    if not count and not others[0]:
+        return f"no answer {_SHARES[reason.metric][0]} on either side"
     verb = _SHARES[reason.metric][count != 1]
     against = f"{others[0]:,}" if others[1] == n else f"{others[0]:,} of {others[1]:,}"
     return f"{count:,} of {n:,} answer{'' if n == 1 else 's'} {verb}, against {against}"

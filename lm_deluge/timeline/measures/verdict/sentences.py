@@ -16,7 +16,7 @@ from lm_deluge.timeline.measures.verdict.phrases import (
 )
 from lm_deluge.timeline.measures.verdict.reasons import Reason, Side, other
 
-__all__ = ["Setting", "mark", "sentence_of"]
+__all__ = ["MARKS", "Setting", "mark", "sentence_of"]
 
 _MOST_SAID = 2
 
@@ -27,7 +27,7 @@ def mark(key: str) -> str:
 
 
 NEW, OLD = mark("new"), mark("old")
-_MARKS: dict[Side, str] = {"new": NEW, "old": OLD}
+MARKS: dict[Side, str] = {"new": NEW, "old": OLD}
 
 
 @frozen
@@ -98,7 +98,7 @@ class _Saying:
         if self.setting.is_baseline and side == "old":
             perhaps = "" if is_clear else ", which may be chance"
             return f"{self._head(may)}: {feel}, but {counts}{perhaps}; keep it and mend the rest"
-        kept = "what was before" if self.setting.is_baseline else _MARKS[other(self.subject)]
+        kept = "what was before" if self.setting.is_baseline else MARKS[other(self.subject)]
         return f"{self._head(may)}: {feel}, but {counts}; keep {kept} {until}"
 
     def trade_off(self) -> str:
@@ -114,7 +114,7 @@ class _Saying:
         )
         head = f"{NEW} is a trade-off compared with before"
         if not self.setting.is_baseline:
-            head = f"{_MARKS[self.subject]} against {_MARKS[other(self.subject)]} is a trade-off"
+            head = f"{MARKS[self.subject]} against {MARKS[other(self.subject)]} is a trade-off"
         counts = self._counts_against()
         if counts is None and self.failures is not None and self.failures.is_suspicious:
             counts = count_phrase(self.failures, self.subject)
@@ -183,7 +183,7 @@ class _Saying:
 
     def _head(self, verb: str) -> str:
         if not self.setting.is_baseline:
-            return f"{_MARKS[self.subject]} {verb} better than {_MARKS[other(self.subject)]}"
+            return f"{MARKS[self.subject]} {verb} better than {MARKS[other(self.subject)]}"
         return f"{NEW} {verb} {'better' if self.decision.better == 'new' else 'worse'} than before"
 
     def _say(self, reason: Reason) -> str:

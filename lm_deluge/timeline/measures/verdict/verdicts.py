@@ -12,10 +12,11 @@ from lm_deluge.timeline.measures.metrics import Measured
 from lm_deluge.timeline.measures.verdict.alone import about_one, options_of
 from lm_deluge.timeline.measures.verdict.decision import Decision, decide
 from lm_deluge.timeline.measures.verdict.enough import can_be_clear, least_streams
+from lm_deluge.timeline.measures.verdict.on_screen import ON_SCREEN, on_screen
 from lm_deluge.timeline.measures.verdict.phrases import first_text
 from lm_deluge.timeline.measures.verdict.ranking import about_all, in_order
 from lm_deluge.timeline.measures.verdict.reasons import Reason, Side, reasons_of, starts_with_text
-from lm_deluge.timeline.measures.verdict.sentences import Setting, sentence_of
+from lm_deluge.timeline.measures.verdict.sentences import MARKS, Setting, sentence_of
 from lm_deluge.timeline.measures.verdict.verdict import Verdict
 
 __all__ = ["verdicts_of"]
@@ -56,6 +57,8 @@ def verdicts_of(
         left_out=len(comparisons.left_out),
         is_baseline=baseline is not None,
     )
+    if any(ON_SCREEN in verdict.template for verdict in verdicts):
+        template += f"{ON_SCREEN}s of their readers some differ"
     leading = Verdict("ranking", template, names, better=best, keep=best)
     return [leading, *in_order(verdicts, best)]
 
@@ -96,7 +99,7 @@ def _verdict(comparisons: Comparisons, pair: Pair, left: int, *, is_baseline: bo
     better = decision.better
     return Verdict(
         kind=decision.kind,
-        template=sentence_of(decision, reasons, setting),
+        template=sentence_of(decision, reasons, setting) + on_screen(pair, MARKS),
         names={
             "new": _spoken(comparisons.measured, pair.new),
             "old": "before" if is_baseline else _spoken(comparisons.measured, pair.old),

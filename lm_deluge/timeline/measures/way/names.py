@@ -7,7 +7,9 @@ __all__ = [
     "ON_SCREEN",
     "PLACES",
     "SEEN",
+    "SEEN_CROSSING",
     "SEEN_DISTRIBUTIONS",
+    "SEEN_POOLED",
     "STATIONS",
     "WAITS",
     "WORDS",
@@ -35,6 +37,15 @@ SEEN_DISTRIBUTIONS = (
     *(f"seen.gap.{name}" for name in PLACES),
 )
 """What is given as a distribution."""
+
+SEEN_POOLED = (
+    *(f"seen.delay.{name}" for name in DELAYS),
+    *(f"seen.gap.{name}" for name in PLACES),
+)
+"""Distributions of many numbers a reader."""
+
+SEEN_CROSSING = ("seen.wait.network", "seen.delay.network", "seen.delay.total")
+"""Distributions of times from one clock to another, known to within a bound."""
 
 _STALLS = tuple(
     f"seen.stalls.{place}.{what}" for place in PLACES for what in ("count", "total", "longest")

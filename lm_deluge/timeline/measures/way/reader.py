@@ -108,8 +108,8 @@ def _asked(
     """Return the moment up to which pieces are no news to a reader whose first one arrived at ``first``."""
     told = [each.asked for each in sightings if not np.isnan(each.asked)]
     if told:
-        # The question was under way for as long as the bound: half of there and back.
-        return min(told) + 2 * bound if min(told) > 0 else -1.0
+        # Within the bound it asked before there was anything; its question was under way for as long.
+        return min(told) + 2 * bound if min(told) > bound else -1.0
     if not is_first:
         return first
     return first if first > times.came[-1] + _LATE else -1.0

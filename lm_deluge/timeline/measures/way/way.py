@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import define, frozen
 
-from lm_deluge.timeline.measures.numeric import Floats, np
+from lm_deluge.timeline.measures.numeric import Counts, Floats, np
 from lm_deluge.timeline.measures.way.joining import Joined
 from lm_deluge.timeline.measures.way.names import DELAYS, ON_SCREEN, PLACES, STATIONS, WAITS
 from lm_deluge.timeline.measures.way.reader import ReaderView
@@ -53,7 +53,8 @@ class WayToScreen:
 
     ``joined``: which of them were seen. ``waits``: by station, seconds of each reader's wait for its first
     text, ``wait_bounds`` the clocks' bounds; ``delays``, ``delay_bounds``: likewise of all later pieces.
-    ``gaps``: by place, seconds between pieces. ``bursts``: by place. ``bounds``: of each reader.
+    ``gaps``: by place, seconds between pieces. ``counts``: of ``delays`` and ``gaps``, each reader's, under
+    ``"delay"`` and ``"gap"``. ``bursts``: by place. ``bounds``: of each reader.
     ``unpainted``: pieces that came and were never painted. ``stall``: seconds, a longer gap is one.
     """
 
@@ -65,6 +66,7 @@ class WayToScreen:
     delays: Mapping[str, Floats]
     delay_bounds: Floats
     gaps: Mapping[str, Floats]
+    counts: Mapping[str, Sequence[int]]
     bursts: Mapping[str, Bursts]
     bounds: Floats
     unpainted: int
@@ -87,6 +89,14 @@ class WayToScreen:
         else:
             values = {"wait": self.waits, "delay": self.delays, "gap": self.gaps}[kind][rest[0]]
         return values[~np.isnan(values)]
+
+    def pooled(self, name: str) -> tuple[Floats, Counts]:
+        """Return all numbers of a distribution of many a reader, and how many each reader has."""
+        _, kind, place = name.split(".")
+        values = (self.delays if kind == "delay" else self.gaps)[place]
+        readers = np.repeat(np.arange(len(self.counts[kind])), self.counts[kind])
+        known = ~np.isnan(values)
+        return values[known], np.bincount(readers[known], minlength=len(self.counts[kind]))
 
     def can_tell(self, kind: str, station: str, q: float | None) -> bool:
         """Whether a percentile, without ``q`` the mean, of a station is beyond what the clocks can tell.
@@ -200,6 +210,10 @@ def way_of(joined: Joined, streams: int, stall: float) -> WayToScreen:
         {name: _pool([getattr(view, name)[rest] for view, rest in later]) for name in DELAYS},
         _pool([np.full(len(view.index[rest]), view.bound) for view, rest in later]),
         {place: _pool([each[at] for each in gaps]) for at, place in enumerate(PLACES)},
+        {
+            "delay": [len(view.index[rest]) for view, rest in later],
+            "gap": [len(each[0]) for each in gaps],
+        },
         {
             place: _bursts([getattr(view, moments) for view in views])
             for place, moments in zip(PLACES, ("came", "arrived", "painted"), strict=True)

@@ -216,6 +216,7 @@ def test_one_event_of_four_megabytes_byte_by_byte_takes_linear_time() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.instructions
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed")
 @pytest.mark.skipif(sys.gettrace() is not None, reason="coverage would be counted")
 def test_the_protocol_costs_few_times_the_bare_loops_instructions() -> None:
@@ -225,6 +226,7 @@ def test_the_protocol_costs_few_times_the_bare_loops_instructions() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.instructions
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed")
 @pytest.mark.skipif(sys.gettrace() is not None, reason="coverage would be counted")
 @pytest.mark.parametrize(
@@ -241,6 +243,7 @@ def test_another_wire_costs_few_times_its_bare_loops_instructions(
 
 
 @pytest.mark.slow
+@pytest.mark.instructions
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed")
 @pytest.mark.skipif(sys.gettrace() is not None, reason="coverage would be counted")
 def test_a_live_token_costs_a_client_hardly_more_instructions_than_the_bare_loop() -> None:
@@ -253,6 +256,7 @@ def test_a_live_token_costs_a_client_hardly_more_instructions_than_the_bare_loop
 
 
 @pytest.mark.slow
+@pytest.mark.instructions
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed")
 @pytest.mark.skipif(sys.gettrace() is not None, reason="coverage would be counted")
 def test_a_short_answer_costs_few_times_the_bare_loops_instructions() -> None:
@@ -280,6 +284,7 @@ def test_the_ratios_of_a_burst(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.instructions
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed")
 def test_the_import_takes_little_beyond_aiohttps() -> None:
     aiohttps, ours = count_imports()

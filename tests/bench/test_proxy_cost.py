@@ -20,7 +20,7 @@ async def test_watching_costs_little_beside_a_pass_through_that_looks_at_nothing
     out = tmp_path / "out.json"
     done = await run(
         sys.executable, ROOT / "tests/bench/proxies.py", "--streams", "250",
-        "--seconds", "6", "--rounds", "3", "--litellm-streams", "0", "--json", out,
+        "--seconds", "4", "--rounds", "3", "--litellm-streams", "0", "--json", out,
         env=clean_environment(), seconds=240,
     )  # fmt: skip
     assert done.code == 0, done.err

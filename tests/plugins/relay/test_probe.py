@@ -131,6 +131,12 @@ async def test_stop_abort_leaving_and_errors_are_told_apart(tmp_path: Path) -> N
         assert await page.value_of("stopped") is True
         assert await page.value_of("pieces.at(-1).kind") == "cancelled"
 
+        await page.value_of("pieces.length = 0; end = ''; stopped = null;" + ASK)
+        await page.value_of("answer.stop().then((it) => stopped = it)")  # before it has an id
+        assert await page.until("end") == "done"
+        assert await page.value_of("stopped") is True
+        assert await page.value_of("pieces.at(-1).kind") == "cancelled"
+
         await page.value_of(
             "pieces.length = 0; end = ''; window.control = new AbortController();"
             'void read(stream("/chat", {method: "POST", signal: control.signal}))'
@@ -138,7 +144,7 @@ async def test_stop_abort_leaving_and_errors_are_told_apart(tmp_path: Path) -> N
         await page.until("pieces.length > 3")
         await page.value_of("control.abort()")
         assert json.loads(await page.until("end"))[0] == "AbortError"
-        assert stage.streams[1].state == "running"  # only a stop is a stop
+        assert stage.streams[2].state == "running"  # only a stop is a stop
 
         await page.value_of(
             "window.left = 0; void (async () => {"
@@ -149,6 +155,8 @@ async def test_stop_abort_leaving_and_errors_are_told_apart(tmp_path: Path) -> N
 
         await page.value_of("end = ''; void read(stream('/streams/' + 'f'.repeat(32)))")
         assert await page.until("end") == "done"  # 204: there is nothing
+        await page.value_of("stopped = null; answer.stop().then((it) => stopped = it)")
+        assert await page.until("stopped === false")
         for address, name in (("/streams/x/y", "HTTPError"), ("/", "HTTPError")):
             await page.value_of(f"end = ''; void read(stream({address!r}))")
             assert json.loads(await page.until("end"))[::2] == [name, False]

@@ -97,6 +97,7 @@ async def test_what_was_seen_is_in_the_log_once_for_each_reader(
 HOSTILE: list[tuple[bytes, dict[str, str], int, str]] = [
     (b'{"r":"a"}\n' * 1_000_000, {}, 413, "too large"),
     (b"\x00\xff" * 100, {}, 400, "no JSON"),
+    (b"no gzip", {"Content-Encoding": "gzip"}, 400, ""),
     (b"[" * 60_000, {}, 400, ""),
     (b'{"i":[0,0],"arrived":[NaN],"painted":[null],"bound":0}', {}, 400, "no JSON"),
     (b'{"i":[0,0],"arrived":["0"],"painted":[null],"bound":0}', {}, 400, "wrong fields"),
@@ -105,6 +106,8 @@ HOSTILE: list[tuple[bytes, dict[str, str], int, str]] = [
     (b'{"i":[0,0],"arrived":[],"painted":[],"bound":0}', {}, 400, "wrong length"),
     (b'{"s":"f","i":[0,0],"arrived":[1],"painted":[1],"bound":0}', {}, 400, "unknown stream"),
     (b"{}", {"Origin": "https://evil.example"}, 403, "other origin"),
+    (b"{}", {"Origin": "http://[::1"}, 403, "other origin"),
+    (b"{}", {"Origin": "null"}, 403, "other origin"),
     (b"{}", {"X-User": "somebody else"}, 403, "not allowed"),
 ]
 

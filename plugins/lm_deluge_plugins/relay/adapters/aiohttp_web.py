@@ -78,7 +78,7 @@ async def seen(relay: Relay, request: web.Request, stream_id: str) -> web.Respon
         clock = await serving.seen(relay, _asked(request), stream_id, _reading(request))
     except Refusal as refusal:
         response = web.json_response({"error": refusal.message}, status=refusal.status)
-        if refusal.status == 413:
+        if not request.content.is_eof() or request.content.exception() is not None:
             response.force_close()
         return response
     headers = cors_headers(request.headers, relay.allowed_origins)
@@ -128,8 +128,14 @@ def _asked(request: web.Request) -> RelayRequest:
 def _reading(request: web.Request) -> Callable[[int], Awaitable[bytes]]:
     async def read(most: int) -> bytes:
         body = bytearray()
-        while len(body) <= most and (data := await request.content.readany()):
-            body += data
+        try:
+            while len(body) <= most and (data := await request.content.readany()):
+                body += data
+        except Exception:
+            if request.content.exception() is not None:
+                # aiohttp would look for the rest of it, and log at length that there is none.
+                request.content.feed_eof()
+            raise
         return bytes(body)
 
     return read

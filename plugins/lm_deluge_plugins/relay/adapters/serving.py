@@ -124,7 +124,8 @@ async def seen(
         if not await relay.may(asked.request, stream_id):
             relay.seen.refuse("not allowed")
             raise Refusal(403, "this stream is not yours")
-        await relay.seen.take(relay.store, stream_id, await _body(read), now=asked.came)
+        body = await _body(relay, read)
+        await relay.seen.take(relay.store, stream_id, body, now=asked.came)
     except RefusedBeaconError as error:
         status = 413 if error.reason == "too large" else 400
         raise Refusal(status, f"refused: {error.reason}") from None
@@ -137,12 +138,15 @@ async def seen(
     return _clock(asked)
 
 
-async def _body(read: Callable[[int], Awaitable[bytes]]) -> bytes:
+async def _body(relay: Relay, read: Callable[[int], Awaitable[bytes]]) -> bytes:
     try:
         async with asyncio.timeout(_PATIENCE):
             return await read(MOST_BYTES)
-    except (TimeoutError, ConnectionError):
-        return b"?"
+    except (
+        Exception
+    ) as error:  # the framework's own, of a body that is cut, or packed in a wrong way
+        relay.seen.refuse("no body")
+        raise Refusal(400, "refused: no body") from error
 
 
 def _clock(asked: RelayRequest) -> list[float]:

@@ -46,10 +46,10 @@ HearsSights: TypeAlias = WantsSights | Callable[[Sight], Awaitable[None] | None]
 class Sightings:
     """Takes the beacons of a relay's readers.
 
-    ``taken``: beacons that were handed on. ``refused``: those that were not, by reason: ``"too large"``,
-    ``"no JSON"``, ``"wrong fields"``, ``"unknown stream"``, ``"unknown pieces"``, ``"wrong length"``,
-    ``"wrong times"``, ``"wrong bound"``, ``"told before"``, ``"other origin"``, ``"not allowed"``,
-    ``"handler failed"``, ``"no store"``.
+    ``taken``: beacons that were handed on. ``refused``: those that were not, by reason: ``"no body"``,
+    ``"too large"``, ``"no JSON"``, ``"wrong fields"``, ``"unknown stream"``, ``"unknown pieces"``,
+    ``"wrong length"``, ``"wrong times"``, ``"wrong bound"``, ``"told before"``, ``"other origin"``,
+    ``"not allowed"``, ``"handler failed"``, ``"no store"``.
     """
 
     def __init__(self, handler: HearsSights | None = None) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from lm_deluge.cli.command import Command, Finite, was_given
-from lm_deluge.cli.reporting.held import Standard, held_of, read_budget
+from lm_deluge.cli.reporting.held import Standard, held_of, read_budget, tell_opposites
 from lm_deluge.cli.reporting.live import LAST, Duration, check_live, watch
 from lm_deluge.cli.reporting.outputs import Made, Outputs
 from lm_deluge.cli.reporting.pages import readable_twice
@@ -78,7 +78,7 @@ _BROKEN = 1
     "--fail-if",
     metavar="RULE",
     multiple=True,
-    help="Exit with 1 where it holds, such as 'ttft.p95>0.8' or 'failed>1%'. Repeatable.",
+    help="Exit with 1 where it holds, such as 'ttft.p95>0.8' or 'failed>1%': what is not to be. Repeatable.",
 )
 @click.option(
     "--max-regression",
@@ -193,6 +193,7 @@ def report(
         raise click.ClickException(str(error)) from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    tell_opposites(held.rules)
     if is_live:
         outputs.check_none()
         if pair is not None:

@@ -15,6 +15,7 @@ from lm_deluge.timeline import (
     parse_max_regression,
     parse_target,
 )
+from lm_deluge.timeline.measures.budget.rule_texts import opposite_of
 from lm_deluge.timeline.measures.names import better_is_higher
 from lm_deluge.wire.errors_inside import inside_class
 from support.timelines import timeline
@@ -218,7 +219,7 @@ def test_no_stall_is_data_for_the_longest_stall() -> None:
 )
 def test_a_bad_rule_says_what_is_wrong(rule: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        parse_fail_if(rule)
+        assert opposite_of(parse_fail_if(rule)) is None
 
 
 @pytest.mark.parametrize(
@@ -348,3 +349,30 @@ def test_targets_may_name_ttfo_and_icl() -> None:
     assert group.good == 1
     with pytest.raises(ValueError, match="it is e2e here"):
         parse_target("e2el<1")
+
+
+@pytest.mark.parametrize(
+    ("rule", "meant"),
+    [
+        ("ttft.p95<0.8", "ttft.p95>0.8"),
+        ("ttft.p95<=800ms", "ttft.p95>800ms"),
+        ("gap.p99<1", "gap.p99>1"),
+        ("stalls.longest<2", "stalls.longest>2"),
+        ("seen.ttft.p95<1.5", "seen.ttft.p95>1.5"),
+        ("qoe.mean>0.9", "qoe.mean<0.9"),
+        ("rate.p50>=20", "rate.p50<20"),
+        ("seen.share>90%", "seen.share<90%"),
+    ],
+)
+def test_of_a_rule_that_fails_where_all_is_well_is_said_what_was_meant(
+    rule: str, meant: str
+) -> None:
+    assert opposite_of(parse_fail_if(rule)) == meant
+    assert opposite_of(parse_fail_if(meant)) is None
+
+
+@pytest.mark.parametrize(
+    "rule", ["streams<100", "streams>9", "ttft.n<5", "failed<1", "cost<1", "completed>5"]
+)
+def test_a_rule_on_what_may_be_too_few_or_too_many_is_none_of_these(rule: str) -> None:
+    assert opposite_of(parse_fail_if(rule)) is None

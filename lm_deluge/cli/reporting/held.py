@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lm_deluge.timeline.measures.budget.rule_texts import Rule
     from lm_deluge.timeline.measures.groups import Settings
 
-__all__ = ["Standard", "held_of", "read_budget"]
+__all__ = ["Standard", "held_of", "read_budget", "tell_opposites"]
 
 _MOST_BYTES = 1 << 20
 
@@ -62,6 +62,19 @@ def read_budget(path: Path | None) -> Budget | None:
         raise click.UsageError(f"--budget: {path} cannot be read: {error}") from None
     except ValueError as error:
         raise click.UsageError(printable(f"--budget: {error}")) from None
+
+
+def tell_opposites(rules: Sequence[Rule]) -> None:
+    """Say on stderr which rules fail where all is well, and what was likely meant."""
+    from lm_deluge.timeline.measures.budget.rule_texts import opposite_of
+
+    for rule in rules:
+        if (meant := opposite_of(rule)) is not None:
+            click.echo(
+                f"lm-deluge report: the rule {printable(rule.text)} fails on the better side of its limit; "
+                f"to fail where it is worse, write {meant}",
+                err=True,
+            )
 
 
 def held_of(

@@ -6,7 +6,14 @@ import re
 
 from attrs import field, frozen
 
-from lm_deluge.timeline.measures.names import SHARES, STREAM_COUNTS, check_name, is_count, unit
+from lm_deluge.timeline.measures.names import (
+    SHARES,
+    STREAM_COUNTS,
+    better_is_higher,
+    check_name,
+    is_count,
+    unit,
+)
 from lm_deluge.timeline.measures.targets import parse_number
 
 __all__ = [
@@ -14,12 +21,15 @@ __all__ = [
     "MaxRegression",
     "Rule",
     "counts_streams",
+    "opposite_of",
     "parse_fail_if",
     "parse_max_regression",
 ]
 
 _FAIL_IF = re.compile(r"\s*([\w.]+)\s*(>=|<=|>|<)\s*(.+?)\s*")
 _REGRESSION = re.compile(r"\s*([\w.]+)\s*=\s*(.+?)\s*")
+
+_MAY_BE_MANY = ("streams", "completed", "seen.streams", "seen.readers")
 
 
 @frozen
@@ -63,7 +73,10 @@ Rule = FailIf | MaxRegression
 
 
 def parse_fail_if(text: str) -> FailIf:
-    """Read ``"ttft.p95>0.8"``; ``ValueError`` says what is wrong with it."""
+    """Read ``"ttft.p95>0.8"``; ``ValueError`` says what is wrong with it.
+
+    What a rule says is what fails; ``opposite_of`` knows one that fails where all is well.
+    """
     match = _FAIL_IF.fullmatch(text)
     if match is None:
         message = f"rule {text!r}: expected METRIC>NUMBER (or <, >=, <=), such as ttft.p95>0.8"
@@ -121,6 +134,22 @@ def _check_unit(metric: str, given: str | None, text: str) -> None:
     if given in ("s", "ms") and unit(metric) != "s":
         message = f"rule {text!r}: {metric} is not in seconds; give a plain number"
         raise ValueError(message)
+
+
+def opposite_of(rule: Rule) -> str | None:
+    """Return what was likely meant by a rule that fails on the better side of its limit; else ``None``.
+
+    ``ttft.p95>0.8`` for ``ttft.p95<0.8``: people write what shall be, and a rule says what is not to be.
+    """
+    if not isinstance(rule, FailIf) or rule.metric.endswith(".n"):
+        return None
+    metric, is_higher = rule.metric, better_is_higher(rule.metric)
+    if metric in _MAY_BE_MANY or not (is_higher or unit(metric) == "s"):
+        return None
+    if (rule.sign in (">", ">=")) != is_higher:
+        return None
+    limit = rule.text.partition(rule.sign)[2].strip()
+    return f"{metric}{'<' if is_higher else '>'}{limit}"
 
 
 def _check_share(metric: str, number: str, limit: float, text: str) -> None:

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from lm_deluge.simulator import Simulator
+from lm_deluge_plugins.relay import RedisStore
+from support.relay_machines import machine
+from support.relay_readers import Reader, read_on, until_over
 from support.relaying import (
     WORDS,
     App,
@@ -20,6 +23,7 @@ from support.relaying import (
     redis_server,
     serving,
     store_of,
+    text_of,
 )
 
 PRODUCER = """
@@ -91,6 +95,52 @@ async def test_the_last_reader_of_another_machine_that_leaves_ends_the_stream(
             process, stream_id = await producer(redis, sim, "cancel")
             await cut_after(await read_when_there(app, stream_id), 2)
         assert await said_by(process) == b"nobody has read it for 0.3 s\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_readers_whose_machine_dies_count_until_the_liveness_has_passed(
+    redis: RedisServer, comes_back: bool
+) -> None:
+    """Where nobody comes back elsewhere, nobody pays for the answer any longer."""
+    async with Simulator(text=WORDS, gap=0.1) as sim:
+        async with (
+            machine("aiohttp", sim, redis, liveness=1.0) as one,
+            machine("asgi", sim, redis, liveness=1.0) as two,
+        ):
+            process, stream_id = await producer(redis, sim, "cancel")
+            reader = Reader("events", stream_id)
+            reading = asyncio.ensure_future(reader.connect(one))
+            await asyncio.sleep(0.5)
+            await one.kill()
+            await reading
+            assert reader.body
+            if comes_back:
+                await read_on(reader, [two])
+                check_log(events_in(reader.body))
+                assert await said_by(process) == b"whole\n"
+            else:
+                async with asyncio.timeout(4):
+                    assert await said_by(process) == b"nobody has read it for 0.3 s\n"
+
+
+@pytest.mark.slow
+async def test_a_client_of_redis_that_decodes_what_it_hears_is_as_good(redis: RedisServer) -> None:
+    from redis.asyncio import Redis
+
+    sim = Simulator(text="Grüße 👋 " * 5, gap=0.01)
+    async with (
+        Redis(port=redis.port, decode_responses=True) as decoding,
+        serving("aiohttp", RedisStore(decoding), simulator=sim) as app,
+    ):
+        response = await app.ask()
+        stream_id = response.headers["x-stream-id"]
+        body = await response.read()
+        assert events_in(body) == await until_over(stream_id, app)
+        assert text_of(events_in(body)) == "Grüße 👋 " * 5
+        await decoding.script_flush()
+        again = events_in(await (await app.ask()).read())
+        check_log(again)
 
 
 async def test_a_redis_that_stays_away_is_told_and_does_not_touch_the_stream() -> None:

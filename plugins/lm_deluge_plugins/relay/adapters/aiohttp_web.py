@@ -115,7 +115,8 @@ def add_routes(app: web.Application, relay: Relay, prefix: str = "/streams") -> 
         await relay.close()
 
     app.router.add_get(f"{prefix}/lm_deluge.js", script)
-    app.router.add_get(f"{prefix}/{{id}}", read)
+    # A head alone would be held back until the stream has ended.
+    app.router.add_get(f"{prefix}/{{id}}", read, allow_head=False)
     app.router.add_post(f"{prefix}/{{id}}/stop", end)
     app.router.add_post(f"{prefix}/{{id}}/seen", hear)
     app.on_shutdown.append(close)

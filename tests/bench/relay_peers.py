@@ -95,7 +95,7 @@ async def _relay(model: str, redis: int) -> web.Application:
     if redis:
         from redis.asyncio import Redis
 
-        store = RedisStore(Redis(port=redis), keep=60)
+        store = RedisStore(Redis(port=redis), keep=60, patience=60)
     relay = Relay(store, on_disconnect="continue")
 
     async def chat(request: web.Request) -> web.StreamResponse:
@@ -121,7 +121,7 @@ async def _openai(model: str, redis: int) -> Any:
     from fastapi.responses import StreamingResponse
     from openai import AsyncOpenAI
 
-    client = AsyncOpenAI(base_url=model, api_key="k", max_retries=0)
+    client = AsyncOpenAI(base_url=model, api_key="k", max_retries=0, timeout=600)
     app = FastAPI()
 
     async def events() -> AsyncIterator[str]:

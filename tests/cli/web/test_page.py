@@ -15,7 +15,7 @@ from support.web_page import serving_page
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
-ENDED = "document.getElementById('talk').getAttribute('aria-busy') === 'false'"
+ENDED = "document.querySelector('[aria-busy=true]') === null"
 PROSE = "[...document.querySelectorAll('.prose')].at(-1).innerText"
 
 

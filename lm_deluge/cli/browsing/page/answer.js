@@ -5,10 +5,7 @@ import { MarkdownView } from "./markdown/render.js";
 import { Strip } from "./strip.js";
 import { seconds } from "./words.js";
 
-const ENDINGS = {
-  cancelled: "Stopped. What had come is kept.",
-  lost: "The server was started anew since, and knows nothing of this answer.",
-};
+const ENDINGS = { cancelled: "Stopped. What had come is kept." };
 
 const FINISHES = {
   length: "The answer is as long as it may be, and was cut there.",
@@ -32,14 +29,14 @@ export class TurnView {
     this.again = button("Ask again", again);
     this.actions = element("div", { class: "actions", hidden: "" }, copyButton(() => turn.text, "Copy the answer"), this.again);
     this.who = element("span", { class: "who" }, turn.label);
-    const answer = element(
+    this.answer = element(
       "div", { class: "answer" }, this.who, this.reasoning, this.prose, this.calls, this.note, this.trouble,
       this.strip.node, this.actions,
     );
     this.node = element(
       "article", { class: "turn", tabindex: "-1", "aria-label": `Question: ${turn.question.slice(0, 80)}` },
       element("h2", { class: "unseen" }, "Question"), element("p", { class: "question" }, turn.question),
-      answer,
+      this.answer,
     );
     this.draw();
   }
@@ -57,6 +54,7 @@ export class TurnView {
     this.actions.hidden = turn.isOpen;
     this.again.textContent = ["error", "lost"].includes(turn.status) ? "Try again" : "Ask again";
     this.node.classList.toggle("open", turn.isOpen);
+    this.answer.setAttribute("aria-busy", String(turn.isOpen));
     return !turn.isOpen;
   }
 

@@ -24,7 +24,7 @@ const UNREACHABLE = "lm-deluge cannot be reached. Does it still run?";
 /** Errors of a fetch that found nobody, or was given up. */
 const UNREACHED = ["TypeError", "AbortError", "ConnectionLost"];
 
-const LOST = "This answer cannot be read on.";
+const LOST = "The rest of this answer is gone: lm-deluge was started anew since.";
 
 const $ = (id) => document.getElementById(id);
 const [models, question, send, talk, greeting, latest] =
@@ -125,7 +125,6 @@ async function run(turn) {
   const ticking = setInterval(paint, 100);
   const keeping = setInterval(() => chat.keep(), KEEPING);
   const watching = watch(turn, view);
-  talk.setAttribute("aria-busy", "true");
   showSending();
   tell("The answer is on its way.");
   try {
@@ -140,7 +139,6 @@ async function run(turn) {
     running = null;
     view.draw();
     paint();
-    talk.setAttribute("aria-busy", "false");
     showSending();
     chat.keep();
     tell(spoken(turn));

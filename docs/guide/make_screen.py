@@ -57,6 +57,7 @@ http {{
       proxy_set_header Host $http_host;
       proxy_buffering on;
       proxy_ignore_headers X-Accel-Buffering;
+      gzip on; gzip_types *; gzip_proxied any;
     }}
   }}
 }}
@@ -259,7 +260,7 @@ def main(arguments: Sequence[str]) -> None:
         pictures = None if quick else into / PICTURES
         if pictures is not None:
             pictures.mkdir(parents=True, exist_ok=True)
-        said = asyncio.run(stream_all(logs, pictures, 3 if quick else 12))
+        said = asyncio.run(stream_all(logs, pictures, 3 if quick else 8))
         made = {
             "web": web_block(said),
             "direct": report_block(DIRECT, logs, "on the screen after"),

@@ -39,7 +39,7 @@ export class Strip {
       this.wait, this.silences, this.reasoning, this.came, this.painted,
     );
     this.end = element("span", {}, "");
-    this.other = element("span", { class: "key reasoning", hidden: "" }, "not text");
+    this.other = element("span", { class: "key thought", hidden: "" }, "not text");
     this.words = element("figcaption", {});
     this.node = element(
       "figure", { class: "strip" }, this.picture,

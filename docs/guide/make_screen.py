@@ -145,7 +145,7 @@ async def answered(page: "Page") -> None:
     """Wait until the answer is there, and its timeline says all that it will."""
     await page.until("document.getElementById('send').textContent === 'Send'")
     await page.until(
-        "[...document.querySelectorAll('figcaption')].at(-1).textContent.includes('screen')"
+        "[...document.querySelectorAll('figcaption')].at(-1).textContent.includes('screen ')"
     )
     await asyncio.sleep(0.8)  # what was seen is told a moment later
 
@@ -166,6 +166,8 @@ async def read_all(url: str, answers: int) -> Image.Image | None:
 
 async def picture(page: "Page", element: str | None = None) -> Image.Image:
     """Take what is on the screen, or an element of it with a margin."""
+    if element is not None:
+        await page.value_of(f"({element}).scrollIntoView({{block: 'center', behavior: 'instant'}})")
     answer = await page.call("Page.captureScreenshot")
     image = Image.open(io.BytesIO(base64.b64decode(answer["data"]))).convert("RGB")
     if element is None:
@@ -180,7 +182,7 @@ async def take_pictures(url: str, into: Path) -> None:
     from support.browser import open_page  # drives Chromium; needs pytest
 
     async with open_page(url) as page:
-        await page.size(1000, 760)
+        await page.size(1000, 960)
         await ask(page, QUESTIONS[1])
         await answered(page)
         save(await picture(page), into / "page.png")

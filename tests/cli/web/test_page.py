@@ -48,7 +48,7 @@ async def test_text_is_read_while_it_comes_and_its_timeline_below_it() -> None:
         assert await page.value_of("document.querySelector('.reasoning').open") is False
         await ended(page)
         assert (await page.value_of(PROSE)).split() == ["One", "two", "three", "four", "five"]
-        words = await page.until("document.querySelector('figcaption').textContent.includes('On screen') "
+        words = await page.until("document.querySelector('figcaption').textContent.includes('n screen') "
                                  "&& document.querySelector('figcaption').textContent")  # fmt: skip
         for part in (
             "Reasoning from 0.",
@@ -244,6 +244,29 @@ async def test_no_screen_is_too_narrow_and_nobody_is_left_out() -> None:
             for width in (1280, 390, 320):
                 await check(page, scheme, width)
         await keys(page)
+
+
+async def test_whoever_is_at_the_end_sees_what_comes_at_once_and_whoever_reads_above_is_let_be() -> (
+    None
+):
+    long = "\n\n".join(f"Paragraph {number}." for number in range(60))
+    bottom = "innerHeight + scrollY >= document.documentElement.scrollHeight - 2"
+    async with serving_page({"text": [long], "ttft": 0.2}, {"text": long, "gap": 0.01}) as url:
+        async with open_page(url) as page:
+            await page.size(700, 600)
+            await say(page, "Hi")
+            await ended(page)
+            await page.until(bottom)
+            await page.value_of("document.getElementById('model').value = 'model-1'")
+            await say(page, "Slowly")
+            await page.until(f"({PROSE}).includes('Paragraph 9.')")
+            await page.until(bottom)
+            await page.value_of("scrollTo(0, 100)")
+            await page.until("!document.getElementById('latest').hidden")
+            await ended(page)
+            assert await page.value_of("scrollY") == 100
+            await page.value_of("document.getElementById('latest').click()")
+            await page.until(bottom)
 
 
 async def check(page: Page, scheme: Literal["light", "dark"], width: int) -> None:

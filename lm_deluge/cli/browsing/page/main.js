@@ -93,19 +93,24 @@ function again(turn) {
   run(turn);
 }
 
+/** Draw a turn; whoever was at the end of the page still is. */
+function drawAndFollow(view) {
+  const follows = isNearEnd();
+  view.draw();
+  if (follows) toEnd();
+}
+
 /** Paint what has come, and note when it was on the screen: in the frame after. */
 function painter(turn, view) {
   let asked = false;
   const paint = () => {
     asked = false;
-    const follows = isNearEnd();
-    view.draw();
-    if (follows) scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
+    drawAndFollow(view);
     const count = turn.timeline.came.length;
     if (document.hidden) return;
     requestAnimationFrame(() => {
       turn.timeline.paint(count);
-      if (!turn.isOpen) view.draw();
+      if (!turn.isOpen) drawAndFollow(view);
     });
   };
   return () => {
@@ -137,7 +142,7 @@ async function run(turn) {
     for (const timer of [ticking, keeping, watching]) clearInterval(timer);
     view.isLost = false;
     running = null;
-    view.draw();
+    drawAndFollow(view);
     paint();
     showSending();
     chat.keep();
@@ -208,7 +213,7 @@ function submit() {
   const turn = new Turn(text, ...chosen());
   chat.turns.push(turn);
   show(turn);
-  scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
+  toEnd();
   run(turn);
 }
 
@@ -217,6 +222,8 @@ function grow() {
   question.style.height = "auto";
   question.style.height = `${question.scrollHeight + 2}px`;
 }
+
+const toEnd = () => scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
 
 const isNearEnd = () => {
   const { scrollHeight } = document.documentElement;
@@ -251,7 +258,7 @@ function listen() {
     tell("A new chat.");
   });
   latest.addEventListener("click", () => {
-    scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
+    toEnd();
     question.focus();
   });
   addEventListener("scroll", () => { latest.hidden = isNearEnd(); }, { passive: true });
@@ -276,7 +283,7 @@ async function begin() {
     $("whom").textContent = UNREACHABLE;
   }
   document.documentElement.dataset.ready = "yes";
-  if (chat.turns.length) scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
+  if (chat.turns.length) toEnd();
   const open = chat.open;
   if (open?.id) run(open);
   else if (open) { open.fail("lost", "The page was left before the question was sent."); views.get(open).draw(); }

@@ -29,14 +29,16 @@ const ticks = (times, row, scale) => {
 /** A strip as a figure: `node`; `draw(timeline, now)` shows what there is. */
 export class Strip {
   constructor() {
-    this.wait = drawn("rect", { class: "wait", x: "0", y: "4", height: "30", width: "0" });
+    // Until the first piece came, and until it was on the screen.
+    this.waits = Object.values(ROWS).map(([y, height]) =>
+      drawn("rect", { class: "wait", x: "0", y: String(y), height: String(height), width: "0" }));
     this.silences = drawn("g", { class: "stalls" });
     this.reasoning = drawn("path", { class: "reasoning" });
     this.came = drawn("path", { class: "came" });
     this.painted = drawn("path", { class: "painted" });
     this.picture = drawn(
       "svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": "Timeline" },
-      this.wait, this.silences, this.reasoning, this.came, this.painted,
+      ...this.waits, this.silences, this.reasoning, this.came, this.painted,
     );
     this.end = element("span", {}, "");
     this.other = element("span", { class: "key thought", hidden: "" }, "not text");
@@ -62,7 +64,8 @@ export class Strip {
     const last = Math.max(now ?? 0, came.at(-1) ?? 0, ...painted.slice(-1).map((time) => time ?? 0));
     const span = now === null ? Math.max(last, 0.1) : Math.max(LEAST, last * 1.04);
     const scale = (WIDTH - 3) / span;
-    this.wait.setAttribute("width", String((came[0] ?? last) * scale));
+    [came[0], painted[0]].forEach((first, row) =>
+      this.waits[row].setAttribute("width", String((first ?? last) * scale)));
     this.reasoning.setAttribute("d", ticks(came.filter((_, i) => !isText[i]), "came", scale));
     this.other.hidden = isText.every(Boolean);
     this.came.setAttribute("d", ticks(came.filter((_, i) => isText[i]), "came", scale));

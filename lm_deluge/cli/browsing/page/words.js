@@ -3,6 +3,9 @@
 /** Seconds of silence that are called a stall. */
 export const STALL = 1.0;
 
+/** Seconds from the server to the screen that only something between the two explains. */
+const HELD = 0.5;
+
 /** "0.42 s", "12.3 s", "2 min 5 s". */
 export function seconds(value) {
   if (value >= 60) return `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`;
@@ -66,7 +69,8 @@ export function figures({ came, painted, isText, tokens, now }) {
   } else if (now === null && came.length > 1) said.push("No stalls");
   if (now === null) {
     const lag = median(painted.flatMap((at, i) => (at === null ? [] : [Math.max(0, at - came[i])])));
-    if (lag !== null) said.push(`On screen ${milliseconds(lag)} after it came`);
+    const held = lag >= HELD ? "Held up on the way: on" : "On";
+    if (lag !== null) said.push(`${held} screen ${milliseconds(lag)} after it came`);
     const unseen = painted.filter((at) => at === null).length;
     if (unseen) said.push(`${many(unseen, "piece")} never on screen`);
   }

@@ -135,13 +135,6 @@ class Page:
         """Type text where the focus is."""
         await self.call("Input.insertText", text=text)
 
-    async def offline(self, *, is_away: bool) -> None:
-        """Take the network away, or give it back; connections that are open are cut."""
-        await self.call(
-            "Network.emulateNetworkConditions",
-            offline=is_away, latency=0, downloadThroughput=-1, uploadThroughput=-1,
-        )  # fmt: skip
-
     async def reload(self) -> None:
         """Load the page anew, and wait until it is ready."""
         await self.call("Page.reload")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ import pytest
 
 from support.browser import Page, open_page
 from support.outside import npm_file
+from support.probing import road_to
 from support.web_page import serving_page
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -165,17 +165,26 @@ async def test_a_reload_and_a_lost_network_go_on_where_it_was_and_two_turns_foll
         heard.append([message["content"] for message in body["messages"]])
         return TEXT
 
-    async with serving_page({"text": answer, "gap": 0.04}) as url, open_page(url) as page:
+    async with (
+        serving_page({"text": answer, "gap": 0.05}) as url,
+        road_to(url) as road,
+        open_page(road.base_url) as page,
+    ):
         await say(page, "Hi")
         await page.until(f"({PROSE}).includes('word8')")
         await page.reload()
         await page.until(f"({PROSE}).includes('word8')")
         assert not await page.value_of(ENDED)
         await page.until(f"({PROSE}).includes('word25')")
-        await page.offline(is_away=True)
-        await asyncio.sleep(0.8)
-        await page.offline(is_away=False)
+        road.cut()
+        await page.until(
+            "document.querySelector('.note').textContent.includes('connection is lost')"
+        )
+        # Somebody who has lost it is told so, and keeps what had come.
+        assert "word25" in await page.value_of(PROSE)
+        road.mend()
         await ended(page)
+        assert await page.value_of("document.querySelector('.note').hidden") is True
         assert await page.value_of(PROSE) == TEXT
         # A chat that has ended is still there, and the next question stands on it.
         await page.reload()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import re
@@ -9,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from lm_deluge.cli.reporting.live_view import live_line, live_table
 from lm_deluge.timeline import (
+    Settings,
     compare_groups,
     findings_of,
     html_page,
@@ -18,6 +22,7 @@ from lm_deluge.timeline import (
     read_timelines,
     verdicts_of,
 )
+from lm_deluge.timeline.following.recent import Lookout
 from lm_deluge.timeline.following.streams import FollowedLog
 from lm_deluge.timeline.measures.sampling import Sample
 from support.programs import Call
@@ -79,6 +84,12 @@ TOLD = {
 def test_what_stands_out_is_said(what: str) -> None:
     delays, words = TOLD[what]
     assert words in said(group("x", **delays))
+
+
+def test_painting_is_not_blamed_alone_where_the_clocks_tell_little() -> None:
+    words = said(group("x", painting=0.25, bound=0.7))
+    assert "Painting delays tokens of variant x" in words
+    assert "not the network" not in words
 
 
 GOOD: dict[str, dict[str, Any]] = {
@@ -212,6 +223,11 @@ def test_a_followed_log_is_told_of_too(tmp_path: Path) -> None:
     followed.poll()
     told = measure(followed.ended).groups["m"].summary()["seen"]
     assert told["delay"]["network"]["p50"] == pytest.approx(0.2, abs=2e-4)
+    recent = Lookout(followed, Settings()).look(0.0)
+    assert "on screen p95 800 ms" in live_line(recent)
+    console = Console(width=100, file=io.StringIO())
+    console.print(live_table(recent, window=60, kind="model", rules=0, left_out=0))
+    assert "screen p95" in console.file.getvalue()  # type: ignore[attr-defined]
     assert followed.skipped == 1
     assert list(followed._sightings.streams) == ["s"]
     followed.close()

@@ -30,6 +30,8 @@ _COLUMNS = (
     "retries",
     "tok/s",
 )
+#: One more where browsers tell of it: when the first text is on the screen.
+_ON_SCREEN = "screen p95"
 _MOST_ROWS = 20
 _MINUTE, _HOUR = 60, 3600
 
@@ -80,14 +82,26 @@ def duration(value: float) -> str:
 def _groups(recent: Recent, kind: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(Text(printable(kind)), overflow="fold", min_width=8)
-    for column in _COLUMNS:
+    columns = (*_COLUMNS, *((_ON_SCREEN,) if (is_seen := _is_seen(recent)) else ()))
+    for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     shown = sorted(recent.groups, key=_size, reverse=True)[:_MOST_ROWS]
     for group in sorted(shown, key=lambda each: each.name):
-        table.add_row(Text(printable(group.name)), *_cells(group))
+        beside = [Text(_on_screen(group))] if is_seen else []
+        table.add_row(Text(printable(group.name)), *_cells(group), *beside)
     if not shown:
-        table.add_row(Text("no stream yet", style="dim"), *("" for _ in _COLUMNS))
+        table.add_row(Text("no stream yet", style="dim"), *("" for _ in columns))
     return table
+
+
+def _is_seen(recent: Recent) -> bool:
+    return any(now.group is not None and now.group.way.is_told for now in recent.groups)
+
+
+def _on_screen(now: RecentGroup) -> str:
+    """Return when the first text is painted, at p95, of the streams that browsers told of."""
+    told = now.group.summary().get("seen") if now.group is not None else None
+    return NOTHING if told is None else seconds(told["ttfa"]["p95"])
 
 
 def _size(group: RecentGroup) -> int:
@@ -145,6 +159,8 @@ def _words(now: RecentGroup) -> str:
             f"{summary['stalls']['count'] or 0} stalls",
             f"rate {number('rate.p50', summary['rate']['p50'])}",
         ]
+        if "seen" in summary:
+            parts.append(f"on screen p95 {_on_screen(now)}")
     parts.append(f"{now.retries} retries")
     return f"{now.name}: {', '.join(parts)}"
 

@@ -121,7 +121,8 @@ def _delays(name: str, way: WayToScreen, *, is_bundled: bool) -> Iterator[Findin
             "stalled",
         )
     if painting is not None and painting >= _PAINTING:
-        calm = network is None or network < max(_CALM, painting / 2)
+        most = (way.bound or 0.0) if network is None else network
+        calm = most < max(_CALM, painting / 2)
         not_network = ", not the network," if calm else ""
         beside = (
             below_clocks(way.bound or 0.0)

@@ -39,6 +39,8 @@ def on_screen(pair: Pair, marks: dict[Side, str]) -> str:
         least = threshold_of(
             seen[5:], there.new, there.old, stall=settings.stall, reading=1 / settings.read_rate
         )
+        if least is not None and seen == "seen.ttfa.p50":  # from one clock to another
+            least += sum(group.way.bound or 0.0 for group in (pair.new, pair.old))
         beyond = there.difference - (here.difference or 0.0)
         if least is None or abs(beyond) < least or noticed(there.low, there.high, least) != "yes":
             continue

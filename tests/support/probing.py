@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +77,17 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def staged(
-    path: Path, *, store: Store | None = None, gap: float = 0.02, **options: Any
+    path: Path,
+    *,
+    store: Store | None = None,
+    gap: float = 0.02,
+    faults: Sequence[str | None] = (),
+    **options: Any,
 ) -> AsyncIterator[Stage]:
     """A server whose model says ``SAID`` at ``POST /chat``, its page at ``/``, and a browser."""
     log = FileLogger(path / "log.jsonl")
     async with contextlib.AsyncExitStack() as stack:
-        sim = await stack.enter_async_context(Simulator(text=SAID, gap=gap))
+        sim = await stack.enter_async_context(Simulator(text=SAID, gap=gap, faults=faults))
         client = LLMClient("gpt-4.1-mini", base_url=sim.base_url, api_key="k", handlers=[log])
         stack.push_async_callback(client.close)
         relay = Relay(store or MemoryStore(), seen=log, **{"on_disconnect": "continue", **options})

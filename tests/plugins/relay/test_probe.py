@@ -122,7 +122,7 @@ async def test_the_network_away_in_the_middle_costs_no_piece(tmp_path: Path) -> 
 
 
 async def test_stop_abort_leaving_and_errors_are_told_apart(tmp_path: Path) -> None:
-    async with staged(tmp_path, gap=0.05) as stage:
+    async with staged(tmp_path, gap=0.05, faults=[None, None, None, "eof:9"]) as stage:
         page = await opened(stage)
         await page.value_of(ASK)
         await page.until("moments.length > 3")
@@ -153,6 +153,12 @@ async def test_stop_abort_leaving_and_errors_are_told_apart(tmp_path: Path) -> N
         )
         assert await page.until("left === 'done'")
 
+        await page.value_of("pieces.length = 0; end = '';" + ASK)
+        assert json.loads(await page.until("end")) == [
+            "AnswerCutError", "The answer was cut off. Please try again.", True
+        ]  # fmt: skip
+        assert await page.value_of("pieces.filter(({kind}) => kind === 'text').length") == 9
+
         await page.value_of("end = ''; void read(stream('/streams/' + 'f'.repeat(32)))")
         assert await page.until("end") == "done"  # 204: there is nothing
         await page.value_of("stopped = null; answer.stop().then((it) => stopped = it)")
@@ -164,6 +170,11 @@ async def test_stop_abort_leaving_and_errors_are_told_apart(tmp_path: Path) -> N
         assert json.loads(await page.until("end")) == [
             "ConnectionLost", "The connection was lost", True
         ]  # fmt: skip
+
+        await page.value_of("pieces.length = 0; end = '';" + ASK)
+        await page.until("pieces.length > 3")
+        await stage.relay.store.close()  # "unavailable": it asks again, and there is nothing
+        assert json.loads(await page.until("end"))[::2] == ["StreamGone", False]
 
 
 async def test_an_EventSource_reads_the_same_and_does_not_come_back(tmp_path: Path) -> None:  # noqa: N802

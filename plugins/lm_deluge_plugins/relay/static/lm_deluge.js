@@ -6,7 +6,7 @@ const now = () => performance.now() / 1000
 const fail = (name, message, retryable, status) => Object.assign(Error(message), { name, retryable, status })
 
 /**
- * `base`: of the relay's routes; `patience`: seconds offline before giving up
+ * `base`: of the relay's routes; `patience`: seconds until giving up
  * @param {string | URL | Request} url @param {RequestInit & {base?: string, patience?: number}} [options]
  * @returns {AsyncIterableIterator<Piece> & {id: string, stop: () => Promise<boolean>}}
  */
@@ -14,16 +14,16 @@ export function stream(url, { base = import.meta.url.replace(/[^/]*$/, ""), pati
 	const { headers, credentials } = init, more = { headers, credentials }
 	const own = new AbortController(), over = AbortSignal.any([own.signal, signal ?? own.signal])
 	const at = rest => base + encodeURIComponent(id) + rest
-	let id = "", after = 0, i = 0, heard = now(), pause = 250, out, spy, last, fault, known
-	const named = new Promise(go => known = go)
+	let id = "", after = 0, i = 0, heard = now(), pause = 250, out, spy, last, fault, tell
+	const named = new Promise(go => tell = go)
 
-	async function take(asked, { status, headers, body }) {
+	async function take(sent, { status, headers, body }) {
 		if (status === 204 && !id) return true
 		if (status !== 200 || !/^text.event/.test(headers.get("content-type")))
 			throw fail(status === 204 ? "StreamGone" : "HTTPError", "The server said " + status, status > 428, status)
-		known(id = headers.get("x-stream-id") ?? id)
+		tell(id = headers.get("x-stream-id") ?? id)
 		const clock = headers.get("x-stream-clock")?.split(" "), reader = body.pipeThrough(new TextDecoderStream()).getReader()
-		if (clock && globalThis.document) (spy ??= watch(at("/seen"), more, asked)).pair(asked, clock)
+		if (clock && globalThis.document) (spy ??= watch(at("/seen"), more, sent)).pair(sent, clock)
 		for (let text = ""; ; ) {
 			const { done, value } = await reader.read()
 			if (done) return
@@ -50,7 +50,7 @@ export function stream(url, { base = import.meta.url.replace(/[^/]*$/, ""), pati
 	}
 
 	async function pump() {
-		for (let to = url, how = init; ; pause = Math.min(pause * 2, 8000)) {
+		for (let to = url, how = init; ; pause = Math.min(pause * 2, 8e3)) {
 			try {
 				if (await take(now(), await fetch(to, { ...how, signal: over }))) break
 			} catch (error) {
@@ -69,14 +69,11 @@ export function stream(url, { base = import.meta.url.replace(/[^/]*$/, ""), pati
 	}
 
 	const queue = new ReadableStream({ start: c => void (out = c) }).getReader()
-	over.onabort = () => (out.error(over.reason), known(), spy?.end())
+	over.onabort = () => (out.error(over.reason), tell(), spy?.end())
 	pump()
 	return {
 		get id() { return id },
-		async stop() {
-			await named
-			return !!id && (await (await fetch(at("/stop"), { ...more, method: "POST" })).json()).stopped
-		},
+		stop: async () => (await named, !!id && (await (await fetch(at("/stop"), { ...more, method: "POST" })).json()).stopped),
 		async next() {
 			spy?.shown(last) // who asks for more has shown the last
 			const step = await queue.read()
@@ -84,12 +81,7 @@ export function stream(url, { base = import.meta.url.replace(/[^/]*$/, ""), pati
 			if (step.done && (own.abort(), fault)) throw fault
 			return step
 		},
-		async return() {
-			spy?.shown(last)
-			over.aborted || queue.cancel()
-			own.abort()
-			return { done: true, value: null }
-		},
+		return: async () => (spy?.shown(last), over.aborted || queue.cancel(), own.abort(), { done: true, value: null }),
 		[Symbol.asyncIterator]() { return this },
 	}
 }
@@ -99,8 +91,9 @@ function watch(url, init, asked) {
 	const r = Math.random().toString(36), own = new AbortController(), rows = []
 	let low = -Infinity, high = Infinity, step, due = []
 	const pair = (sent, [came, went]) => {
-		const from = went - now(), to = came - sent // clocks drift
+		const from = went - now(), to = came - sent, better = to < high // clocks drift
 		;[low, high] = from > high || to < low ? [from, to] : [Math.max(low, from), Math.min(high, to)]
+		if (better) send()
 	}
 	const send = all => {
 		const [first] = rows, loose = high - low > .01, sent = now()
@@ -117,7 +110,7 @@ function watch(url, init, asked) {
 				.then(reply => reply.json()).then(said => pair(sent, said.clock)).catch(() => 0)
 		if (n) send(all)
 	}
-	const timer = setInterval(send, 3000)
+	const timer = setInterval(send, 3e3)
 	addEventListener("pagehide", () => send(2), own)
 	document.addEventListener("visibilitychange", () => {
 		send()

@@ -231,7 +231,7 @@ class RedisStore:
         self, log_id: str, reader: str, stream_id: str, first: int, last: int
     ) -> int | None:
         """Note what a reader told of, for all processes; see ``Store``."""
-        limits = (MOST_READERS, MOST_RUNS, ms(self._link.keep + _NAME))
+        limits = (MOST_READERS, MOST_RUNS, ms(self._link.keep))
         call = ((self._link.keys(log_id).seen,), (reader, stream_id, first, last, *limits))
         (number,) = await self._link.ask(self._link.scripts.run(scripts.CLAIM, [call]))
         return None if int(number) < 0 else int(number)

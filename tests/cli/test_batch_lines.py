@@ -16,7 +16,12 @@ from support.programs import Call, Finished, simulated
 
 KEY = "sk-test-0123456789"
 PICTURE = "data:image/png;base64,iVBORw0KGgo="
-SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
 
 
 def lines(*values: Any) -> str:

@@ -13,9 +13,10 @@ import click
 from click.shell_completion import get_completion_class
 
 from lm_deluge import __version__
-from lm_deluge.cli.terminal import FAILED, INTERRUPTED, OK, PIPE_CLOSED, USAGE, notice
+from lm_deluge.cli.terminal import FAILED, INTERRUPTED, MISFIT, OK, PIPE_CLOSED, USAGE, notice
 from lm_deluge.errors import (
     AuthenticationError,
+    SchemaError,
     StreamCancelled,
     StreamError,
     UnsupportedModelError,
@@ -139,6 +140,8 @@ def _guarded(function: Callable[[], int | None]) -> int:  # noqa: C901 - a table
         # Without the library's other advice: a command line has no argument for the key.
         needed = f"no API key: set the environment variable {error.missing_key}"
         return _say(f"AuthenticationError: {needed}", FAILED)
+    except SchemaError as error:
+        return _say(f"SchemaError: {error}", MISFIT)
     except StreamError as error:
         return _say(f"{type(error).__name__}: {error}", FAILED)
     except UnsupportedModelError as error:

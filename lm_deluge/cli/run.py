@@ -35,6 +35,7 @@ from lm_deluge.cli.running.results import Results, row_of
 from lm_deluge.cli.running.showing import show
 from lm_deluge.cli.running.targets import AskedModels
 from lm_deluge.cli.running.template import Template
+from lm_deluge.cli.schemas import schema_file
 from lm_deluge.cli.terminal import OK
 from lm_deluge.cli.throttle import Throttle
 from lm_deluge.config import EFFORTS
@@ -172,6 +173,13 @@ def _encoding(_: click.Context, __: click.Parameter, value: str | None) -> str |
 @click.option("--effort", type=click.Choice(EFFORTS), help="How hard a reasoning model thinks.")
 @click.option("--json", "json_mode", is_flag=True, help="Ask for JSON objects.")
 @click.option(
+    "--schema",
+    callback=schema_file,
+    metavar="FILE",
+    help="Ask for JSON that fits the JSON schema in this file: it is in a row's parsed; an answer that does "
+    "not fit is a failure. A line's own response_format counts instead.",
+)
+@click.option(
     "--base-url",
     metavar="URL",
     help="Where to ask.  [env var: OPENAI_BASE_URL; of anthropic: and gemini:, ANTHROPIC_BASE_URL "
@@ -199,6 +207,7 @@ def run(**options: Any) -> int:
         chosen=_is_on_command_line("models"),
         dialect=options["dialect"],
         make=_maker(options, sampling, throttle),
+        schema=options["schema"],
     )
     out, log = options["out"], options["log"]
     with opened(options["prompts"]) as file:
@@ -215,7 +224,7 @@ def run(**options: Any) -> int:
             lines=_prompt_file(source, options, sampling),
             targets=targets,
             earlier=from_results(out) if out else from_log(log) if log else Earlier(),
-            given={"system": options["system"], **sampling},
+            given={"system": options["system"], "schema": options["schema"], **sampling},
             again=options["again"],
         )
         job.look_through()
@@ -326,6 +335,8 @@ def _check_together(options: dict[str, Any]) -> None:
     twice = next((name for name in models if models.count(name) > 1), None)
     if twice is not None:
         raise click.UsageError(f"--model {twice} is given twice; for two answers each give -n 2")
+    if options["json_mode"] and options["schema"] is not None:
+        raise click.UsageError("--json asks for any JSON, and --schema for one: choose one")
     if options["again"] and out is None and log is None:
         raise click.UsageError("--again is about the answers in --out or --log: give one of them")
     if options["sample"] is None and _is_on_command_line("seed"):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lm_deluge import Conversation
+from lm_deluge import APIResponse, Conversation, LLMClient
 from lm_deluge.cli import standard_input
 from lm_deluge.cli.command import Command
 from lm_deluge.cli.files import check_stdout, distinct
 from lm_deluge.cli.options import ModelOptions, make_client, model_options
+from lm_deluge.cli.schemas import print_value, schema_file
 from lm_deluge.cli.standard_input import is_piped
 from lm_deluge.cli.summary import one_line
 from lm_deluge.cli.terminal import LineEnd, draws, echo_calls, notice
@@ -27,11 +28,25 @@ __all__ = ["stream"]
 @click.argument("prompt", required=False)
 @model_options
 @click.option("--json", "json_mode", is_flag=True, help="Ask for a JSON object.")
+@click.option(
+    "--schema",
+    callback=schema_file,
+    metavar="FILE",
+    help="Ask for JSON that fits the JSON schema in this file, and print it when it is whole and fits; "
+    "exit code 3 where it does not.",
+)
+@click.option(
+    "--growing",
+    is_flag=True,
+    help="With --schema: print the JSON each time it has grown, a line each; the last is whole.",
+)
 @click.option("--no-stdin", is_flag=True, help="Ask PROMPT alone: standard input is not read.")
 def stream(
     prompt: str | None,
     system: str | None,
     json_mode: bool,
+    schema: dict[str, Any] | None,
+    growing: bool,
     no_stdin: bool,
     **options: Unpack[ModelOptions],
 ) -> None:
@@ -40,6 +55,10 @@ def stream(
     What is piped or redirected in is asked after PROMPT and a blank line; without PROMPT, or with
     "-" in its place, it is the prompt.
     """
+    if growing and schema is None:
+        raise click.UsageError("--growing prints what --schema asks for: give its FILE")
+    if json_mode and schema is not None:
+        raise click.UsageError("--json asks for any JSON, and --schema for one: choose one")
     reads = _reads_stdin(prompt, no_stdin=no_stdin)
     log, record = options["log"], options["record"]
     check_stdout(log, record)
@@ -50,15 +69,38 @@ def stream(
     if system is not None:
         conversation.system(system)
     conversation.user(_prompt(prompt) if reads else _checked(prompt or ""))
-    line, drawn = LineEnd(), draws(plain=options["plain"])
+    if schema is not None:
+        response = asyncio.run(_print_json(client, conversation, schema, growing=growing))
+    else:
+        response = _print_text(client, conversation, drawn=draws(plain=options["plain"]))
+    if not options["quiet"] and sys.stderr is not None and sys.stderr.isatty():
+        notice(one_line(response), dim=True)
+
+
+def _print_text(client: LLMClient, conversation: Conversation, *, drawn: bool) -> APIResponse:
+    """Ask, and print the answer as it arrives. ``drawn``: whether its calls are, too."""
+    line = LineEnd()
     try:
         response = asyncio.run(client.stream(conversation, handlers=[] if drawn else [line]))
     finally:
         line.close()
-    if not drawn:  # where it is drawn, so are the calls
+    if not drawn:
         echo_calls(response)
-    if not options["quiet"] and sys.stderr is not None and sys.stderr.isatty():
-        notice(one_line(response), dim=True)
+    return response
+
+
+async def _print_json(
+    client: LLMClient, conversation: Conversation, schema: dict[str, Any], *, growing: bool
+) -> APIResponse:
+    """Ask, and print what fits the schema. Raises ``SchemaError`` for what does not."""
+    if not growing:
+        response = await client.stream(conversation, schema=schema, printer=None)
+        print_value(response.parsed, indent=2)
+        return response
+    async with client.open_stream(conversation, schema=schema) as stream:
+        async for value in stream.objects():
+            print_value(value)
+    return await stream
 
 
 def _reads_stdin(prompt: str | None, *, no_stdin: bool) -> bool:

@@ -22,6 +22,7 @@ from lm_deluge_plugins.terminals import (
 __all__ = [
     "FAILED",
     "INTERRUPTED",
+    "MISFIT",
     "OK",
     "PIPE_CLOSED",
     "USAGE",
@@ -41,6 +42,7 @@ __all__ = [
 OK: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
+MISFIT: Final = 3  # an answer is whole, and not what --schema asks for
 INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell shows it
 PIPE_CLOSED: Final = 141  # 128 + SIGPIPE
 

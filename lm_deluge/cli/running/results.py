@@ -43,6 +43,8 @@ def row_of(
         row |= {"cost": outcome.cost, "ttft": outcome.ttft, "elapsed": outcome.elapsed}
         row |= {"model_used": outcome.model_used, "attempts": outcome.attempts}
         choices = outcome.choices
+        if outcome.form is not None:
+            row["parsed"] = outcome.parsed
         if len(choices) > 1 or outcome.tool_calls or outcome.reasoning or outcome.refusal:
             row["choices"] = told["choices"]
     else:

@@ -31,17 +31,21 @@ _UNSAID: Final = frozenset({"metadata", "user", "store", "safety_identifier", "p
 class AskedModel:
     """A model, as the rows name it, and the client that asks it. ``dialect``: by which API.
 
-    ``info``: what is known of the model.
+    ``info``: what is known of the model. ``schema``: what an answer shall fit, where a line asks for no
+    form of its own.
     """
 
     name: str
     dialect: str
     client: LLMClient
     info: ModelInfo
+    schema: dict[str, Any] | None = None
 
     def open(self, line: PromptLine, **more: Any) -> Stream:
         """Return a stream of a line that has not started; raises what ``open_stream`` does."""
         if line.body is None:
+            if self.schema is not None and "response_format" not in line.options:
+                more["schema"] = self.schema
             return self.client.open_stream(line.messages, **line.options, **more)
         if line.body.api == self.dialect:
             options = {**line.options, "extra_body": line.body.params}
@@ -90,13 +94,15 @@ class AskedModels:
 
     ``names``: those of the command. ``chosen``: whether they were given on the command line, so that
     they count for bodies that name a model themselves. ``make``: returns a client of a model's name and
-    a dialect, ``None`` where the name says it. ``dialect``: that of the command.
+    a dialect, ``None`` where the name says it. ``dialect``: that of the command. ``schema``: what answers
+    shall fit.
     """
 
     names: Sequence[str]
     chosen: bool
     dialect: str | None
     make: Callable[[str, str | None], LLMClient]
+    schema: dict[str, Any] | None = None
     _known: dict[tuple[str, str | None], AskedModel] = field(factory=dict, init=False)
 
     def of(self, line: PromptLine) -> list[AskedModel]:
@@ -125,6 +131,6 @@ class AskedModels:
             stream = client.open_stream("?")
             info = planned(stream).info
             stream.cancel()
-            found = AskedModel(name, dialect_of(name, dialect), client, info)
+            found = AskedModel(name, dialect_of(name, dialect), client, info, self.schema)
             self._known[name, dialect] = found
         return found

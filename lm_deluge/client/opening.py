@@ -63,6 +63,10 @@ class StreamOpener:
         """Return a new stream. ``carried``: of a round, the results it tells; ``None``: it is none."""
         messages = to_messages(prompt)
         extra = {**self._extra_body, **options.extra_body}
+        if options.has_called:
+            from lm_deluge.tools.kit import body_after_the_first
+
+            extra = body_after_the_first(extra)
         recorder = self._recorder.for_stream() if self._recorder is not None else None
         routes = [self._access.route(name) for name in (self.model, *self.fallback_models)]
         redactor = redactor_for(routes, extra, options.tools)

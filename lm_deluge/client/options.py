@@ -128,6 +128,7 @@ class CheckedOptions:
 
     ``fields``: single fields of ``SamplingParams``, checked when they are put in their place, last.
     ``keeps_summary``: whether ``reasoning_summary`` was left out, and is the client's.
+    ``has_called``: whether results are sent of calls that it asked for, so that it asks for none any more.
     What ``tools`` holds, and what ``tool_choice`` and ``response_format`` are, is checked by whoever
     writes the request: it is the dialect's.
     """
@@ -145,6 +146,7 @@ class CheckedOptions:
     keeps_summary: bool
     resume: bool | None
     fields: Mapping[str, Any]
+    has_called: bool = False
 
 
 def check_names(options: Mapping[str, Any], function: str, others: tuple[str, ...] = ()) -> None:

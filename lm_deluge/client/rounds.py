@@ -100,7 +100,8 @@ async def _run_rounds(
         if closed:
             raise _ended(StreamCancelled(closed[0]), rounds)
         if calls:
-            options = evolve(options, tool_choice=after_the_first(options.tool_choice))
+            choice = after_the_first(options.tool_choice)
+            options = evolve(options, tool_choice=choice, has_called=True)
 
 
 def _as_asked(response: ToolsResponse) -> ToolsResponse:

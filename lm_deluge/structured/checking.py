@@ -12,6 +12,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
+from lm_deluge.structured.accepted import one_of
 from lm_deluge.structured.misfits import Misfit, Path
 
 __all__ = ["Checker", "Node", "kind_of"]
@@ -249,6 +250,10 @@ def _schemas_of(key: str, node: Mapping[str, Any]) -> list[Any]:
 
 def _alone(value: Any, node: Mapping[str, Any]) -> str | None:
     """Return what of a value does not fit, its parts and other schemas aside."""
+    if "const" in node and not _same(value, node["const"]):
+        return f"it must be {node['const']!r}"
+    if "enum" in node and not any(_same(value, each) for each in node["enum"]):
+        return one_of(node["enum"])
     kind = kind_of(value)
     if "type" in node:
         kinds = _kinds(node["type"])
@@ -256,10 +261,6 @@ def _alone(value: Any, node: Mapping[str, Any]) -> str | None:
         also = ("number",) if kind == "integer" else ("integer",) if is_whole else ()
         if kind not in kinds and not any(other in kinds for other in also):
             return f"it must be {' or '.join(map(_with_article, kinds))}, not {_with_article(kind)}"
-    if "const" in node and not _same(value, node["const"]):
-        return f"it must be {node['const']!r}"
-    if "enum" in node and not any(_same(value, each) for each in node["enum"]):
-        return f"it must be one of {', '.join(map(repr, node['enum'][:20]))}"
     check = _CHECKS.get(kind)
     return None if check is None else check(value, node)
 

@@ -21,7 +21,9 @@ __all__ = ["schema_and_converter"]
 
 Converter: TypeAlias = Callable[[Any, "bytes | None"], Any]
 
-_AT: Final = re.compile(r" - at `(?:key in )?\$(?P<path>.*)`$", re.DOTALL)
+_AT: Final = re.compile(r" - at `(?:key(?: in |` in `))?\$(?P<path>.*)`$", re.DOTALL)
+#: What stands for a key that is not told.
+_ANY_KEY: Final = "[...]"
 _STEP: Final = re.compile(r"\.(?P<name>[^.\[]+)|\[(?P<index>\d+)\]")
 
 
@@ -34,7 +36,7 @@ def schema_and_converter(given: Any, name: str) -> tuple[dict[str, Any], Convert
         return _by_pydantic(given, name)
     try:
         schema = msgspec.json.schema(given)
-        return schema, _msgspec_converter(given)
+        return schema, _msgspec_converter(given, schema)
     except (TypeError, NameError) as error:
         try:
             return _by_pydantic(given, name)
@@ -81,29 +83,39 @@ def _mentions_pydantic(given: Any, seen: set[int]) -> bool:
     return any(_mentions_pydantic(hint, seen) for hint in hints.values())
 
 
-def _msgspec_converter(given: Any) -> Converter:
+def _msgspec_converter(given: Any, schema: dict[str, Any]) -> Converter:
     def convert(value: Any, text: bytes | None) -> Any:
         try:
             return msgspec.convert(value, given, str_keys=True)
         except msgspec.ValidationError as error:
-            raise MisfitError(_msgspec_misfit(str(error))) from error
+            raise MisfitError(_msgspec_misfit(str(error), schema, value)) from error
         except RecursionError:
             raise MisfitError(Misfit((), "it nests too deeply")) from None
 
     return convert
 
 
-def _msgspec_misfit(message: str) -> Misfit:
+def _msgspec_misfit(message: str, schema: dict[str, Any], value: Any) -> Misfit:
     found = _AT.search(message)
     path: Path = ()
     if found is not None:
         message = message[: found.start()]
+        before, unnamed, _ = found["path"].partition(_ANY_KEY)
         path = tuple(
-            int(step["index"]) if step["index"] else step["name"]
-            for step in _STEP.finditer(found["path"])
+            int(step["index"]) if step["index"] else step["name"] for step in _STEP.finditer(before)
         )
-    missing = re.search(r"missing required field `(.*)`$", message)
-    return Misfit((*path, missing[1]) if missing else path, message)
+        if unnamed:
+            # The key is not told; the schema finds it.
+            from lm_deluge.structured.checking import Checker
+
+            misfit = Checker(schema).misfit(value, schema)
+            path = path if misfit is None else misfit.path
+    if missing := re.search(r"missing required field `(.*)`$", message):
+        return Misfit((*path, missing[1]), message)
+    from lm_deluge.structured.accepted import accepted_at, one_of
+
+    listed = accepted_at(schema, path)
+    return Misfit(path, f"{message}: {one_of(listed)}" if listed else message)
 
 
 def _by_pydantic(given: Any, name: str) -> tuple[dict[str, Any], Converter]:

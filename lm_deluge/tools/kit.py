@@ -12,7 +12,15 @@ from lm_deluge.tools.tool import Tool
 from lm_deluge.values.foreign import type_name
 from lm_deluge.values.plain import plain_json
 
-__all__ = ["Kit", "after_the_first", "kit_of"]
+__all__ = ["Kit", "after_the_first", "body_after_the_first", "kit_of"]
+
+#: Where Gemini is told which tools to call, in camels and in snakes.
+_CALLING = (
+    ("toolConfig", "functionCallingConfig"),
+    ("toolConfig", "function_calling_config"),
+    ("tool_config", "functionCallingConfig"),
+    ("tool_config", "function_calling_config"),
+)
 
 _ACCEPTED = "a list of functions, Tool(...) and dicts"
 
@@ -79,6 +87,31 @@ def after_the_first(choice: Any) -> Any:
         return {**choice, "allowed_tools": {**allowed, "mode": "auto"}}
     if kind == "allowed_tools":
         return {**choice, "mode": "auto"}
+    if kind in ("any", "tool") and "disable_parallel_tool_use" in choice:
+        return {**{name: choice[name] for name in choice if name != "name"}, "type": "auto"}
     if kind in ("function", "custom", "tool", "any") or choice.get("mode") == "ANY":
         return None
     return choice
+
+
+def body_after_the_first(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is sent beside a request in a provider's words, without a call that it forces."""
+    left = dict(body)
+    _put(left, "tool_choice", after_the_first(left.get("tool_choice")))
+    if isinstance(left.get("function_call"), Mapping):
+        del left["function_call"]
+    for name, inner in _CALLING:
+        config = left.get(name)
+        if isinstance(config, Mapping) and inner in config:
+            less = dict(config)
+            _put(less, inner, after_the_first(less[inner]))
+            _put(left, name, less or None)
+    return left
+
+
+def _put(body: dict[str, Any], name: str, value: Any) -> None:
+    """Give a field another value; without one, leave it out."""
+    if value is None:
+        body.pop(name, None)
+    else:
+        body[name] = value

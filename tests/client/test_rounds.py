@@ -329,3 +329,26 @@ async def test_an_answer_that_pauses_is_sent_back_and_goes_on() -> None:
         "end_turn",
     ]
     assert sent[-1]["role"] == "assistant"
+
+
+FORCING: dict[str, dict[str, Any]] = {
+    "chat": {"tool_choice": "required"},
+    "responses": {"tool_choice": {"type": "function", "name": "second"}},
+    "messages": {"tool_choice": {"type": "any", "disable_parallel_tool_use": True}},
+    "gemini": {"toolConfig": {"functionCallingConfig": {"mode": "ANY"}}},
+}
+
+
+@DIALECTS
+@pytest.mark.parametrize("of_client", [True, False])
+async def test_a_call_that_a_body_forces_is_forced_once(dialect: str, of_client: bool) -> None:
+    body = FORCING[dialect]
+    client, call = ({"extra_body": body}, {}) if of_client else ({}, {"extra_body": body})
+    async with Simulator(tokens=5) as sim:
+        response = await simulated(sim, dialect, **client).run_tools("Hi", [second], **call)
+        sent = [request.json for request in sim.requests]
+    assert (response.ended_by, len(sent)) == ("answer", 2)
+    (name,) = body
+    assert sent[0][name] == body[name]
+    left = {"type": "auto", "disable_parallel_tool_use": True} if dialect == "messages" else None
+    assert sent[1].get(name) == left

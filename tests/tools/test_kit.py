@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lm_deluge import Message, Tool, ToolCall
-from lm_deluge.tools.kit import after_the_first, kit_of
+from lm_deluge.tools.kit import after_the_first, body_after_the_first, kit_of
 from lm_deluge.tools.sent_back import answer_and_results, with_own_ids
 from lm_deluge.values.rounds import ToolResult
 
@@ -57,6 +57,10 @@ CHOICES: list[tuple[Any, Any]] = [
     ({"mode": "ANY", "allowedFunctionNames": ["f"]}, None),
     ({"mode": "AUTO"}, {"mode": "AUTO"}),
     (
+        {"type": "tool", "name": "f", "disable_parallel_tool_use": True},
+        {"type": "auto", "disable_parallel_tool_use": True},
+    ),
+    (
         {"type": "auto", "disable_parallel_tool_use": True},
         {"type": "auto", "disable_parallel_tool_use": True},
     ),
@@ -74,6 +78,26 @@ CHOICES: list[tuple[Any, Any]] = [
 @pytest.mark.parametrize(("choice", "then"), CHOICES, ids=lambda value: type(value).__name__)
 def test_no_choice_demands_a_call_in_every_round(choice: Any, then: Any) -> None:
     assert after_the_first(choice) == then
+    body = {"seed": 1, "tool_choice": choice}
+    assert body_after_the_first(body) == {"seed": 1} | (
+        {} if then is None else {"tool_choice": then}
+    )
+
+
+FORCED = {"mode": "ANY", "allowedFunctionNames": ["f"]}
+BODIES: list[tuple[Any, Any]] = [
+    ({"function_call": {"name": "f"}, "functions": [1]}, {"functions": [1]}),
+    ({"function_call": "auto"}, {"function_call": "auto"}),
+    ({"toolConfig": {"functionCallingConfig": FORCED}}, {}),
+    ({"tool_config": {"function_calling_config": FORCED, "a": 1}}, {"tool_config": {"a": 1}}),
+    ({"toolConfig": {"functionCallingConfig": {"mode": "AUTO"}}},) * 2,
+    ({"toolConfig": 3},) * 2,
+]
+
+
+@pytest.mark.parametrize(("body", "then"), BODIES)
+def test_no_body_does_either(body: Any, then: Any) -> None:
+    assert body_after_the_first(body) == then
 
 
 def test_every_call_of_an_answer_has_an_id_of_its_own() -> None:

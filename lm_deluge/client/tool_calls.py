@@ -18,7 +18,7 @@ from lm_deluge.engine.plan import Running
 from lm_deluge.errors import StreamCancelled
 from lm_deluge.tools.arguments import object_in
 from lm_deluge.tools.kit import Kit
-from lm_deluge.tools.results import cut, text_of, told_of
+from lm_deluge.tools.results import cut, text_and_images, text_of, told_of
 from lm_deluge.tools.signatures import is_async
 from lm_deluge.tools.tool import Tool
 from lm_deluge.values.conversation import ToolCall
@@ -65,6 +65,7 @@ class _Ran:
     is_error: bool = False
     value: Any = field(default=None, repr=False)
     elapsed: float | None = None
+    images: list[dict[str, Any]] = field(factory=list, repr=False)
 
 
 class _Failed(Exception):  # noqa: N818 - nobody else sees it
@@ -158,7 +159,12 @@ class Calls:
             return
         text = cut(text_of(ran.text), self._manner.chars)  # half a surrogate cannot be sent
         self._done[at] = ToolResult(
-            call=call, text=text, is_error=ran.is_error, value=ran.value, elapsed=ran.elapsed
+            call=call,
+            text=text,
+            is_error=ran.is_error,
+            value=ran.value,
+            elapsed=ran.elapsed,
+            images=ran.images,
         )
         told = "failed" if ran.is_error else "ended"
         log(INFO, "tool %s %s after %.3f s", call.name, told, ran.elapsed or 0.0)
@@ -228,8 +234,9 @@ class Calls:
         elapsed = perf_counter() - begun
         if came:
             try:
-                return _Ran(text_of(value), value=value, elapsed=elapsed)
-            except TypeError as error:
+                text, images = text_and_images(value)
+                return _Ran(text, value=value, elapsed=elapsed, images=images)
+            except (TypeError, ValueError) as error:
                 log(WARNING, "tool %s: %s", tool.name, self._redact(str(error)))
                 return _Ran(str(error), is_error=True, elapsed=elapsed)
         if is_exit(value):

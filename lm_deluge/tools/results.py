@@ -13,7 +13,10 @@ from lm_deluge.values.foreign import message_of, type_name
 from lm_deluge.values.plain import plain_number, plain_text
 from lm_deluge.values.response import APIResponse, Partial
 
-__all__ = ["cut", "text_of", "told_of"]
+__all__ = ["cut", "text_and_images", "text_of", "told_of"]
+
+#: What every API takes that takes images.
+_IMAGES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 #: Members of an exception group that are told.
 _MEMBERS: Final = 10
@@ -29,11 +32,44 @@ def text_of(value: Any) -> str:
     return str(plain_text(text)).encode("utf-8", "replace").decode("utf-8")
 
 
+def text_and_images(value: Any) -> tuple[str, list[dict[str, Any]]]:
+    """Return a result as text, and the images in it as content parts, which the text names.
+
+    An image is bytes of one, or what shows itself as a PNG (``_repr_png_``), as Pillow's do; alone or in a
+    list, among whose other items texts stay texts. Raises as ``text_of`` does.
+    """
+    items = list(value) if isinstance(value, (list, tuple)) else [value]
+    found = [_image_in(item) for item in items]
+    if not any(image is not None for image in found):
+        return text_of(value), []
+    from lm_deluge.values.attachments.kinds import kind_of
+    from lm_deluge.values.attachments.parts import content_with
+
+    images = [image for image in found if image is not None]
+    told = [
+        text_of(item) if image is None else f"[{kind_of(image)}, {len(image):,} bytes]"
+        for item, image in zip(items, found, strict=True)
+    ]
+    return "\n".join(told), content_with("", images)
+
+
+def _image_in(value: Any) -> bytes | None:
+    """Return the bytes of an image; ``None`` for what is none."""
+    show = getattr(type(value), "_repr_png_", None)
+    data = show(value) if callable(show) else value
+    if not isinstance(data, (bytes, bytearray, memoryview)) or not len(data):
+        return None
+    from lm_deluge.values.attachments.kinds import kind_of
+
+    plain = bytes(data)
+    return plain if kind_of(plain) in _IMAGES else None
+
+
 def _written(value: Any) -> str:
     if isinstance(value, (bytes, bytearray, memoryview)):
         raise TypeError(
             f"the tool returned {type_name(value)}, which a model cannot be told: "
-            "return a text, or a dict of what matters about it"
+            "return a text, the bytes of an image, or a dict of what matters about it"
         )
     if isinstance(value, (APIResponse, Partial, Message)):
         return value.completion

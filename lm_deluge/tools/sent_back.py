@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from attrs import evolve
 
@@ -59,4 +60,7 @@ def _sendable(call: ToolCall) -> ToolCall:
 
 def _message_of(result: ToolResult) -> Message:
     extra = {"is_error": True} if result.is_error else {}
-    return Message("tool", result.text, tool_call_id=result.id, extra=extra)
+    content: Any = result.text
+    if result.images:
+        content = [{"type": "text", "text": result.text}, *result.images]
+    return Message("tool", content, tool_call_id=result.id, extra=extra)

@@ -36,7 +36,8 @@ class ToolResult:
     ``call``: what the model asked for. ``text``: what it is told. ``is_error``: whether that is an error:
     the arguments did not fit, there is no such tool, it was refused, raised, or took too long. ``value``:
     what the function returned, ``None`` where it did not; not in ``to_dict``. ``elapsed``: seconds that the
-    function ran, monotonic clock; ``None`` where it did not run.
+    function ran, monotonic clock; ``None`` where it did not run. ``images``: content parts of those that it
+    returned, which a model is shown whose API takes them in results; the text names each.
     """
 
     call: ToolCall
@@ -44,6 +45,7 @@ class ToolResult:
     is_error: bool = False
     value: Any = field(default=None, repr=False, eq=False)
     elapsed: float | None = None
+    images: list[dict[str, Any]] = field(factory=list, repr=False)
 
     @property
     def id(self) -> str:
@@ -59,11 +61,13 @@ class ToolResult:
         """Return what JSON can hold of it."""
         call = self.call
         said = {"id": call.id, "name": call.name, "arguments": call.arguments}
+        images = {"images": list(self.images)} if self.images else {}
         return {
             "call": said,
             "text": self.text,
             "is_error": self.is_error,
             "elapsed": self.elapsed,
+            **images,
         }
 
     @classmethod
@@ -76,6 +80,7 @@ class ToolResult:
                 text=data["text"],
                 is_error=data["is_error"],
                 elapsed=data.get("elapsed"),
+                images=data.get("images") or [],
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"ToolResult.from_dict: {error!r}") from None

@@ -269,12 +269,18 @@ def with_a(**schema: Any) -> dict[str, Any]:
     return strictly(properties={"a": schema}, required=["a"])
 
 
+IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+
 CHAT: list[tuple[Any, str]] = [
     (asked("a.b"), "'messages[1].tool_calls[0].function.name': string does not match pattern"),
     (asked(""), "'messages[1].tool_calls[0].function.name': empty string"),
     (asked("n" * 65), "with maximum length 64, but got a string with length 65"),
     (asked("now", "c" * 41), "string too long. Expected a string with maximum length 40"),
     ({"tools": [{"type": "function", "function": {"name": "n" * 65}}]}, "string too long"),
+    (
+        {"messages": [{"role": "assistant", "content": [IMAGE]}]},
+        "Image URLs are only allowed for messages with role 'user'",
+    ),
     (strictly("a b"), "'response_format.json_schema.name': string does not match pattern"),
     (strictly(type="array"), "got 'type: \"array\"'."),
     (strictly(anyOf=[]), "not have 'anyOf' at the top level"),

@@ -6,7 +6,7 @@ What a model takes is in its `ModelInfo`; nothing here knows a model by name.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from lm_deluge.config import SamplingParams
 from lm_deluge.dialects.asked import (
@@ -22,6 +22,9 @@ from lm_deluge.values.addresses import validate_api_key, validate_headers
 from lm_deluge.values.plain import plain_json, plain_text
 
 __all__ = ["build_body", "map_system_role", "validate_api_key", "validate_headers"]
+
+
+_UNSEEN: Final = "(You cannot be shown this image: this API has no images in results of tools.)"
 
 
 def _why_not(info: ModelInfo, parameter: str) -> str:
@@ -107,7 +110,7 @@ def _without_origins(
 ) -> list[Mapping[str, Any]]:
     """The messages as this server takes them, some of which came from one provider or another.
 
-    It has no word for a result that is an error.
+    It has no word for a result that is an error, and no place for an image in a result.
     """
     # Most conversations have none.
     from lm_deluge.dialects.going_back import CAME, without_foreign
@@ -117,8 +120,22 @@ def _without_origins(
         {key: message[key] for key in message if key not in left}
         if CAME in message or (message["role"] == "tool" and "is_error" in message)
         else message
-        for message in without_foreign(messages, "chat", info.base_url, tools)
+        for message in map(_in_words, without_foreign(messages, "chat", info.base_url, tools))
     ]
+
+
+def _in_words(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a message; a tool's result with a text in the place of each image."""
+    content = message.get("content")
+    if message["role"] != "tool" or not isinstance(content, list):
+        return message
+    told = [
+        {"type": "text", "text": _UNSEEN}
+        if isinstance(part, Mapping) and part.get("type") == "image_url"
+        else part
+        for part in content
+    ]
+    return {**message, "content": told} if told != content else message
 
 
 def build_body(

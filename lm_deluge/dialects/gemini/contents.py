@@ -34,7 +34,16 @@ def contents_of(
         if role == "tool":
             if not results:
                 contents.append({"role": "user", "parts": results})
-            results.append(_result(message, names, numbered, where))
+            result, media = _result(message, names, numbered, where)
+            if media and signs:
+                result["functionResponse"]["parts"] = media
+            at = next(
+                (at for at, each in enumerate(results) if "functionResponse" not in each), None
+            )
+            results.insert(len(results) if at is None else at, result)
+            if not signs:
+                # Earlier families are shown them beside the results.
+                results += media
             continue
         results = []
         parts = _parts(message.get("content") or message.get("refusal"), where)
@@ -88,8 +97,9 @@ def _call(call: ToolCall, where: str) -> dict[str, Any]:
 
 def _result(
     message: Mapping[str, Any], names: Mapping[str, str], numbered: set[str], where: str
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return a tool's result: an object, as this API has it, with the name of the call that it is of.
+    Beside it what of it is no text.
 
     ``numbered``: the ids that the server gave, by which it knows its calls.
     """
@@ -100,7 +110,11 @@ def _result(
             f"{where} is the result of {asked!r}, and no message before it has that call"
         )
     content = message.get("content")
+    media: list[dict[str, Any]] = []
     if isinstance(content, list):
+        shown = [part for part in content if _kind_of(part) in _MEDIA]
+        media = [_part(part, f"{where}['content']") for part in shown]
+        content = [part for part in content if _kind_of(part) not in _MEDIA]
         content = "".join(
             _text(part, f"{where}['content'][{at}]") for at, part in enumerate(content)
         )
@@ -112,7 +126,11 @@ def _result(
     if message.get("is_error") is True:
         response = {"error": content or ""}
     given = {"id": asked} if asked in numbered else {}
-    return {"functionResponse": {**given, "name": name, "response": response}}
+    return {"functionResponse": {**given, "name": name, "response": response}}, media
+
+
+def _kind_of(part: Any) -> object:
+    return part.get("type") if isinstance(part, Mapping) else None
 
 
 def _parts(content: Any, where: str) -> list[dict[str, Any]]:

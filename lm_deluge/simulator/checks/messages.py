@@ -83,6 +83,13 @@ def _check_content(message: dict[str, Any], path: str) -> None:
         raise wrong_type(f"{path}.content", "one of a string or array of objects", content)
     for number, part in enumerate(content):
         _check_part(part, f"{path}.content[{number}]")
+        if part["type"] == "image_url" and message["role"] != "user":
+            raise bad_request(
+                f"Invalid '{path}'. Image URLs are only allowed for messages with role 'user', but "
+                f"this message with role '{message['role']}' contains an image URL.",
+                path,
+                "invalid_value",
+            )
 
 
 def _check_part(part: Any, path: str) -> None:

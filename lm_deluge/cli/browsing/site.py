@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -96,11 +97,19 @@ def make_app(
 
 @asynccontextmanager
 async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
-    """Serve the application; yield its address. ``OSError`` where host and port cannot be had."""
+    """Serve the application; yield its address.
+
+    Raises ``ValueError`` for a host that is no address, ``OSError`` where host and port cannot be had.
+    """
+    if not host.strip("[] "):
+        raise ValueError("--host: an address is expected, not an empty one")
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host.strip("[]"), port).start()
+        try:
+            await web.TCPSite(runner, host.strip("[]"), port).start()
+        except (socket.gaierror, UnicodeError) as error:
+            raise ValueError(f"--host: {host!r} is no address of this machine ({error})") from None
         name, number, *_ = runner.addresses[0]
         shown = "127.0.0.1" if name in ("0.0.0.0", "::") else name  # noqa: S104 - it is compared
         yield f"http://{f'[{shown}]' if ':' in shown else shown}:{number}/"

@@ -107,6 +107,8 @@ async def test_a_model_without_its_key_is_told_and_others_answer(start) -> None:
         (("--port", "x"), "'x' is not a valid integer"),
         (("--allow-host", "http://box"), "--allow-host: the name of a host is expected"),
         (("--log", "."), "--log"),
+        (("--host", ""), "--host: an address is expected"),
+        (("--host", "a" * 70 + ".example"), "is no address of this machine"),
         (("--temperature", "9"), "--temperature"),
         (("--plain",), "No such option"),
         (("no-such-model",), "no-such-model"),

@@ -88,8 +88,11 @@ function mark(text, at, length) {
   };
 }
 
+/** Marks that found no partner are text. */
+const unmarked = (pieces) => pieces.map((piece) => (piece.mark ? piece.mark.repeat(piece.length) : piece));
+
 const wrapped = (char, used, children) =>
-  ({ type: char === "~" ? "del" : used === 2 ? "strong" : "em", children });
+  ({ type: char === "~" ? "del" : used === 2 ? "strong" : "em", children: unmarked(children) });
 
 /** Pair the marks among the pieces; those without a partner are text, or, in text that goes on, reach its end. */
 function paired(pieces, goesOn) {
@@ -124,7 +127,7 @@ function paired(pieces, goesOn) {
     const children = done.splice(open[i] + 1);
     done[open[i]] = wrapped(opener.mark, Math.min(opener.length, 2), children);
   }
-  return done.map((piece) => (piece.mark ? piece.mark.repeat(piece.length) : piece));
+  return unmarked(done);
 }
 
 class Scanner {

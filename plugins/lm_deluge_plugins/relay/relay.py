@@ -34,12 +34,13 @@ class Relay:
     that has had no reader for ``grace`` seconds: ``"cancel"``, or ``"continue"``. ``heartbeat``: seconds
     of silence after which readers are sent a comment, so that proxies keep the connection.
     ``send_timeout``: seconds that a reader may take nothing before its connection is closed; it may come
-    back. ``authorize(request, stream_id)``: whether whoever asks may read or stop a stream, plain or
-    ``async``; ``None``: whoever knows its id, which cannot be guessed. ``allowed_origins``: pages of other
-    origins that may read and stop streams (``"https://app.example"``). ``words(error)``: what readers
-    are told of an error; the default says nothing of what the provider said. ``seen``: hears what readers'
-    browsers saw when (``lm_deluge.js`` tells): a ``FileLogger``, any object with ``on_seen(sight)``, or a
-    function of a ``Sight``, plain or ``async``; ``None``: browsers are not asked to tell.
+    back. ``authorize(request, stream_id)``: whether whoever asks may read a stream, stop it or tell what
+    was seen of it, plain or ``async``; ``None``: whoever knows its id, which cannot be guessed.
+    ``allowed_origins``: pages of other origins that may do so (``"https://app.example"``).
+    ``words(error)``: what readers are told of an error; the default says nothing of what the provider
+    said. ``seen``: hears what readers' browsers saw when (``lm_deluge.js`` tells): a ``FileLogger``, any
+    object with ``on_seen(sight)``, or a function of a ``Sight``, plain or ``async``; ``None``: browsers are
+    not asked to tell.
 
     The attribute ``seen`` counts what browsers told: ``seen.taken``, and ``seen.refused`` by reason.
 

@@ -110,7 +110,7 @@ function watch(url, init, asked) {
 				.then(reply => reply.json()).then(said => pair(sent, said.clock)).catch(() => 0)
 		if (n) send(all)
 	}
-	const timer = setInterval(send, 3e3)
+	const timer = setInterval(send, 5e3)
 	addEventListener("pagehide", () => send(2), own)
 	document.addEventListener("visibilitychange", () => {
 		send()

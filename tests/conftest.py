@@ -110,6 +110,10 @@ HAS_PROGRAM = pytest.StashKey[bool]()
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give slow tests more time than the others, unless they say how much; trace none that measures."""
     for item in items:
+        if " at 0x" in item.nodeid:
+            raise pytest.UsageError(
+                f"{item.nodeid} has another name in each process: give it an id"
+            )
         if item.path.is_relative_to(HERE / "bench") or item.path in TOO_SLOW_TO_TRACE:
             item.add_marker("no_cover")
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):

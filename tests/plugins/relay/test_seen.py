@@ -209,7 +209,9 @@ async def test_without_a_handler_no_browser_is_asked_and_none_is_heard() -> None
         assert status == 404
 
 
-@pytest.mark.parametrize("wrong", [1, "log.jsonl", [], object()], ids=repr)
+@pytest.mark.parametrize(
+    "wrong", [1, "log.jsonl", [], object()], ids=["number", "path", "list", "object"]
+)
 def test_what_hears_must_be_able_to(wrong: Any) -> None:
     with pytest.raises(TypeError, match="seen must be a handler with on_seen"):
         Relay(seen=wrong)

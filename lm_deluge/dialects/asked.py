@@ -88,7 +88,8 @@ def check_no_custom(tools: Sequence[Mapping[str, Any]], api: str) -> None:
 
 
 def check_messages(messages: Sequence[Mapping[str, Any]], api: str) -> None:
-    """Raise ``ValueError`` naming what only chat completions have a place for in a message.
+    """Raise ``ValueError`` naming what only chat completions have a place for in a message, ``TypeError``
+    for calls that are no list.
 
     Names of participants change no meaning: see ``has_names``.
     """
@@ -101,6 +102,10 @@ def check_messages(messages: Sequence[Mapping[str, Any]], api: str) -> None:
             if message.get(name) is not None:
                 hint = ": give 'tool_calls'" if name == "function_call" else ""
                 raise ValueError(f"{where} has {name!r}, which {api} has no place for{hint}")
+        calls = message.get("tool_calls")
+        if calls is not None and not isinstance(calls, list | tuple):
+            kind = type(calls).__name__
+            raise TypeError(f"{where}['tool_calls'] must be a list of calls, not {kind}")
 
 
 def has_names(messages: Sequence[Mapping[str, Any]]) -> bool:

@@ -91,7 +91,7 @@ class _SentCalls:
         self._tools = tools
         self._names: dict[str, str] = {}
         self._declared: set[str] | None = None
-        given = {call.get("id") for message in messages for call in _calls_of(message)}
+        given = [call.get("id") for message in messages for call in _calls_of(message)]
         #: What each id that is sent stands for.
         self._sent = {known: known for known in given if isinstance(known, str)}
         self._ids: dict[str, str] = {}
@@ -105,7 +105,7 @@ class _SentCalls:
                 changed["tool_call_id"] = self._ids[known]
             if isinstance(name := message.get("name"), str) and self._name(name) != name:
                 changed["name"] = self._name(name)
-        elif calls := message.get("tool_calls"):
+        elif isinstance(calls := message.get("tool_calls"), list) and calls:
             told = [self._call(call, keeps_id=keeps_id) for call in calls]
             if any(new is not call for new, call in zip(told, calls, strict=True)):
                 changed["tool_calls"] = told

@@ -151,12 +151,18 @@ async def reads_slowly(place: Place) -> None:
             body = await slow.content.read(1000)
             quick = await response.read()
             check_log(events_in(quick))
-            # It reads from the log that all share: what waits for it alone is bounded.
-            assert _waiting_to_be_sent() < len(quick) / 20
-            while more := await slow.content.read(200_000):
-                body += more
-                await asyncio.sleep(0)
-            assert body == quick
+            async with await there.read(stream_id) as late:
+                head = await late.content.read(1000)
+                # All of it is there to be had: what waits for one who takes nothing is bounded.
+                assert _waiting_to_be_sent() < len(quick) / 20
+                assert await _slowly(late, head) == await _slowly(slow, body) == quick
+
+
+async def _slowly(response: Any, body: bytes) -> bytes:
+    while more := await response.content.read(200_000):
+        body += more
+        await asyncio.sleep(0)
+    return body
 
 
 async def never_reads(place: Place) -> None:

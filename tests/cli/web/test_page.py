@@ -63,6 +63,12 @@ async def test_text_is_read_while_it_comes_and_its_timeline_below_it() -> None:
             assert await page.value_of(f"document.querySelector('path.{row}').getAttribute('d')")
         label = await page.value_of("document.querySelector('svg').getAttribute('aria-label')")
         assert label == f"Timeline. {words}"
+        # Nothing is on the screen before it came, and on an idle machine soon after.
+        times = await page.value_of("JSON.parse(sessionStorage['lm-deluge-chat'])[0].timeline")
+        late = [
+            painted - came for came, painted in zip(times["came"], times["painted"], strict=True)
+        ]
+        assert -0.02 < min(late) < 1
         # Nobody is interrupted: what is spoken was said twice, and the focus stayed where one writes.
         assert await page.value_of(
             "document.getElementById('told').textContent.startsWith('The answer:')"

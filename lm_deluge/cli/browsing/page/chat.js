@@ -28,9 +28,9 @@ export class Turn {
 
   /** Forget what is read again from the stream's beginning; not when what was painted. */
   rewind() {
-    const { began, shift, painted } = this.timeline;
+    const { began, shift, most, painted } = this.timeline;
     Object.assign(this, { text: "", reasoning: "", calls: [], error: null });
-    this.timeline = new Timeline({ began, shift, painted });
+    this.timeline = new Timeline({ began, shift, most, painted });
   }
 
   /** Take a piece, at second `t` of the stream's clock. */
@@ -40,6 +40,7 @@ export class Turn {
     else if (kind === "reasoning") { this.reasoning += item.text ?? ""; this.timeline.add(t, false); }
     else if (kind === "tool_call" || kind === "server_tool") { this.call(item); this.timeline.add(t, false); }
     else if (kind === "tool_result") this.result(item);
+    else if (kind === "start") this.timeline.started(item.at);
     else if (kind === "retry") this.notes = `Trying again with ${item.model}, attempt ${item.attempt + 1} …`;
     else if (kind === "reset") this.rewind();
     else this.ending(item);

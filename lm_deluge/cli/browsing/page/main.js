@@ -110,7 +110,9 @@ function painter(turn, view) {
     if (document.hidden) return;
     requestAnimationFrame(() => {
       turn.timeline.paint(count);
-      if (!turn.isOpen) drawAndFollow(view);
+      if (turn.isOpen) return;
+      drawAndFollow(view);
+      chat.keep();
     });
   };
   return () => {

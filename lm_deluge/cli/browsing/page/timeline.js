@@ -5,11 +5,15 @@ export const moment = () => performance.timeOrigin + performance.now();
 
 const rounded = (times) => times.map((time) => (time === null ? null : Math.round(time * 1e4) / 1e4));
 
-/** `began`: the moment of the question. `shift`: seconds from it to the zero of the stream's own clock. */
+/**
+ * `began`: the moment of the question. `shift`: seconds from it to the zero of the stream's own clock; `most`: what
+ * it may be at most, as the reply to the question came then.
+ */
 export class Timeline {
-  constructor({ began = moment(), shift = 0, painted = [] } = {}) {
+  constructor({ began = moment(), shift = 0, most = 0, painted = [] } = {}) {
     this.began = began;
     this.shift = shift;
+    this.most = most;
     this.came = [];
     this.isText = [];
     this.painted = painted;
@@ -19,8 +23,16 @@ export class Timeline {
 
   get now() { return (moment() - this.began) / 1000; }
 
-  /** The reply to the question is here: the stream began about half way. */
-  replied() { this.shift = this.now / 2; }
+  /** The reply to the question is here: the stream began before it. */
+  replied() {
+    this.most = this.now;
+    this.shift = this.most / 2;
+  }
+
+  /** The server says at which second since 1970 the stream began; its clock may not be this one. */
+  started(at) {
+    this.shift = Math.min(Math.max(at - this.began / 1000, 0), this.most);
+  }
 
   /** A piece came at second `t` of the stream's clock. */
   add(t, isText) {
@@ -39,7 +51,7 @@ export class Timeline {
 
   kept() {
     return {
-      began: this.began, shift: this.shift, tokens: this.tokens,
+      began: this.began, shift: this.shift, most: this.most, tokens: this.tokens,
       came: rounded(this.came), isText: this.isText.map(Number), painted: rounded(this.painted),
     };
   }

@@ -163,7 +163,7 @@ async def test_the_report_tells_in_words_which_way_buffers(tmp_path: Path) -> No
         assert buffers in (None, held_back), name
         assert any(BUFFERS in line for line in about) == held_back, about
         assert told["wait"]["painting"]["n"] == STREAMS
-        assert (told["wait"]["network"]["max"] > 2) == held_back
+        assert ((told["wait"]["network"]["max"] or 0.0) > 2) == held_back
         assert told["gap"]["process"]["p95"] < 0.5
 
 

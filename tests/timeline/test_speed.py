@@ -64,14 +64,14 @@ def test_the_whole_summary_takes_hardly_more_cpu_than_duckdb_takes_for_the_gaps(
 
 @pytest.mark.slow
 def test_memory_grows_with_the_gaps_alone(log: Path, tmp_path: Path) -> None:
-    """16 bytes a token (its gap, and that between reads), 300 a stream, and copies for percentiles."""
+    """20 bytes a token (its gap, that between reads, and `d`), 300 a stream, and copies for percentiles."""
     write_log(tmp_path / "long", 3 * LINES)
     # The least of a few: how many blocks wait for the collecting thread is chance, and only adds.
     before, after = (
         min(run("lm_deluge", path)["peak"] for _ in range(3)) for path in (log, tmp_path / "long")
     )
     print(f"{before / 1e6:.0f} MB, {after / 1e6:.0f} MB with three times as many lines")
-    assert (after - before) / (2 * LINES) < 45
+    assert (after - before) / (2 * LINES) < 49
 
 
 @pytest.mark.slow

@@ -69,7 +69,8 @@ async def _settled(app: App) -> _Footprint:
         while any(stream.state in ("pending", "running") for stream in app.streams):
             await asyncio.sleep(0.05)
     app.streams.clear()
-    await asyncio.sleep(_KEEP + 1.5)
+    # Redis forgets who read a log after twice the liveness; uvicorn closes what is idle after 5 s.
+    await asyncio.sleep(10.5)
     return _Footprint()
 
 
@@ -99,7 +100,7 @@ async def test_two_thousand_resumed_streams_leave_nothing_behind(
     sim = Simulator(text="a few words, one after the other", gap=0.005, keep_requests=0)
     server = redis if kind == "redis" else None
     async with (
-        store_of(kind, redis, keep=_KEEP, **({"liveness": 2.0} if server else {})) as store,
+        store_of(kind, redis, keep=_KEEP, **({"liveness": 5.0} if server else {})) as store,
         serving(adapter, store, simulator=sim, grace=0.3) as app,
     ):
         for begin in range(0, _STREAMS // 4, _WAVE):
@@ -111,6 +112,8 @@ async def test_two_thousand_resumed_streams_leave_nothing_behind(
     assert after.objects == before.objects
     assert after.tasks == before.tasks
     assert after.descriptors <= before.descriptors + 5
+    # redis-py keeps as many connections as it ever needed at once.
+    assert holds.pop("connections", 0) <= held.pop("connections", 0) + _WAVE
     assert holds == held
     # Of 1,500 more streams not one keeps two objects of any kind; the heap may have become patchy.
     assert after.blocks - before.blocks < 3_000

@@ -39,8 +39,8 @@ class RedisStore:
     ``redis``: a ``redis.asyncio.Redis`` of your own, which you close; Redis 6.2 or newer. ``keep``: seconds
     that a log can be read after its ending. ``liveness``: seconds within which readers of a producer that
     died are told so. ``patience``: seconds that Redis may be gone before writers give up and readers get
-    an error. ``prefix``: of all keys. A process needs one connection for what it hears, and one or two
-    for what it says, however many streams and readers there are.
+    an error. ``prefix``: of all keys. A process needs one connection for what it hears, one or two
+    for what it says, and more in moments in which many readers join or leave at once.
 
     Raises ``TypeError`` or ``ValueError`` naming the argument that makes no sense.
     """

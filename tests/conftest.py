@@ -68,8 +68,6 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not config.pluginmanager.hasplugin("timeout"):
         config.addinivalue_line("markers", "timeout: needs pytest-timeout")
-    if not config.pluginmanager.hasplugin("pytest_cov"):
-        config.addinivalue_line("markers", "no_cover: needs pytest-cov")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -95,27 +93,16 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         module.stash[HAS_PROGRAM] = True
 
 
-#: Limits on time, and what repeats one path many times.
-HERE = Path(__file__).parent
-TOO_SLOW_TO_TRACE = [
-    HERE / "faults/test_fuzz.py",
-    HERE / "faults/test_fuzz_chunks.py",
-    HERE / "timeline/test_independent.py",
-    HERE / "plugins/test_rich_documents.py",
-]
-
 HAS_PROGRAM = pytest.StashKey[bool]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give slow tests more time than the others, unless they say how much; trace none that measures."""
+    """Give slow tests more time than the others, unless they say how much."""
     for item in items:
         if " at 0x" in item.nodeid:
             raise pytest.UsageError(
                 f"{item.nodeid} has another name in each process: give it an id"
             )
-        if item.path.is_relative_to(HERE / "bench") or item.path in TOO_SLOW_TO_TRACE:
-            item.add_marker("no_cover")
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(900))
 

@@ -187,7 +187,8 @@ def test_what_a_proxy_and_a_browser_tell_is_read_past() -> None:
     aside = [
         b'{"v":1,"e":"request","s":"r","t":0.1,"model":"m","status":200,"wait":0.1,"bytes":9}',
         b'{"v":1,"e":"note","s":"s","t":0.2,"offset":3,"what":"?"}',
-        b'{"v":1,"e":"seen","s":"s","t":9.9,"i":[0,1],"arrived":[],"painted":[]}',
+        b'{"v":1,"e":"seen","s":"s","t":9.9,"r":0,"i":[0,1],"arrived":[1,2],'
+        b'"painted":[1.5,null],"hidden":false,"bound":0.01}',
     ]
     timelines, skipped = read(b"\n".join([*aside, *log("s").splitlines(), *aside]))
     assert (len(timelines), skipped) == (1, {})

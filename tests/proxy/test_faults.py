@@ -32,7 +32,9 @@ CELLS = [
     for at, wire in enumerate(WIRES)
 ]
 
-_MOMENTS = re.compile(rb"\r\nDate: [^\r]*|\"(?:created|created_at|completed_at)\": ?\d+")
+_MOMENTS = re.compile(
+    rb"\r\n(?:Date|retry-after): [^\r]* GMT|\"(?:created|created_at|completed_at)\": ?\d+"
+)
 
 _PATHS = {
     "chat": "/v1/chat/completions",

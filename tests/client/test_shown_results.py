@@ -112,7 +112,7 @@ async def test_a_model_is_shown_the_images_that_tools_return(wire: str) -> None:
 
 
 async def test_pillows_images_are_images() -> None:
-    from PIL import Image
+    Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")  # noqa: N806
 
     def square() -> Any:
         """A square."""

@@ -6,20 +6,15 @@ stands in ``Host``, and in ``Origin`` that of any other page that asks across.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from typing import Final
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
 from lm_deluge.proxy.heads import AskedLine, BadRequestHead, HeaderField
-from lm_deluge.values.addresses import address_of
+from lm_deluge.servers.hosts import bare_host, host_in, is_ours
 
 __all__ = ["Guard", "check_target"]
-
-_HOST: Final = re.compile(r"(\[[0-9a-f:.]+(?:%[\w.-]+)?\]|[\w.-]+)(?::\d{1,5})?", re.I)
-_NAME: Final = re.compile(r"[\w.-]+|[0-9a-fA-F:.]+")
 
 
 def check_target(first: AskedLine) -> None:
@@ -37,8 +32,8 @@ def check_target(first: AskedLine) -> None:
 def _checked_name(name: object) -> str:
     if not isinstance(name, str):
         raise TypeError(f"allow_hosts: names of hosts are expected, not {type(name).__name__}")
-    bare = name.strip().removeprefix("[").removesuffix("]").rstrip(".").lower()
-    if not bare or _NAME.fullmatch(bare) is None:
+    bare = bare_host(name)
+    if bare is None:
         raise ValueError(
             f"allow_hosts: a host's name or address, without scheme and port, is expected, not {name!r}"
         )
@@ -66,11 +61,10 @@ class Guard:
         if len(hosts) > 1 or (not hosts and first.minor > 0):
             raise BadRequestHead(400, "a request has one Host")
         if hosts:
-            found = _HOST.fullmatch(hosts[0].decode("latin-1"))
-            if found is None:
+            name = host_in(hosts[0].decode("latin-1"))
+            if name is None:
                 raise BadRequestHead(400, "Host is no NAME:PORT")
-            name = found[1].strip("[]")
-            if not self._is_ours(name, reached):
+            if not is_ours(name, self.allowed, reached):
                 raise BadRequestHead(
                     421,
                     f"this proxy is not called {name[:80]!r} (a web page may ask by any name): "
@@ -88,13 +82,6 @@ class Guard:
         if not origins and b"cross-site" in sites:
             raise BadRequestHead(403, "a page of another site may not ask this proxy")
 
-    def _is_ours(self, name: str, reached: str) -> bool:
-        name = name.rstrip(".").lower()
-        if name == "localhost" or name.endswith(".localhost") or name in self.allowed:
-            return True
-        address = address_of(name)
-        return address is not None and (address.is_loopback or address == address_of(reached))
-
     def _is_our_page(self, origin: str, reached: str) -> bool:
         try:
             parts = urlsplit(origin)
@@ -102,4 +89,4 @@ class Guard:
         except ValueError:
             return False
         is_origin = bool(parts.scheme) and not (parts.path or parts.query or parts.fragment)
-        return is_origin and name is not None and self._is_ours(name, reached)
+        return is_origin and name is not None and is_ours(name, self.allowed, reached)

@@ -7,7 +7,6 @@ name stands in ``Host``, and that of a page that asks across in ``Origin``.
 from __future__ import annotations
 
 import hmac
-import re
 import secrets
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -15,15 +14,13 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
+from lm_deluge.servers.hosts import bare_host, host_in, is_ours
 from lm_deluge.values.addresses import address_of
 
 __all__ = ["COOKIE", "PageGuard", "PageRefusal", "is_local"]
 
 #: What holds the token of a browser that was let in.
 COOKIE: Final = "lm_deluge_web"
-
-_HOST: Final = re.compile(r"(\[[0-9a-f:.]+(?:%[\w.-]+)?\]|[\w.-]+)(?::\d{1,5})?", re.I)
-_NAME: Final = re.compile(r"[\w.-]+|[0-9a-fA-F:.]+")
 
 
 @frozen
@@ -43,8 +40,8 @@ def is_local(host: str) -> bool:
 def _names(given: Iterable[str]) -> frozenset[str]:
     names = set()
     for name in given:
-        bare = name.strip().removeprefix("[").removesuffix("]").rstrip(".").lower()
-        if not bare or _NAME.fullmatch(bare) is None:
+        bare = bare_host(name)
+        if bare is None:
             raise ValueError(f"--allow-host: the name of a host is expected, not {name!r}")
         names.add(bare)
     return frozenset(names)
@@ -71,11 +68,11 @@ class PageGuard:
         ``reached``: the address that the connection came to; ``changes``: whether the request does more
         than read, as any method but GET and HEAD.
         """
-        found = _HOST.fullmatch(headers.get("Host", ""))
-        if found is None:
+        name = host_in(headers.get("Host", ""))
+        if name is None:
             raise PageRefusal(400, "Host is no NAME:PORT")
-        name = found[1].strip("[]").rstrip(".").lower()
-        if not self._is_ours(name, reached):
+        if not is_ours(name, self.allowed, reached):
+            name = name.rstrip(".").lower()
             raise PageRefusal(
                 421,
                 f"this server is not called {name[:80]!r} (a web page may ask by any name): "
@@ -94,12 +91,6 @@ class PageGuard:
             return True
         given = (token or "").encode("utf-8", "replace")
         return hmac.compare_digest(given, self.token.encode())
-
-    def _is_ours(self, name: str, reached: str) -> bool:
-        if name == "localhost" or name.endswith(".localhost") or name in self.allowed:
-            return True
-        address = address_of(name)
-        return address is not None and (address.is_loopback or address == address_of(reached))
 
 
 def _is_same(origin: str, host: str) -> bool:

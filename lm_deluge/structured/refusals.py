@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from lm_deluge.errors import APIStatusError, ProviderError, StreamError
-from lm_deluge.wire.error_words import told_by
+from lm_deluge.errors import StreamError
+from lm_deluge.wire.error_words import param_at_fault
 
 __all__ = ["is_for_the_model", "is_for_the_schema", "refuses_form"]
 
@@ -35,13 +35,10 @@ _REQUEST_AT_FAULT: Final = frozenset({400, 422, 501})
 
 def refuses_form(error: StreamError) -> bool:
     """Return whether an error is about the form that was asked for, and about nothing else."""
-    if isinstance(error, APIStatusError):
-        if error.status_code not in _REQUEST_AT_FAULT:
-            return False
-    elif not isinstance(error, ProviderError):
+    param = param_at_fault(error, _REQUEST_AT_FAULT)
+    if param is None:
         return False
-    param = told_by(error.body).get("param")
-    if isinstance(param, str) and param:
+    if param:
         return param.startswith(_PARAMS) or "schema" in param
     return _NAMED.search(error.message) is not None and _OF_A_TOOL.search(error.message) is None
 

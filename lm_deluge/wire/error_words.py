@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, cast
 
-from lm_deluge.errors import ProviderError
+from lm_deluge.errors import APIStatusError, ProviderError, StreamError
 from lm_deluge.wire.keeping import text_or_none
 from lm_deluge.wire.surrogates import without_surrogates
 
-__all__ = ["reported_error", "told_by", "type_of", "words_in"]
+__all__ = ["param_at_fault", "reported_error", "told_by", "type_of", "words_in"]
 
 #: Where an error object says in words what went wrong, in the order of trust.
 _SAYS: Final = (
@@ -60,6 +60,20 @@ def words_in(body: object, nesting: int = _NESTING) -> str | None:
         if isinstance(body.get(key), str) and body[key].strip():
             return str(body[key])
     return None
+
+
+def param_at_fault(error: StreamError, statuses: Collection[int]) -> str | None:
+    """Return the parameter that an error of the request names, ``""`` where it names none.
+
+    ``None`` for any other error: it is neither a reply with one of the ``statuses``, nor inside an answer.
+    """
+    if isinstance(error, APIStatusError):
+        if error.status_code not in statuses:
+            return None
+    elif not isinstance(error, ProviderError):
+        return None
+    param = told_by(error.body).get("param")
+    return param if isinstance(param, str) else ""
 
 
 def told_by(body: object) -> Mapping[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from lm_deluge.errors import APIStatusError, ProviderError, StreamError
-from lm_deluge.wire.error_words import told_by
+from lm_deluge.errors import StreamError
+from lm_deluge.wire.error_words import param_at_fault
 
 __all__ = ["is_for_the_model", "refuses_summary"]
 
@@ -25,13 +25,10 @@ def refuses_summary(error: StreamError) -> bool:
     OpenAI names ``reasoning.summary`` (code ``unsupported_value``) to an organization that is not
     verified.
     """
-    if isinstance(error, APIStatusError):
-        if error.status_code not in _REQUEST_AT_FAULT:
-            return False
-    elif not isinstance(error, ProviderError):
+    param = param_at_fault(error, _REQUEST_AT_FAULT)
+    if param is None:
         return False
-    param = told_by(error.body).get("param")
-    if isinstance(param, str) and param and param != "reasoning":
+    if param and param != "reasoning":
         return param.startswith(("reasoning.summary", "reasoning.generate_summary"))
     return _NAMED.search(error.message) is not None or (
         param == "reasoning" and "summary" in error.message.lower()

@@ -23,6 +23,7 @@ __all__ = [
     "DEFAULT_MODEL",
     "AskingOptions",
     "ModelOptions",
+    "asking_client",
     "asking_options",
     "dialect_option",
     "log_option",
@@ -176,16 +177,25 @@ def make_recorder(path: Path | None) -> Recorder | None:
         raise click.BadParameter(str(error), param_hint="'--record'") from None
 
 
-def make_client(*, json_mode: bool = False, **options: Unpack[ModelOptions]) -> LLMClient:
-    """Return the client that the options describe."""
-    quiet = options["quiet"]
+def asking_client(model: str, options: AskingOptions, **more: Any) -> LLMClient:
+    """Return the client of a model that ``asking_options`` describe; ``more``: what else it is to be."""
     return LLMClient(
-        options["model"],
+        model,
         base_url=options["base_url"],
         dialect=options["dialect"],
         temperature=options["temperature"],
         max_new_tokens=options["max_tokens"],
         reasoning_effort=options["effort"],  # type: ignore[arg-type]  # of EFFORTS: click has checked
+        **more,
+    )
+
+
+def make_client(*, json_mode: bool = False, **options: Unpack[ModelOptions]) -> LLMClient:
+    """Return the client that the options describe."""
+    quiet = options["quiet"]
+    return asking_client(
+        options["model"],
+        options,
         json_mode=json_mode,
         printer=make_printer(plain=options["plain"], quiet=quiet),
         record=make_recorder(options["record"]),

@@ -35,7 +35,7 @@ from lm_deluge.cli.running.results import Results, row_of
 from lm_deluge.cli.running.showing import show
 from lm_deluge.cli.running.targets import AskedModels
 from lm_deluge.cli.running.template import Template
-from lm_deluge.cli.schemas import schema_file
+from lm_deluge.cli.schemas import check_one_form, schema_file
 from lm_deluge.cli.terminal import OK
 from lm_deluge.cli.throttle import Throttle
 from lm_deluge.config import EFFORTS
@@ -335,8 +335,7 @@ def _check_together(options: dict[str, Any]) -> None:
     twice = next((name for name in models if models.count(name) > 1), None)
     if twice is not None:
         raise click.UsageError(f"--model {twice} is given twice; for two answers each give -n 2")
-    if options["json_mode"] and options["schema"] is not None:
-        raise click.UsageError("--json asks for any JSON, and --schema for one: choose one")
+    check_one_form(json_mode=options["json_mode"], schema=options["schema"])
     if options["again"] and out is None and log is None:
         raise click.UsageError("--again is about the answers in --out or --log: give one of them")
     if options["sample"] is None and _is_on_command_line("seed"):

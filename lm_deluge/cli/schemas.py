@@ -12,7 +12,7 @@ import click
 
 from lm_deluge.cli.terminal import harmless_on
 
-__all__ = ["print_value", "schema_file"]
+__all__ = ["check_one_form", "print_value", "schema_file"]
 
 _HALF_A_CHARACTER: Final = re.compile("[\ud800-\udfff]")
 
@@ -39,6 +39,12 @@ def schema_file(_: click.Context, __: click.Parameter, value: str | None) -> dic
     except (TypeError, ValueError) as error:
         raise click.BadParameter(f"{value}: {error}") from None
     return schema
+
+
+def check_one_form(*, json_mode: bool, schema: dict[str, Any] | None) -> None:
+    """Raise ``click.UsageError`` where ``--json`` and ``--schema`` are both given."""
+    if json_mode and schema is not None:
+        raise click.UsageError("--json asks for any JSON, and --schema for one: choose one")
 
 
 def _held(given: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from lm_deluge.cli import standard_input
 from lm_deluge.cli.command import Command
 from lm_deluge.cli.files import check_stdout, distinct
 from lm_deluge.cli.options import ModelOptions, make_client, model_options
-from lm_deluge.cli.schemas import print_value, schema_file
+from lm_deluge.cli.schemas import check_one_form, print_value, schema_file
 from lm_deluge.cli.standard_input import is_piped
 from lm_deluge.cli.summary import one_line
 from lm_deluge.cli.terminal import LineEnd, draws, echo_calls, notice
@@ -57,8 +57,7 @@ def stream(
     """
     if growing and schema is None:
         raise click.UsageError("--growing prints what --schema asks for: give its FILE")
-    if json_mode and schema is not None:
-        raise click.UsageError("--json asks for any JSON, and --schema for one: choose one")
+    check_one_form(json_mode=json_mode, schema=schema)
     reads = _reads_stdin(prompt, no_stdin=no_stdin)
     log, record = options["log"], options["record"]
     check_stdout(log, record)

@@ -10,10 +10,10 @@ from attrs import define
 
 from lm_deluge import LLMClient, RetryPolicy
 from lm_deluge.cli.browsing.paces import PACES
+from lm_deluge.cli.options import AskingOptions, asking_client
 from lm_deluge.errors import AuthenticationError
 
 if TYPE_CHECKING:
-    from lm_deluge.cli.options import AskingOptions
     from lm_deluge.recording import Recorder
 
 __all__ = ["Partner", "close", "model_partners", "simulated_partners"]
@@ -55,17 +55,7 @@ async def model_partners(
     """
     choices: list[Partner] = []
     for model in dict.fromkeys(models):
-        client = LLMClient(
-            model,
-            base_url=options["base_url"],
-            dialect=options["dialect"],
-            temperature=options["temperature"],
-            max_new_tokens=options["max_tokens"],
-            reasoning_effort=options["effort"],  # type: ignore[arg-type]  # of EFFORTS: click has checked
-            printer=None,
-            record=recorder,
-            handlers=handlers,
-        )
+        client = asking_client(model, options, printer=None, record=recorder, handlers=handlers)
         choices.append(Partner(model, model, "", client, lacks=await _lack(client)))
     return choices
 

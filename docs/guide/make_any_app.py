@@ -12,16 +12,14 @@ without chromium the pictures are left as they are.
 """
 
 import asyncio
-import os
 import re
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from making import DOCS, BufferingProxy, fill_in, look, part, run, save, shown
+from making import DOCS, BufferingProxy, Running, environment, fill_in, look, part, run, save, shown
 from PIL import Image
 
 from lm_deluge.simulator import Gap, Simulator
@@ -45,41 +43,13 @@ SERVICE = {
 }
 
 
-class Watching:
-    """`lm-deluge proxy`, running; ``said`` is what it printed once it has ended."""
-
-    def __init__(self, process: asyncio.subprocess.Process, first: str) -> None:
-        self._process = process
-        self.url = first.split(" at ")[1].split()[0]
-        self.said = ""
-
-    @classmethod
-    async def start(cls, command: str, upstreams: Sequence[str], folder: Path) -> "Watching":
-        """Start it as the page does, on a free port and with upstreams of our own."""
-        words = command.split()[1:]
-        while "--upstream" in words:
-            del words[(at := words.index("--upstream")) : at + 2]
-        given = [word for upstream in upstreams for word in ("--upstream", upstream)]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "lm_deluge.cli", *words, "--listen", "127.0.0.1:0", *given,
-            cwd=folder, env=environment(), stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
-        assert process.stdout is not None
-        return cls(process, (await process.stdout.readline()).decode())
-
-    async def stop(self) -> None:
-        """Press Ctrl-C."""
-        self._process.send_signal(signal.SIGINT)
-        said, _ = await self._process.communicate()
-        self.said = said.decode().strip()
-        assert self._process.returncode == 0, self.said
-
-
-def environment(**variables: str) -> dict[str, str]:
-    """Return the environment without settings of clients, and with these."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
-    return {**kept, "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8", **variables}
+def watching(command: str, upstreams: Sequence[str]) -> list[str]:
+    """Return the words of a command of the page, on a free port and with upstreams of our own."""
+    words = command.split()[1:]
+    while "--upstream" in words:
+        del words[(at := words.index("--upstream")) : at + 2]
+    given = [word for upstream in upstreams for word in ("--upstream", upstream)]
+    return [*words, "--listen", "127.0.0.1:0", *given]
 
 
 async def run_app(folder: Path, base_url: str, variant: str | None = None) -> None:
@@ -104,15 +74,15 @@ async def stream_all(folder: Path) -> str:
         Simulator(seed=1, **SERVICE) as service,
         BufferingProxy(service.port).running() as gateway,
     ):
-        watching = await Watching.start(WATCH, [gateway], folder)
-        await run_app(folder, f"{watching.url}/v1")
-        await watching.stop()
+        proxy = await Running.start(watching(WATCH, [gateway]), folder)
+        await run_app(folder, f"{proxy.url}/v1")
+        await proxy.stop()
         direct = f"direct={service.base_url}"
-        both = await Watching.start(BOTH, [gateway, direct], folder)
+        both = await Running.start(watching(BOTH, [gateway, direct]), folder)
         await run_app(folder, f"{both.url}/v1", "gateway")
         await run_app(folder, f"{both.url}/direct/v1", "direct")
         await both.stop()
-    return watching.said.splitlines()[-1]
+    return proxy.said.splitlines()[-1]
 
 
 def watch_block(last: str) -> str:

@@ -14,16 +14,14 @@ import asyncio
 import base64
 import contextlib
 import io
-import os
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from making import DOCS, fill_in, run, save, shown
+from making import DOCS, Running, fill_in, run, save, shown
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -64,39 +62,9 @@ http {{
 """
 
 
-class Serving:
-    """`lm-deluge web`, running; ``said`` is what it printed once it has ended."""
-
-    def __init__(self, process: asyncio.subprocess.Process, first: str) -> None:
-        self._process = process
-        self.url = first.split(" at ")[1].split()[0].rstrip("/")
-        self.first = first.strip()
-        self.said = ""
-
-    @classmethod
-    async def start(cls, log: str, folder: Path) -> "Serving":
-        """Start it as the page does, without its browser."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "lm_deluge.cli", *WEB.format(log).split()[1:], "--no-open",
-            cwd=folder, env=environment(), stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
-        assert process.stdout is not None
-        return cls(process, (await process.stdout.readline()).decode())
-
-    async def stop(self) -> None:
-        """Press Ctrl-C."""
-        self._process.send_signal(signal.SIGINT)
-        said, _ = await self._process.communicate()
-        self.said = said.decode().strip()
-        assert self._process.returncode == 0, self.said
-
-
-def environment() -> dict[str, str]:
-    """Return the environment without anybody's key."""
-    theirs = ("OPENAI_", "ANTHROPIC_", "GEMINI_", "GOOGLE_", "LM_DELUGE_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
-    return {**kept, "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
+async def page_of(log: str, folder: Path) -> Running:
+    """Start the page as the guide does, without its browser."""
+    return await Running.start([*WEB.format(log).split()[1:], "--no-open"], folder)
 
 
 @contextlib.asynccontextmanager
@@ -205,10 +173,10 @@ async def take_pictures(url: str, into: Path) -> None:
 
 async def stream_all(folder: Path, into: Path | None, answers: int) -> str:
     """Read straight and through nginx, each with a log; return what the first server said."""
-    direct = await Serving.start("direct.jsonl", folder)
+    direct = await page_of("direct.jsonl", folder)
     straight = await read_all(direct.url, answers)
     await direct.stop()
-    behind = await Serving.start("buffered.jsonl", folder)
+    behind = await page_of("buffered.jsonl", folder)
     async with nginx(behind.url, folder) as url:
         held = await read_all(url, answers)
     await behind.stop()
@@ -220,7 +188,7 @@ async def stream_all(folder: Path, into: Path | None, answers: int) -> str:
         both.paste(straight, (0, 0))
         both.paste(held, (0, straight.height + 8))
         save(both, into / "strips.png")
-        shows = await Serving.start("shown.jsonl", folder)
+        shows = await page_of("shown.jsonl", folder)
         await take_pictures(shows.url, into)
         await shows.stop()
     return f"{direct.first}\n{direct.said}"

@@ -9,10 +9,11 @@ import os
 import random
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,43 @@ class BufferingProxy:
 
 
 # -- commands
+
+
+#: What settings of clients begin with.
+_THEIRS = ("OPENAI_", "ANTHROPIC_", "GEMINI_", "GOOGLE_", "LM_DELUGE_")
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """Return the environment without anybody's key or other settings of clients, and with these."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_THEIRS)}
+    return {**kept, "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8", **variables}
+
+
+class Running:
+    """A server of `lm-deluge`. ``first``: the line that says where; ``said``: the rest, once it has ended."""
+
+    def __init__(self, process: asyncio.subprocess.Process, first: str) -> None:
+        self._process = process
+        self.url = first.split(" at ")[1].split()[0].rstrip("/")
+        self.first = first.strip()
+        self.said = ""
+
+    @classmethod
+    async def start(cls, words: Sequence[str], folder: Path) -> "Running":
+        """Start it; ``words``: what stands behind `lm-deluge`."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "lm_deluge.cli", *words, cwd=folder, env=environment(),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        assert process.stdout is not None
+        return cls(process, (await process.stdout.readline()).decode())
+
+    async def stop(self) -> None:
+        """Press Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
+        said, _ = await self._process.communicate()
+        self.said = said.decode().strip()
+        assert self._process.returncode == 0, self.said
 
 
 def run(command: str, folder: Path) -> tuple[int, str, str]:

@@ -174,18 +174,20 @@
   }
 
   // What is wider than the screen says so, and is reached by the keyboard.
-  const headed = (box) => {
-    const before = [...document.querySelectorAll("h2, h3, summary")].filter(
-      (head) => head.compareDocumentPosition(box) & Node.DOCUMENT_POSITION_FOLLOWING);
+  const headed = (box, heads) => {
+    const before = heads.filter((head) => head.compareDocumentPosition(box) & Node.DOCUMENT_POSITION_FOLLOWING);
     return before.length ? before[before.length - 1].textContent.trim() : "Table";
   };
   const hint = () => {
     const wide = [...document.querySelectorAll(".scroll, .wide")].map((box) => [box, box.scrollWidth > box.clientWidth + 1]);
+    const heads = wide.some(([, over]) => over) ? [...document.querySelectorAll("h2, h3, summary")] : [];
     for (const [box, over] of wide) {
       box.classList.toggle("more", over);
-      for (const [name, value] of [["tabindex", "0"], ["role", "region"], ["aria-label", `${headed(box)}, wider than the screen`]]) {
-        if (over) box.setAttribute(name, value); else box.removeAttribute(name);
-      }
+      if (over) {
+        box.tabIndex = 0;
+        box.setAttribute("role", "region");
+        box.setAttribute("aria-label", `${headed(box, heads)}, wider than the screen`);
+      } else for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
     }
   };
   addEventListener("resize", hint);

@@ -61,7 +61,7 @@ async def test_without_any_schema_it_is_any_json(simulator: Any, client_of: Any)
 
 
 async def test_what_is_open_is_marked(simulator: Any, client_of: Any) -> None:
-    server = await simulator(**SLOW)
+    server = await simulator(gap=0.06)  # each piece is looked at by itself
     objects = client_of(server).open_stream("?", schema=Dish).objects()
     assert objects.growth is None
     ways = []

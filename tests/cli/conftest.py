@@ -6,6 +6,7 @@ import asyncio
 import os
 import pty
 import signal
+import termios
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Self
@@ -14,7 +15,7 @@ import pytest
 
 
 class Running:
-    """A program with pipes, or (``terminal=True``) with a terminal of its own for all three.
+    """A program with pipes, or (``terminal=True``) with a terminal of its own for all three, of 80 by 24.
 
     Its standard input is empty; ``stdin=True`` makes it a pipe that stays open.
     """
@@ -39,6 +40,7 @@ class Running:
         self._readers: list[asyncio.Task[None]] = []
         if self._terminal:
             self._master, slave = pty.openpty()
+            self.resize(80, 24)
             self.process = await asyncio.create_subprocess_exec(
                 *self._command, stdin=slave, stdout=slave, stderr=slave, env=self._env,
                 start_new_session=True, preexec_fn=lambda: _own_terminal(slave),
@@ -90,6 +92,10 @@ class Running:
         else:
             self.process.send_signal(signal.SIGINT)
 
+    def resize(self, columns: int, rows: int) -> None:
+        """Give its window another size; the system tells the program (SIGWINCH)."""
+        termios.tcsetwinsize(self._master, (rows, columns))
+
     def type(self, text: str) -> None:
         """Type at its terminal, or write to its standard input."""
         if self._terminal:
@@ -123,7 +129,6 @@ class Running:
 
 def _own_terminal(slave: int) -> None:
     import fcntl
-    import termios
 
     fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 

@@ -205,3 +205,30 @@ async def test_without_an_environment_of_a_terminal_nothing_breaks(start) -> Non
     running = await start("demo", env=env, terminal=True)
     assert await running.ended() == 0
     assert "How it felt" in running.out
+
+
+@pytest.mark.parametrize(("before", "after"), [(70, 34), (34, 70)])
+async def test_an_answer_goes_on_in_a_window_that_changes_its_width(
+    start, before: int, after: int
+) -> None:
+    gate = asyncio.Event()
+    begun = "A short one.\n\nThe Rhine flows past many old towns, and has "
+    rest = "its castles, of which each and every one has a story that is told.\n\nThe end.\n"
+    async with Simulator(raw=[chunk(content=begun), gate, chunk(content=rest), END]) as simulator:
+        env = of_terminal(simulated(simulator), {"TERM": "xterm-256color"})
+        running = await start("stream", "Why?", env=env, terminal=True)
+        running.resize(before, 24)
+        await running.until("has")
+        told = len(running.out)
+        running.resize(after, 24)
+        gate.set()
+        assert await running.ended() == 0
+    window = emulated(running.out[:told], before, 24)
+    window.resize(after, 24)
+    window.write(running.out[told:])
+    lines = window.lines
+    answer = lines[: next(at for at, line in enumerate(lines) if "first token" in line)]
+    assert " ".join(answer).split() == (begun + rest).split()
+    assert max(len(line) for line in answer if "story" in line or "castles" in line) <= after
+    written = [line for line in answer if "castles" in line or "Rhine" in line]
+    assert len(written) == (1 if after == 70 else 2)

@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 
 from lm_deluge.timeline import Settings, Timeline, Verdict, measure, parse_target, verdicts_of
-from lm_deluge.timeline.measures.verdict.verdict_lines import MOST_SHOWN, lines_of
+from lm_deluge.timeline.measures.verdict.verdict_lines import (
+    MOST_SHOWN,
+    lines_of,
+    telling_and_folded,
+)
 from support.groups import group
 from support.timelines import timeline
 
@@ -206,9 +210,8 @@ def test_groups_of_several_tags_are_told_within_the_other_tags() -> None:
 
 def test_groups_that_were_not_compared_are_counted() -> None:
     told = verdicts(*[group(f"g{k:02}", 6) for k in range(14)])
-    assert (
-        told[0].sentence
-        == "No one of 12 variants compared (of 14) is told to be better than another."
+    assert told[0].sentence.startswith(
+        "No one of 12 variants compared (of 14) is told to be better than another; "
     )
 
 
@@ -263,6 +266,29 @@ def test_no_single_best_and_no_difference_are_told_of_several_groups() -> None:
     )
     alike = [group(name, 20) for name in "ABC"]
     assert verdicts(*alike)[0].sentence == "No one of 3 variants is told to be better than another."
+
+
+def test_of_many_groups_with_few_streams_it_is_said_once_that_nothing_can_be_told() -> None:
+    told = verdicts(*[group(f"g{k:02}", 3) for k in range(8)])
+    assert re.fullmatch(
+        r"No one of 8 variants is told to be better than another: each needs \d+ streams at least\.",
+        told[0].sentence,
+    )
+    shown, folded = telling_and_folded(told)
+    assert shown == told[:1]
+    assert folded == told[1:]
+    some = verdicts(
+        group("a", 90, wait=0.3), group("b", 90, wait=0.9), group("c", 2), group("d", 2)
+    )
+    assert re.search(
+        r"; 5 of 6 comparisons have too few streams: \d+ of each group are needed at least\.$",
+        some[0].sentence,
+    )
+    shown, folded = telling_and_folded(some)
+    assert [verdict.kind for verdict in shown] == ["ranking", "better"]
+    assert {verdict.kind for verdict in folded} == {"too_few"}
+    (alone,) = verdicts(group("a", 3), group("b", 3))
+    assert telling_and_folded([alone]) == ([alone], [])
 
 
 def test_many_groups_are_named_up_to_four() -> None:

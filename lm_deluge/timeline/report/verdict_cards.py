@@ -17,11 +17,11 @@ from lm_deluge.timeline.measures.verdict.phrases import amount_phrase, metric_la
 from lm_deluge.timeline.measures.verdict.reasons import Reason, other
 from lm_deluge.timeline.measures.verdict.verdict import Verdict
 from lm_deluge.timeline.measures.verdict.verdict_lines import (
-    MOST_SHOWN,
     WORTHS,
     ReasonLine,
     how_compared,
     shown_and_folded,
+    telling_and_folded,
 )
 
 __all__ = ["verdict_part"]
@@ -51,9 +51,10 @@ _BAND_SHARE = 0.3
 
 def verdict_part(verdicts: Sequence[Verdict], comparisons: Comparisons | None) -> dict[str, Any]:
     """Return at most five verdicts as cards, the sentences of the others, and how all was compared."""
+    shown, folded = telling_and_folded(verdicts)
     return {
-        "cards": [_card(verdict) for verdict in verdicts[:MOST_SHOWN]],
-        "folded": [verdict.parts for verdict in verdicts[MOST_SHOWN:]],
+        "cards": [_card(verdict) for verdict in shown],
+        "folded": [verdict.parts for verdict in folded],
         "how": how_compared(comparisons) if comparisons is not None else "",
     }
 

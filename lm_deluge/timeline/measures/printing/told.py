@@ -12,6 +12,7 @@ from lm_deluge.timeline.measures.verdict.verdict_lines import (
     Worth,
     how_compared,
     shown_and_folded,
+    telling_and_folded,
 )
 from lm_deluge.timeline.measures.wording import printable
 
@@ -34,7 +35,7 @@ def print_verdicts(
     if not verdicts:
         return
     console.print(Text("Verdict", style="bold"))
-    shown = verdicts[:MOST_SHOWN] if console.is_terminal else verdicts
+    shown = telling_and_folded(verdicts)[0] if console.is_terminal else verdicts
     for verdict in shown:
         _say(console, f"▶ {verdict.sentence}", "bold")
         if len(verdicts) == 1:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Final, Literal
 
 from attrs import frozen
 
@@ -11,10 +12,21 @@ from lm_deluge.timeline.measures.verdict.phrases import more_phrase, phrase
 from lm_deluge.timeline.measures.verdict.reasons import Reason
 from lm_deluge.timeline.measures.verdict.verdict import Verdict
 
-__all__ = ["MOST_SHOWN", "ReasonLine", "Worth", "how_compared", "lines_of", "shown_and_folded"]
+__all__ = [
+    "MOST_SHOWN",
+    "ReasonLine",
+    "Worth",
+    "how_compared",
+    "lines_of",
+    "shown_and_folded",
+    "telling_and_folded",
+]
 
 MOST_SHOWN = 5
 """Verdicts, reasons and findings that are shown at once; the rest is folded."""
+
+#: Kinds of verdicts that say only that nothing can be said.
+_TELL_NOTHING: Final = ("too_few", "no_data")
 
 Worth = Literal["better", "worse", "open", "small", "beside", "alike"]
 
@@ -69,6 +81,21 @@ def shown_and_folded(verdict: Verdict) -> tuple[list[ReasonLine], list[ReasonLin
         shown = [line for line in lines if _is_worth_it(line)]
     shown = shown[:MOST_SHOWN]
     return shown, [line for line in lines if line not in shown]
+
+
+def telling_and_folded(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[Verdict]]:
+    """Return the verdicts to show, at most five, and the rest.
+
+    The first is shown, whatever it is; of the others those that tell something.
+    """
+    telling = [
+        verdict
+        for place, verdict in enumerate(verdicts)
+        if place == 0 or verdict.kind not in _TELL_NOTHING
+    ]
+    shown = telling[:MOST_SHOWN]
+    places = {id(verdict) for verdict in shown}
+    return shown, [verdict for verdict in verdicts if id(verdict) not in places]
 
 
 def how_compared(comparisons: Comparisons) -> str:

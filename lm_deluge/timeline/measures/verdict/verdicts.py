@@ -57,6 +57,7 @@ def verdicts_of(
         left_out=len(comparisons.left_out),
         is_baseline=baseline is not None,
     )
+    template += _too_few(verdicts, least_streams(comparisons.n))
     if any(ON_SCREEN in verdict.template for verdict in verdicts):
         template += f"{ON_SCREEN}s of their readers some differ"
     leading = Verdict("ranking", template, names, better=best, keep=best)
@@ -115,6 +116,19 @@ def _verdict(comparisons: Comparisons, pair: Pair, left: int, *, is_baseline: bo
         text=text,
         each=each,
     )
+
+
+def _too_few(verdicts: Sequence[Verdict], least: int) -> str:
+    """Say what most comparisons lack, once."""
+    few = sum(verdict.kind == "too_few" for verdict in verdicts)
+    if few == len(verdicts):
+        return f": each needs {least:,} streams at least"
+    if few > len(verdicts) / 2:
+        return (
+            f"; {few:,} of {len(verdicts):,} comparisons have too few streams: {least:,} of each "
+            "group are needed at least"
+        )
+    return ""
 
 
 def _decision(pair: Pair, reasons: Sequence[Reason], comparisons: int) -> Decision:

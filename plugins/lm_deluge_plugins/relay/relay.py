@@ -11,12 +11,14 @@ from lm_deluge import Stream, attach
 from lm_deluge.config import checked_number
 from lm_deluge.errors import StreamError
 from lm_deluge_plugins.relay.items import plain_words
+from lm_deluge_plugins.relay.paced import PacedPublication
 from lm_deluge_plugins.relay.policy import POLICIES, OnDisconnect
 from lm_deluge_plugins.relay.publication import Publication
 from lm_deluge_plugins.relay.readers import Readers
 from lm_deluge_plugins.relay.seen.sightings import HearsSights, Sightings
 from lm_deluge_plugins.relay.stores.memory import MemoryStore
 from lm_deluge_plugins.relay.stores.store import Store
+from lm_deluge_plugins.smooth.units import graphemes
 
 if TYPE_CHECKING:
     from typing import Self
@@ -40,7 +42,9 @@ class Relay:
     ``words(error)``: what readers are told of an error; the default says nothing of what the provider
     said. ``seen``: hears what readers' browsers saw when (``lm_deluge.js`` tells): a ``FileLogger``, any
     object with ``on_seen(sight)``, or a function of a ``Sight``, plain or ``async``; ``None``: browsers are
-    not asked to tell.
+    not asked to tell. ``smooth``: seconds, 0.05 to 0.4, for which text may be held back so that
+    readers get it as a steady flow of words (``Smooth``; needs the extra ``smooth``); ``None``: as it comes.
+    Not together with ``seen``, which is about the pieces as they came.
 
     The attribute ``seen`` counts what browsers told: ``seen.taken``, and ``seen.refused`` by reason.
 
@@ -59,6 +63,7 @@ class Relay:
         allowed_origins: Sequence[str] = (),
         words: Callable[[StreamError], str] = plain_words,
         seen: HearsSights | None = None,
+        smooth: float | None = None,
     ) -> None:
         self.store: Store = MemoryStore() if store is None else store
         self.on_disconnect: OnDisconnect = _checked_policy(on_disconnect)
@@ -74,6 +79,7 @@ class Relay:
         self.allowed_origins = _checked_origins(allowed_origins)
         self.seen = Sightings(seen)
         self._words = words
+        self._smooth = _checked_delay(smooth, is_seen=seen is not None)
 
     async def publish(
         self,
@@ -149,14 +155,27 @@ class Relay:
         self, publication_id: str, on_disconnect: OnDisconnect | None, *, is_open_ended: bool
     ) -> Publication:
         policy = self.on_disconnect if on_disconnect is None else _checked_policy(on_disconnect)
-        return Publication(
-            self.store,
-            publication_id,
-            words=self._words,
-            on_disconnect=policy,
-            grace=self.grace,
-            is_open_ended=is_open_ended,
+        settings: dict[str, Any] = {
+            "words": self._words,
+            "on_disconnect": policy,
+            "grace": self.grace,
+            "is_open_ended": is_open_ended,
+        }
+        if self._smooth is None:
+            return Publication(self.store, publication_id, **settings)
+        return PacedPublication(self.store, publication_id, max_delay=self._smooth, **settings)
+
+
+def _checked_delay(value: float | None, *, is_seen: bool) -> float | None:
+    if value is None:
+        return None
+    if is_seen:
+        raise ValueError(
+            "smooth cuts text anew, and seen tells of the pieces as they came: give one of the two"
         )
+    delay = float(checked_number("smooth", value, 0.05, 0.4, unit="seconds"))
+    graphemes("")  # what is missing is told here
+    return delay
 
 
 def _checked_policy(value: OnDisconnect) -> OnDisconnect:

@@ -58,6 +58,11 @@ class Stage:
     streams: list[Any]
     path: Path
     log: FileLogger
+    client: LLMClient
+
+    async def publish(self) -> str:
+        """Begin a stream that nobody has asked for yet; return its id."""
+        return await self.relay.publish(self.client.open_stream("hi"))
 
     def lines(self, event: str) -> list[dict[str, Any]]:
         """The lines of the log with an event."""
@@ -106,7 +111,7 @@ async def staged(
         aiohttp_web.add_routes(app, relay)
         base_url = await stack.enter_async_context(by_aiohttp(app))
         browser = await stack.enter_async_context(open_browser())
-        yield Stage(base_url, relay, browser, streams, path / "log.jsonl", log)
+        yield Stage(base_url, relay, browser, streams, path / "log.jsonl", log, client)
         log.close()
         streams.clear()
 

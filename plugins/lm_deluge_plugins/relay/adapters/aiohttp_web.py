@@ -9,7 +9,11 @@ from aiohttp import web
 
 from lm_deluge import Stream
 from lm_deluge_plugins.relay.adapters import serving
-from lm_deluge_plugins.relay.adapters.asking import Refusal, cors_headers
+from lm_deluge_plugins.relay.adapters.asking import (
+    Refusal,
+    cors_headers,
+    preflight_headers,
+)
 from lm_deluge_plugins.relay.adapters.script import script_for
 from lm_deluge_plugins.relay.adapters.serving import RelayRequest
 from lm_deluge_plugins.relay.formats import Encoder
@@ -64,24 +68,24 @@ async def resume(
 
 async def stop(relay: Relay, request: web.Request, stream_id: str) -> web.Response:
     """Stop a stream; 200 with ``{"stopped": true}``, or ``false`` where it was not running."""
+    headers = cors_headers(request.headers, relay.allowed_origins)
     try:
         stopped = await serving.stop(relay, _asked(request), stream_id)
     except Refusal as refusal:
-        return web.json_response({"error": refusal.message}, status=refusal.status)
-    headers = cors_headers(request.headers, relay.allowed_origins)
+        return _refused(refusal, headers)
     return web.json_response({"stopped": stopped}, headers=headers)
 
 
 async def seen(relay: Relay, request: web.Request, stream_id: str) -> web.Response:
     """Take what a browser saw of a stream, as ``lm_deluge.js`` sends it; 200, or why it is refused."""
+    headers = cors_headers(request.headers, relay.allowed_origins)
     try:
         clock = await serving.seen(relay, _asked(request), stream_id, _reading(request))
     except Refusal as refusal:
-        response = web.json_response({"error": refusal.message}, status=refusal.status)
+        response = _refused(refusal, headers)
         if not request.content.is_eof() or request.content.exception() is not None:
             response.force_close()
         return response
-    headers = cors_headers(request.headers, relay.allowed_origins)
     return web.json_response({"clock": clock}, headers=headers)
 
 
@@ -95,7 +99,8 @@ def add_routes(app: web.Application, relay: Relay, prefix: str = "/streams") -> 
     """Add a relay's routes: a stream is read at ``GET {prefix}/{id}?format=``, stopped at ``POST …/stop``.
 
     ``GET {prefix}/lm_deluge.js`` is the module for pages, which tells ``POST {prefix}/{id}/seen`` what was
-    seen. The relay is closed with the app.
+    seen. Where pages of other origins are allowed, ``OPTIONS`` tells their browsers so. The relay is closed
+    with the app.
     """
 
     async def read(request: web.Request) -> web.StreamResponse:
@@ -111,6 +116,13 @@ def add_routes(app: web.Application, relay: Relay, prefix: str = "/streams") -> 
     async def hear(request: web.Request) -> web.Response:
         return await seen(relay, request, request.match_info["id"])
 
+    async def allow(request: web.Request) -> web.Response:
+        try:
+            granted = preflight_headers(request.headers, relay.allowed_origins)
+        except Refusal as refusal:
+            return _refused(refusal, {})
+        return web.Response(status=204, headers=granted)
+
     async def close(app: web.Application) -> None:
         await relay.close()
 
@@ -119,7 +131,16 @@ def add_routes(app: web.Application, relay: Relay, prefix: str = "/streams") -> 
     app.router.add_get(f"{prefix}/{{id}}", read, allow_head=False)
     app.router.add_post(f"{prefix}/{{id}}/stop", end)
     app.router.add_post(f"{prefix}/{{id}}/seen", hear)
+    if relay.allowed_origins:
+        for rest in ("", "/stop", "/seen"):
+            app.router.add_options(f"{prefix}/{{id}}{rest}", allow)
     app.on_shutdown.append(close)
+
+
+def _refused(refusal: Refusal, headers: Mapping[str, str]) -> web.Response:
+    if not refusal.message:
+        return web.Response(status=refusal.status, headers=headers)
+    return web.json_response({"error": refusal.message}, status=refusal.status, headers=headers)
 
 
 def _asked(request: web.Request) -> RelayRequest:
@@ -156,9 +177,5 @@ async def _served(
     try:
         await serving.serve(relay, _asked(request), stream_id, wire, begin, is_new=is_new)
     except Refusal as refusal:
-        if refusal.status == 204:
-            return web.Response(
-                status=204, headers=cors_headers(request.headers, relay.allowed_origins)
-            )
-        return web.json_response({"error": refusal.message}, status=refusal.status)
+        return _refused(refusal, cors_headers(request.headers, relay.allowed_origins))
     return response  # type: ignore[no-any-return]

@@ -11,7 +11,11 @@ from urllib.parse import parse_qsl
 
 from lm_deluge import Stream
 from lm_deluge_plugins.relay.adapters import serving
-from lm_deluge_plugins.relay.adapters.asking import Refusal, cors_headers
+from lm_deluge_plugins.relay.adapters.asking import (
+    Refusal,
+    cors_headers,
+    preflight_headers,
+)
 from lm_deluge_plugins.relay.adapters.script import script_for
 from lm_deluge_plugins.relay.adapters.serving import RelayRequest
 from lm_deluge_plugins.relay.formats import Encoder, encoder_of
@@ -125,14 +129,13 @@ def stop(relay: Relay, stream_id: str) -> Any:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         asked = _asked(scope)
+        headers = cors_headers(asked.headers, relay.allowed_origins)
         try:
             stopped = await serving.stop(relay, asked, stream_id)
         except Refusal as refusal:
-            await _say(send, refusal.status, {"error": refusal.message})
+            await _say(send, refusal.status, {"error": refusal.message}, headers)
             return
-        await _say(
-            send, 200, {"stopped": stopped}, cors_headers(asked.headers, relay.allowed_origins)
-        )
+        await _say(send, 200, {"stopped": stopped}, headers)
 
     return _response(app)
 
@@ -142,12 +145,12 @@ def seen(relay: Relay, stream_id: str) -> Any:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         asked = _asked(scope)
+        headers = cors_headers(asked.headers, relay.allowed_origins)
         try:
             clock = await serving.seen(relay, asked, stream_id, _reading(receive))
         except Refusal as refusal:
-            await _say(send, refusal.status, {"error": refusal.message})
+            await _say(send, refusal.status, {"error": refusal.message}, headers)
             return
-        headers = cors_headers(asked.headers, relay.allowed_origins)
         await _say(send, 200, {"clock": clock}, headers)
 
     return _response(app)
@@ -172,7 +175,7 @@ def app(relay: Relay) -> Any:
     """Return an ASGI application with a relay's routes, for ``app.mount("/streams", asgi.app(relay))``.
 
     They are ``GET /{id}?format=``, which reads on, ``POST /{id}/stop``, ``POST /{id}/seen`` and
-    ``GET /lm_deluge.js``.
+    ``GET /lm_deluge.js``; where pages of other origins are allowed, ``OPTIONS`` tells their browsers so.
     """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -199,7 +202,21 @@ def _routed(relay: Relay, scope: Scope) -> App:
             found = _refusal(400, str(error))
     elif len(names) == 2 and method == "POST":
         found = {"stop": stop, "seen": seen}.get(names[1], _nothing)(relay, names[0])
+    elif len(names) in (1, 2) and method == "OPTIONS" and relay.allowed_origins:
+        found = _preflight(relay)
     return _refusal(404, "there is nothing here") if found is None else found
+
+
+def _preflight(relay: Relay) -> App:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            granted = preflight_headers(_Headers(scope), relay.allowed_origins)
+        except Refusal as refusal:
+            await _say(send, refusal.status, {"error": refusal.message})
+        else:
+            await _say(send, 204, None, granted)
+
+    return app
 
 
 def _nothing(relay: Relay, stream_id: str) -> None:

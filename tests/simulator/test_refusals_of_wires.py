@@ -115,6 +115,18 @@ MESSAGES: list[tuple[Any, str]] = [
         "'minItems' values other than 0 or 1",
     ),
     (formed_by(additionalProperties=False, oneOf=[]), "Schema type 'oneOf' is not supported"),
+    (
+        formed_by(additionalProperties=False, properties={"a": {"$ref": "#"}}),
+        "Recursive schemas are not supported: '#' refers to itself",
+    ),
+    (
+        formed_by(
+            additionalProperties=False,
+            properties={"a": {"$ref": "#/$defs/A"}},
+            **{"$defs": {"A": {"anyOf": [{"$ref": "#/$defs/B"}]}, "B": {"$ref": "#/$defs/A"}}},
+        ),
+        "Recursive schemas are not supported: '#/$defs/A' refers to itself",
+    ),
     (turns("Hi", [USE], "so?"), "`tool_use` ids were found without `tool_result` blocks"),
     (turns("Hi", [USE]), "`tool_use` ids were found without `tool_result` blocks"),
 ]

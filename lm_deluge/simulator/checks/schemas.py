@@ -168,6 +168,42 @@ def check_claude_schema(form: Any, where: str) -> None:
         why = _unfit_for_claude(node)
         if why is not None:
             raise Refused(400, f"{where}.schema: {why}")
+    circle = _circle(form["schema"])
+    if circle is not None:
+        raise Refused(
+            400, f"{where}.schema: Recursive schemas are not supported: '{circle}' refers to itself"
+        )
+
+
+def _circle(schema: dict[str, Any]) -> str | None:
+    """Return a place of a schema that refers to itself, by whatever way."""
+    told: dict[str, set[str]] = {"#": _references(schema, within=False)}
+    for word in ("$defs", "definitions"):
+        named = schema.get(word)
+        for name, node in named.items() if isinstance(named, dict) else ():
+            told[f"#/{word}/{name}"] = _references(node)
+    for place in told:
+        reached, ahead = set[str](), list(told[place])
+        while ahead:
+            at = ahead.pop()
+            if at not in reached:
+                reached.add(at)
+                ahead += told.get(at, ())
+        if place in reached:
+            return place
+    return None
+
+
+def _references(schema: Any, *, within: bool = True) -> set[str]:
+    """Return what a schema refers to; ``within``: also what its own definitions do."""
+    inside = ("$defs", "definitions")
+    return {
+        node["$ref"]
+        for node, at in _nodes(schema)
+        if isinstance(node, dict)
+        and isinstance(node.get("$ref"), str)
+        and (within or not at or at[0] not in inside)
+    }
 
 
 def _unfit_for_claude(node: Any) -> str | None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from making import DOCS, look, save
 
-PICTURE = "terminal.png"
+PICTURE = "terminal/answer.png"
 COLUMNS, LINES = 78, 40
 
 QUESTION = "Which of two rivers is longer? With a program."
@@ -133,6 +133,7 @@ def main(into: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder, "terminal.html")
         page.write_text(page_of(terminal), encoding="utf-8")
+        (into / PICTURE).parent.mkdir(parents=True, exist_ok=True)
         asyncio.run(take(page.as_uri(), into / PICTURE))
 
 

@@ -31,8 +31,9 @@ HEAD = (
 LAST = b"0\r\n\r\n"
 KEY = "sk-proxied-0123456789abcdef"
 
-#: Bytes of a body up to which it is also sent in single ones; longer ones in cuts of 2 to 7.
-_SINGLE = 2_000
+#: Bytes of a body up to which it is also sent in single ones; longer ones in cuts of 2 to 7,
+#: and those of over so many in larger ones.
+_SINGLE, _SMALL = 2_000, 20_000
 
 _FOLDERS = {"responses": "openai_responses", "messages": "anthropic", "gemini": "gemini"}
 
@@ -61,8 +62,12 @@ def _cuts(file: Path) -> list[list[bytes]]:
 
 def _ways(body: bytes) -> Iterator[list[bytes]]:
     dice = random.Random(len(body))
+    more = 1 + len(body) // _SMALL  # some thousand pieces are enough of the small ones
     yield [body]
-    for sizes in ((1,) if len(body) <= _SINGLE else (2, 3, 5, 7), (1, 2, 3, 50, 700, 4096)):
+    for sizes in (
+        (1,) if len(body) <= _SINGLE else (2 * more, 3 * more, 5 * more, 7 * more),
+        (1, 2, 3, 50, 700, 4096),
+    ):
         pieces, at = [], 0
         while at < len(body):
             pieces.append(body[at : (at := at + dice.choice(sizes))])
@@ -130,16 +135,16 @@ async def _ask(proxy: Proxy, wire: str, choices: int) -> tuple[bytes, str]:
             b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b"
             % (path.encode(), len(data), data)
         )
-        got = b""
+        got = bytearray()
         while not got.endswith(LAST):
             try:
                 piece = await asker.reader.read(1 << 16)
             except ConnectionError:
-                return got, "reset"
+                return bytes(got), "reset"
             if not piece:
-                return got, "end"
+                return bytes(got), "end"
             got += piece
-    return got, "whole"
+    return bytes(got), "whole"
 
 
 async def _stream(proxy: Proxy, wire: str, choices: int, log: Path) -> None:

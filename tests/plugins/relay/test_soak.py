@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession, TCPConnector
 
 from lm_deluge import Stream
 from lm_deluge.simulator import Simulator
@@ -76,7 +77,7 @@ async def _settled(app: App) -> _Footprint:
         while any(stream.state in ("pending", "running") for stream in app.streams):
             await asyncio.sleep(0.05)
     app.streams.clear()
-    # Redis forgets who read a log after twice the liveness; uvicorn closes what is idle after 5 s.
+    # Redis forgets who read a log after twice the liveness; the client closes what is idle after 2 s.
     await asyncio.sleep(10.5)
     return _Footprint()
 
@@ -112,7 +113,10 @@ async def test_two_thousand_resumed_streams_leave_nothing_behind(
     async with (
         store_of(kind, server, keep=_KEEP, **({"liveness": 5.0} if server else {})) as store,
         serving(adapter, store, simulator=sim, grace=0.3) as app,
+        # How many connections idle would be that of the last busy moment.
+        ClientSession(app.base_url, connector=TCPConnector(keepalive_timeout=2)) as session,
     ):
+        app.session = session
         for begin in range(0, _STREAMS // 4, _WAVE):
             await _wave(app, begin)
         before, held = await _settled(app), await _redis_holds(server)

@@ -18,7 +18,7 @@ from lm_deluge_plugins.relay.readers import Readers
 from lm_deluge_plugins.relay.seen.sightings import HearsSights, Sightings
 from lm_deluge_plugins.relay.stores.memory import MemoryStore
 from lm_deluge_plugins.relay.stores.store import Store
-from lm_deluge_plugins.smooth.units import graphemes
+from lm_deluge_plugins.smooth.handler import checked_delay
 
 if TYPE_CHECKING:
     from typing import Self
@@ -173,9 +173,7 @@ def _checked_delay(value: float | None, *, is_seen: bool) -> float | None:
         raise ValueError(
             "smooth cuts text anew, and seen tells of the pieces as they came: give one of the two"
         )
-    delay = float(checked_number("smooth", value, 0.05, 0.4, unit="seconds"))
-    graphemes("")  # what is missing is told here
-    return delay
+    return checked_delay("smooth", value)
 
 
 def _checked_policy(value: OnDisconnect) -> OnDisconnect:

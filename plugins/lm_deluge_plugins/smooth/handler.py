@@ -16,7 +16,7 @@ from lm_deluge.errors import StreamError
 from lm_deluge_plugins.smooth.pacing import STEP, Pacer
 from lm_deluge_plugins.smooth.units import graphemes
 
-__all__ = ["Smooth"]
+__all__ = ["Smooth", "checked_delay"]
 
 
 class Smooth(StreamHandler):
@@ -45,8 +45,7 @@ class Smooth(StreamHandler):
             name: getattr(handler, name) for name in names if callable(getattr(handler, name, None))
         }
         attach(handler).detach()  # what is no handler is told here
-        self._delay: float = checked_number("max_delay", max_delay, 0.05, 0.4, unit="seconds")
-        graphemes("")  # what is missing is told here
+        self._delay = checked_delay("max_delay", max_delay)
         self._flows: dict[str, _Flow] = {}
 
     def on_start(self, stream: Stream) -> Any:
@@ -82,6 +81,16 @@ class Smooth(StreamHandler):
         if flow is None:
             flow = self._flows[stream.id] = _Flow(stream, self._methods, self._delay)
         return flow
+
+
+def checked_delay(name: str, value: float) -> float:
+    """Return the seconds for which text may be held back, an argument's value.
+
+    Raises ``ImportError`` without regex, ``TypeError`` for what is no number and ``ValueError`` out of range.
+    """
+    delay = float(checked_number(name, value, 0.05, 0.4, unit="seconds"))
+    graphemes("")  # what is missing is told here
+    return delay
 
 
 class _Flow:

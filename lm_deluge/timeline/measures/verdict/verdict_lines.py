@@ -88,12 +88,8 @@ def telling_and_folded(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list
 
     The first is shown, whatever it is; of the others those that tell something.
     """
-    telling = [
-        verdict
-        for place, verdict in enumerate(verdicts)
-        if place == 0 or verdict.kind not in _TELL_NOTHING
-    ]
-    shown = telling[:MOST_SHOWN]
+    telling = [verdict for verdict in verdicts[1:] if verdict.kind not in _TELL_NOTHING]
+    shown = [*verdicts[:1], *telling[: MOST_SHOWN - 1]]
     places = {id(verdict) for verdict in shown}
     return shown, [verdict for verdict in verdicts if id(verdict) not in places]
 

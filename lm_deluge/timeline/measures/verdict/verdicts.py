@@ -42,9 +42,9 @@ def verdicts_of(
         comparisons = compare_all(measured, baseline)
     if not comparisons.pairs:
         return [_without_pairs(measured, baseline, broken)]
-    left = comparisons.not_clear
+    left, least = comparisons.not_clear, least_streams(comparisons.n)
     verdicts = [
-        _verdict(comparisons, pair, left, is_baseline=baseline is not None)
+        _verdict(comparisons, pair, left, least, is_baseline=baseline is not None)
         for pair in comparisons.pairs
     ]
     if len(verdicts) == 1:
@@ -57,7 +57,7 @@ def verdicts_of(
         left_out=len(comparisons.left_out),
         is_baseline=baseline is not None,
     )
-    template += _too_few(verdicts, least_streams(comparisons.n))
+    template += _too_few(verdicts, least)
     if any(ON_SCREEN in verdict.template for verdict in verdicts):
         template += f"{ON_SCREEN}s of their readers some differ"
     leading = Verdict("ranking", template, names, better=best, keep=best)
@@ -77,7 +77,9 @@ def _without_pairs(measured: Measured, baseline: Measured | None, broken: Sequen
     return Verdict("alone", template, names, group.name)
 
 
-def _verdict(comparisons: Comparisons, pair: Pair, left: int, *, is_baseline: bool) -> Verdict:
+def _verdict(
+    comparisons: Comparisons, pair: Pair, left: int, least: int, *, is_baseline: bool
+) -> Verdict:
     reasons = reasons_of(pair, left=left)
     decision = _decision(pair, reasons, comparisons.n)
     if decision.kind == "all_failed":
@@ -88,7 +90,7 @@ def _verdict(comparisons: Comparisons, pair: Pair, left: int, *, is_baseline: bo
     text = first_text(is_text=starts_with_text(pair.new, pair.old))
     setting = Setting(
         streams=(pair.new.streams, pair.old.streams),
-        least=least_streams(comparisons.n),
+        least=least,
         is_baseline=is_baseline,
         each=each,
         text=text,

@@ -177,8 +177,10 @@ def check_claude_schema(form: Any, where: str) -> None:
 
 def _circle(schema: dict[str, Any]) -> str | None:
     """Return a place of a schema that refers to itself, by whatever way."""
-    told: dict[str, set[str]] = {"#": _references(schema, within=False)}
-    for word in ("$defs", "definitions"):
+    inside = ("$defs", "definitions")
+    own = {word: value for word, value in schema.items() if word not in inside}
+    told = {"#": _references(own)}
+    for word in inside:
         named = schema.get(word)
         for name, node in named.items() if isinstance(named, dict) else ():
             told[f"#/{word}/{name}"] = _references(node)
@@ -194,15 +196,11 @@ def _circle(schema: dict[str, Any]) -> str | None:
     return None
 
 
-def _references(schema: Any, *, within: bool = True) -> set[str]:
-    """Return what a schema refers to; ``within``: also what its own definitions do."""
-    inside = ("$defs", "definitions")
+def _references(schema: Any) -> set[str]:
     return {
         node["$ref"]
-        for node, at in _nodes(schema)
-        if isinstance(node, dict)
-        and isinstance(node.get("$ref"), str)
-        and (within or not at or at[0] not in inside)
+        for node, _ in _nodes(schema)
+        if isinstance(node, dict) and isinstance(node.get("$ref"), str)
     }
 
 

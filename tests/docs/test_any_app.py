@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 
 from lm_deluge.simulator import Simulator
+from support.guides import check_pictures, made, pictures_in
 from support.pages import blocks
 from support.programs import ROOT, Run, clean_environment
 
@@ -21,19 +22,9 @@ PAGE = ROOT / "docs" / "measure-any-app.md"
 SCRIPT = ROOT / "docs" / "guide" / "make_any_app.py"
 
 
-def made(page: str) -> dict[str, str]:
-    """The parts of the page that the script makes, words only."""
-    parts = re.findall(r"<!-- made: (\w+) -->\n(.*?)<!-- end -->", page, re.DOTALL)
-    return {name: " ".join(part.split()) for name, part in parts}
-
-
-def pictures(page: str) -> set[str]:
-    return set(re.findall(r"!\[[^\]]+\]\(([^)]+)\)", page))
-
-
 def holds(page: str) -> None:
     """Whether the page's parts say what its sentences make of them."""
-    parts = made(page)
+    parts = {name: " ".join(part.split()) for name, part in made(page).items()}
     assert list(parts) == ["watch", "report", "compare"]
     assert "$ lm-deluge proxy --log timelines.jsonl lm-deluge passes requests on" in parts["watch"]
     assert re.search(r"\d+ streams ended · lm-deluge report timelines.jsonl", parts["watch"])
@@ -47,12 +38,7 @@ def test_it_shows_what_its_sentences_say() -> None:
 
 
 def test_its_pictures_are_there_and_small() -> None:
-    drawn = {f"guide/any-app/{path.name}" for path in (ROOT / "docs/guide/any-app").iterdir()}
-    assert pictures(PAGE.read_text("utf-8")) == drawn
-    for name in drawn:
-        data = (PAGE.parent / name).read_bytes()
-        assert data.startswith(b"\x89PNG")
-        assert len(data) <= 150_000
+    check_pictures(PAGE, (PAGE.parent / "guide/any-app").iterdir())
 
 
 @pytest.mark.slow
@@ -73,7 +59,7 @@ async def test_the_whole_script_takes_new_pictures(run: Run, tmp_path: Path) -> 
     done = await run(sys.executable, SCRIPT, tmp_path, cwd=tmp_path, seconds=390)
     assert done.code == 0, done.err
     fresh = {f"guide/any-app/{path.name}" for path in (tmp_path / "guide/any-app").iterdir()}
-    assert fresh == pictures(PAGE.read_text("utf-8"))
+    assert fresh == set(pictures_in(PAGE.read_text("utf-8")))
 
 
 async def test_its_container_lets_the_app_in_by_the_name_it_is_called_by(

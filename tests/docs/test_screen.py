@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
+from support.guides import check_pictures, made
 from support.programs import ROOT, Run
 
 PAGE = ROOT / "docs" / "from-a-model-to-a-screen.md"
@@ -17,8 +17,7 @@ SCRIPT = ROOT / "docs" / "guide" / "make_screen.py"
 
 def holds(page: str) -> None:
     """Whether the page's parts say what its sentences make of them."""
-    found = re.findall(r"<!-- made: (\w+) -->\n(.*?)<!-- end -->", page, re.DOTALL)
-    parts = {name: " ".join(part.split()) for name, part in found}
+    parts = {name: " ".join(part.split()) for name, part in made(page).items()}
     assert list(parts) == ["web", "direct", "buffered"]
     assert "No API key was found: the page talks to a simulator" in parts["web"]
     assert "streams ended · lm-deluge report direct.jsonl" in parts["web"]
@@ -34,14 +33,7 @@ def test_it_shows_what_its_sentences_say() -> None:
 
 
 def test_its_pictures_are_there_and_small() -> None:
-    shown = set(re.findall(r"!\[[^\]]+\]\(([^)]+)\)", PAGE.read_text("utf-8")))
-    assert shown == {
-        f"guide/screen/{path.name}" for path in (PAGE.parent / "guide/screen").iterdir()
-    }
-    for name in shown:
-        data = (PAGE.parent / name).read_bytes()
-        assert data.startswith(b"\x89PNG")
-        assert len(data) <= 150_000
+    check_pictures(PAGE, (PAGE.parent / "guide/screen").iterdir())
 
 
 @pytest.mark.slow

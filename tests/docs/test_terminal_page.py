@@ -8,16 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from support.guides import check_pictures
 from support.programs import ROOT, Run, clean_environment
 
 PICTURE = "terminal/answer.png"
 
 
 def test_its_picture_is_there_and_small() -> None:
-    assert f"(guide/{PICTURE})" in (ROOT / "docs/terminal.md").read_text("utf-8")
-    data = (ROOT / "docs/guide" / PICTURE).read_bytes()
-    assert data.startswith(b"\x89PNG")
-    assert len(data) <= 150_000
+    check_pictures(ROOT / "docs/terminal.md", [ROOT / "docs/guide" / PICTURE])
 
 
 @pytest.mark.slow

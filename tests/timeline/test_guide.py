@@ -9,15 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from support.guides import check_pictures, made, pictures_in
 from support.programs import ROOT, Run
 
 GUIDE = ROOT / "docs" / "from-a-log-to-a-decision.md"
 SCRIPT = ROOT / "docs" / "guide" / "make_guide.py"
-
-
-def made(guide: str) -> dict[str, str]:
-    """The parts of the guide that the script makes."""
-    return dict(re.findall(r"<!-- made: (\w+) -->\n(.*?)<!-- end -->", guide, re.DOTALL))
 
 
 def drawn(pattern: str) -> list[Path]:
@@ -69,13 +65,8 @@ def test_its_budget_is_one(committed: str) -> None:
 
 
 def test_its_pictures_are_there_and_small(committed: str) -> None:
-    pictures = [GUIDE.parent / name for name in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", committed)]
-    assert len(pictures) == 6
-    assert set(pictures) == {*drawn("*.png"), *drawn("*.svg")}
-    for picture in pictures:
-        data = picture.read_bytes()
-        assert data.startswith(b"\x89PNG" if picture.suffix == ".png" else b"<svg")
-        assert len(data) <= 150_000
+    assert len(pictures_in(committed)) == 6
+    check_pictures(GUIDE, [*drawn("*.png"), *drawn("*.svg")], (".png", ".svg"))
 
 
 @pytest.mark.slow

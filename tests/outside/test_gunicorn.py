@@ -43,9 +43,8 @@ async def test_workers_of_a_preloaded_app_stream_each_with_a_loop_of_its_own(
     gunicorn = pip_program("gunicorn==23.0.0", "gunicorn")
     (packages,) = gunicorn.parent.parent.glob("lib/python*/site-packages")
     (tmp_path / "preloaded.py").write_text(APP)
-    with Simulator(
-        text=WORDS, gap=0.05
-    ) as simulator:  # on a thread: to begin a server blocks the loop
+    # On a thread: the loop waits until the server has begun, and that asks the simulator.
+    with Simulator(text=WORDS, gap=0.05) as simulator:
         env = simulated(simulator)
         path = os.pathsep.join([str(tmp_path), env["PYTHONPATH"], str(packages)])
 
